@@ -1,0 +1,33 @@
+"""What runs leave on disk: the executed notebook, and what it printed.
+
+On disk, because outputs can be large. Redis keeps a summary of a few hundred bytes.
+"""
+
+import logging
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .notebook import printed
+
+log = logging.getLogger(__name__)
+
+NOTEBOOK, TEXT, HTML = "executed.ipynb", "output.txt", "report.html"
+
+
+def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
+    """Write a run's artefacts, then forget all but the newest `runs`.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    unfinished = folder / f".{run_id}"  # seen by nobody until it is whole
+    unfinished.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, unfinished / NOTEBOOK)
+    (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
+    unfinished.rename(folder / run_id)
+    kept = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name)
+    for old in kept[:-runs]:  # ids sort by time
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""Run a notebook, cell by cell, in a kernel that can be taken away at any moment."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from . import notebook as notebooks
+from .kernel import Kernel, WarmKernel
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]  # cells done, of cells in all
+LONGEST = 2000  # characters of an exception's message that go into the run's record
+
+
+class Executor:
+    """Runs notebooks in this process, one after the other, on an event loop of its own."""
+
+    def __init__(self, cell_timeout: float, database_url: str) -> None:
+        self._cell_timeout = cell_timeout
+        self._database_url = database_url
+        self._loop = asyncio.Runner()
+        self._warm = WarmKernel()
+        self._kernel: Kernel | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = threading.Event()
+        self._where = ""  # in words: which cell it is at
+
+    def warm_up(self, path: Path) -> None:
+        """Start the kernel that the next run will want. That it cannot is said by that run."""
+        try:
+            name = notebooks.kernel_name(notebooks.read(path))
+            variables = {"DATABASE_URL": self._database_url}
+            self._loop.run(self._warm.prepare(name, path.parent, variables))
+        except (notebooks.Unusable, OSError) as error:
+            log.error("No kernel can be kept warm: %s", error)
+
+    def run(
+        self, notebook: NotebookNode, folder: Path, variables: dict[str, str], progress: Progress
+    ) -> str | None:
+        """Run all cells; outputs go into `notebook` as they come, whatever happens after.
+
+        Answers None when all went well, else what went wrong, in words.
+        """
+        self._stopped.clear()
+        try:
+            self._loop.run(self._run(notebook, folder, variables, progress))
+        except CellExecutionError as error:
+            problem = f"{self._where} raised {error.ename}: {error.evalue}"
+        except CellTimeoutError:
+            problem = f"{self._where} ran for longer than CELL_TIMEOUT: {self._cell_timeout:g} s."
+        except DeadKernelError:
+            problem = f"{self._where}: the kernel died. (Out of memory? os._exit? A crash?)"
+        except asyncio.CancelledError:
+            problem = ""
+        except (RuntimeError, OSError) as error:
+            problem = f"The kernel did not start: {error}"
+        else:
+            return None
+        return f"It was at: {self._where}." if self._stopped.is_set() else problem[:LONGEST]
+
+    def stop(self) -> None:
+        """End the run now. For another thread to call; does nothing when none is going."""
+        self._stopped.set()
+        if kernel := self._kernel:
+            kernel.kill()
+        if task := self._task:
+            self._loop.get_loop().call_soon_threadsafe(task.cancel)
+
+    def close(self) -> None:
+        """End the kernel that is kept warm."""
+        self._loop.run(self._warm.discard())
+        self._loop.close()
+
+    async def _run(
+        self, notebook: NotebookNode, folder: Path, variables: dict[str, str], progress: Progress
+    ) -> None:
+        self._where = "Before the first cell"
+        self._task = asyncio.current_task()
+        cells = notebooks.runnable(notebook)
+        progress(0, len(cells))
+
+        def starting(cell: NotebookNode, cell_index: int) -> None:
+            self._where = f"Cell {cells.index(cell_index) + 1} of {len(cells)}"
+
+        def finished(cell: NotebookNode, cell_index: int, **reply: object) -> None:
+            progress(cells.index(cell_index) + 1, len(cells))
+
+        async def tell_variables(**_: object) -> None:
+            if kernel.speaks_python and client.kc:
+                source = f"__import__('os').environ.update({variables!r})"
+                request = client.kc.execute(source, silent=True, store_history=False)
+                await client.async_wait_for_reply(request)
+
+        kernel = self._kernel = await self._warm.take(
+            notebooks.kernel_name(notebook),
+            folder,
+            variables | {"DATABASE_URL": self._database_url},
+        )
+        client = NotebookClient(
+            notebook,
+            km=kernel.manager,
+            timeout=self._cell_timeout,
+            on_notebook_start=tell_variables,
+            on_cell_execute=starting,
+            on_cell_executed=finished,
+        )
+        try:
+            if self._stopped.is_set():  # before there was a kernel to kill
+                raise asyncio.CancelledError
+            await client.async_execute()
+        finally:
+            self._kernel = self._task = None
+            if client.kc:
+                client.kc.stop_channels()
+            await kernel.bury()
+            for left_over in asyncio.all_tasks() - {asyncio.current_task()}:
+                left_over.cancel()  # nbclient's own watchers of the kernel

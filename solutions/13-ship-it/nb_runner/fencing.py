@@ -1,0 +1,42 @@
+"""Fencing tokens: numbers from the database that tell a newer run from an older one.
+
+No lease can stop a worker that was paused (a suspended machine, say) from waking up and writing
+after its successor has. So the database itself has to refuse it. Each run gets a number, larger
+than all before; what the notebook writes, it writes in one transaction that starts with
+
+    UPDATE fence SET token = :mine WHERE name = :table AND token <= :mine
+
+and gives up when that touches no row. The numbers come from the database because it never forgets
+them; a counter in Redis starts anew when Redis does.
+
+The idea: Martin Kleppmann, "How to do distributed locking", 2016.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, Text, insert
+
+metadata = MetaData()
+tokens = Table(
+    "fencing_tokens",
+    metadata,
+    Column("token", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    # Without it, SQLite would give a deleted row's number out again.
+    sqlite_autoincrement=True,
+)
+
+
+def issue(engine: Engine, run_id: str) -> int:
+    """Take the next number, in the name of a run.
+
+    Has to come *before* the run is claimed. Whoever is admitted after us is admitted after our
+    claim, so takes its number later: the order of the numbers is the order of the claims.
+    """
+    metadata.create_all(engine)
+    row = (
+        insert(tokens).values(run_id=run_id, issued_at=datetime.now(UTC)).returning(tokens.c.token)
+    )
+    with engine.begin() as connection:
+        return int(connection.execute(row).scalar_one())

@@ -1,0 +1,50 @@
+"""A small process between the worker and its kernel: when the worker dies, so does the kernel.
+
+    python guard.py LIFELINE SCRATCH COMMAND…
+
+It starts COMMAND in a process group of its own and waits at the end of a pipe, LIFELINE, whose
+other end only the worker holds. However the worker goes, SIGKILL included, the operating system
+closes that end; the guard reads end-of-file and kills the whole group: the kernel, and whatever
+its cells have started. That is all the worker has to do, too, to stop a kernel: let go of the pipe.
+
+(Linux has a signal for "your parent died", but it fires when the parent *thread* ends, and macOS
+has none. The kernel's own watch for its parent sleeps through a cell that holds the GIL.)
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main() -> None:
+    """Run the command until it ends or the lifeline does; leave nothing behind."""
+    lifeline, scratch, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    for meant_for_the_kernel in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(meant_for_the_kernel, lambda *_: None)
+    # The kernel watches for the end of the process it takes for its parent: that is us.
+    environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
+    kernel = subprocess.Popen(command, env=environment, process_group=0)
+
+    def clean_up_after_the_kernel() -> None:
+        code = kernel.wait()
+        kill_group(kernel.pid)  # what its cells started may have outlived it
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(code if code >= 0 else 128 - code)
+
+    threading.Thread(target=clean_up_after_the_kernel).start()
+    os.read(lifeline, 1)  # blocks until end-of-file: nobody ever writes
+    kill_group(kernel.pid)
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process group, if there is anybody left in it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Alive, ready, and in numbers: GET /ping, /ready and /metrics. None of them asks for the key."""
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
+from pydantic import BaseModel
+from redis import RedisError
+
+from . import notebook
+from .api import TheRuns
+from .config import settings
+from .runs import Run, Status
+
+router = APIRouter()
+OK = "ok"
+
+
+class Readiness(BaseModel):
+    """What has to be there for a start to work: "ok", or what is wrong, in words."""
+
+    redis: str = OK
+    worker: str = OK
+    notebook: str = OK
+
+
+@router.get("/ping")
+async def ping() -> str:
+    """Alive."""
+    return "pong"
+
+
+@router.get("/ready", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def ready(response: Response, runs: TheRuns) -> Readiness:
+    """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
+    state = Readiness()
+    try:
+        if await runs.workers() == 0:
+            state.worker = "No worker has been heard of lately. Start one, or look at its log."
+    except RedisError as error:
+        state.redis = f"Redis does not answer ({type(error).__name__})."
+        state.worker = "Unknown without Redis."
+    try:
+        await run_in_threadpool(notebook.read, settings().notebook_path)
+    except notebook.Unusable as unusable:
+        state.notebook = str(unusable)
+    if state != Readiness():
+        response.status_code = 503
+    return state
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(runs: TheRuns) -> Response:
+    """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
+    registry = CollectorRegistry()
+    registry.register(_Snapshot(await runs.totals(), await runs.latest(), await runs.workers()))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
+
+
+class _Snapshot:
+    """What is known at one moment, as a Prometheus collector."""
+
+    def __init__(self, totals: dict[str, int], latest: Run | None, workers: int) -> None:
+        self._totals, self._latest, self._workers = totals, latest, workers
+
+    def collect(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily(
+            "nb_runner_runs", "Runs that have ended, by how", labels=["status"]
+        )
+        for status in Status:
+            if not status.active:
+                ended.add_metric([status], self._totals.get(status, 0))
+        yield ended
+        refused = self._totals.get("refused", 0)
+        yield CounterMetricFamily("nb_runner_refused_starts", "Answers 409 to a start", refused)
+        yield GaugeMetricFamily("nb_runner_workers", "Workers heard of lately", self._workers)
+        run = self._latest
+        active = bool(run and run.status.active)
+        yield GaugeMetricFamily("nb_runner_active", "1 while a run is queued or running", active)
+        if run:
+            done, total = run.cells_done, run.cells_total or 0
+            yield GaugeMetricFamily("nb_runner_last_cells_done", "Newest run: cells done", done)
+            yield GaugeMetricFamily("nb_runner_last_cells_total", "Newest run: cells", total)
+        if run and run.started and run.finished:
+            seconds = (run.finished - run.started).total_seconds()
+            yield GaugeMetricFamily(
+                "nb_runner_last_duration_seconds", "Newest run, when it has ended", seconds
+            )

@@ -1,0 +1,132 @@
+"""Kernels that die with the worker, and one that is kept warm."""
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from jupyter_client.manager import AsyncKernelManager
+
+GUARD = Path(__file__).with_name("guard.py")
+# A notebook has no business with these.
+SECRETS = ("RUNNER_API_KEY", "REDIS_URL")
+
+
+class Kernel:
+    """A kernel process under its guard. Made by `start`, ended by `kill`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
+        self._lifeline: io.FileIO | None = None
+        # Sockets are files in a folder only we can read: no port for others to find or to take.
+        self.manager = _GuardedManager(
+            kernel_name=name,
+            transport="ipc",
+            ip=f"{self.scratch}/s",
+            connection_file=f"{self.scratch}/kernel.json",
+        )
+
+    @classmethod
+    async def start(cls, name: str, folder: Path, variables: dict[str, str]) -> Self:
+        """Start a kernel in a folder; it gets our environment, less our secrets, plus `variables`.
+
+        Raises:
+            jupyter_client.kernelspec.NoSuchKernel: no kernel of that name is installed.
+        """
+        kernel = cls(name)
+        environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
+        ours, theirs = os.pipe()
+        kernel._lifeline = io.FileIO(theirs, "wb")
+        kernel.manager.guard = [
+            *(sys.executable, "-I", "-S", str(GUARD)),
+            *(str(ours), kernel.scratch),
+        ]
+        try:
+            await kernel.manager.start_kernel(
+                cwd=str(folder),
+                env=environment | variables,
+                pass_fds=(ours,),
+                extra_arguments=kernel.history_off(),
+            )
+        except BaseException:
+            await kernel.bury()
+            raise
+        finally:
+            os.close(ours)
+        return kernel
+
+    @property
+    def speaks_python(self) -> bool:
+        """Whether cells are Python."""
+        return bool(self.manager.kernel_spec and self.manager.kernel_spec.language == "python")
+
+    def history_off(self) -> list[str]:
+        """Without this, IPython keeps every cell in a database in the home folder."""
+        return ["--HistoryManager.hist_file=:memory:"] if self.manager.ipykernel else []
+
+    def kill(self) -> None:
+        """Let go of the lifeline: the guard kills the kernel's group. Safe from any thread."""
+        if self._lifeline:
+            self._lifeline.close()
+
+    async def alive(self) -> bool:
+        """Whether the kernel can still be used."""
+        return bool(await self.manager.is_alive())
+
+    async def bury(self) -> None:
+        """Kill it, wait until it is gone, and free what its manager holds."""
+        self.kill()
+        guard: subprocess.Popen[bytes] | None = getattr(self.manager.provisioner, "process", None)
+        if guard is not None:
+            try:
+                guard.wait(timeout=5)
+            except subprocess.TimeoutExpired:  # it could not even be told: take the guard too
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(guard.pid, signal.SIGKILL)
+        await self.manager.cleanup_resources()
+        shutil.rmtree(self.scratch, ignore_errors=True)  # there was no guard, if it never started
+
+
+class WarmKernel:
+    """One kernel, started ahead of need and used once: a cold start takes most of a second."""
+
+    def __init__(self) -> None:
+        self._waiting: Kernel | None = None
+
+    async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
+        """Start the kernel that the next run will take."""
+        self._waiting = await Kernel.start(name, folder, variables)
+
+    async def take(self, name: str, folder: Path, variables: dict[str, str]) -> Kernel:
+        """The waiting kernel if it fits, else a new one, with `variables` in its environment.
+
+        The waiting one was started before anybody knew them: it has to be told.
+        """
+        kernel, self._waiting = self._waiting, None
+        if kernel and kernel.name == name and kernel.speaks_python and await kernel.alive():
+            return kernel
+        if kernel:
+            await kernel.bury()
+        return await Kernel.start(name, folder, variables)
+
+    async def discard(self) -> None:
+        """End the waiting kernel, if there is one."""
+        kernel, self._waiting = self._waiting, None
+        if kernel:
+            await kernel.bury()
+
+
+class _GuardedManager(AsyncKernelManager):
+    """Puts the guard's command in front of the kernel's."""
+
+    guard: list[str]
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        return self.guard + super().format_kernel_cmd(extra_arguments)

@@ -1,0 +1,93 @@
+"""The app: connects to Redis, puts the calls together, and says what errors mean."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import ceil
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from redis import ConnectionError, RedisError, TimeoutError
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from . import api, health, notebook, output
+from .config import settings
+from .runs import Busy, Grace, Runs
+
+log = logging.getLogger("uvicorn.error")
+PAGE = Path(__file__).with_name("page")
+PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; base-uri 'none'"
+
+
+def connect() -> Redis:
+    """Connections that give up early: an answer of 503 is due within three seconds."""
+    pool = BlockingConnectionPool.from_url(
+        str(settings().redis_url),
+        max_connections=50,
+        timeout=2,
+        decode_responses=True,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        # Once, at once: after a restart of Redis every pooled connection is stale.
+        retry=Retry(NoBackoff(), 1),
+    )
+    return Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Before the first request: look at Redis and at the notebook. Neither is fatal."""
+    async with connect() as redis:
+        app.state.runs = Runs(redis, settings())
+        try:
+            await app.state.runs.look()
+        except RedisError as error:
+            log.error("Redis does not answer yet: %s", error)
+        try:
+            notebook.read(settings().notebook_path)
+        except notebook.Unusable as unusable:
+            log.error("%s", unusable)
+        yield
+
+
+settings()  # a wrong variable ends it here, in words
+app = FastAPIOffline(
+    title="Notebook runner",
+    description="Starts a notebook by an API call, and never twice at once.",
+    version="1.0.0",
+    lifespan=lifespan,
+)
+app.include_router(api.router, tags=["runs"])
+app.include_router(output.router, tags=["runs"])
+app.include_router(health.router, tags=["health"])
+app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+
+@app.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The page for people."""
+    return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": PAGE_RULES})
+
+
+@app.exception_handler(Busy)
+async def busy(_: Request, error: Busy) -> JSONResponse:
+    """One at a time."""
+    return JSONResponse({"detail": str(error), "running": error.running}, 409)
+
+
+@app.exception_handler(Grace)
+async def grace(_: Request, error: Grace) -> JSONResponse:
+    """Not yet: a run that Redis forgot may still be alive."""
+    return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(ceil(error.seconds))})
+
+
+@app.exception_handler(ConnectionError)
+@app.exception_handler(TimeoutError)
+async def redis_is_away(_: Request, error: RedisError) -> JSONResponse:
+    """Without Redis nobody can know what is running, so nothing is started."""
+    return JSONResponse({"detail": "Redis does not answer."}, 503, {"Retry-After": "1"})
