@@ -1,0 +1,1 @@
+"""The program behind `./workshop`: one verb per module."""

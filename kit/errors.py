@@ -1,0 +1,30 @@
+"""What the kit says when it cannot go on. Standard library only: set-up uses it too."""
+
+import sys
+
+
+class KitError(Exception):
+    """The call or the environment is wrong: exit code 2.
+
+    `message` says what is wrong and where, `fix` the next thing to type,
+    and `detail` is shown between them: the tail of a log, say.
+    """
+
+    def __init__(self, message: str, fix: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.detail = detail
+
+    def show(self) -> None:
+        """Print all of it to standard error."""
+        print(f"workshop: {self.message}", file=sys.stderr)
+        if self.detail:
+            print(indented(self.detail), file=sys.stderr)
+        if self.fix:
+            print(f"Try: {self.fix}", file=sys.stderr)
+
+
+def indented(text: str) -> str:
+    """`text` with a bar before each line, so that quoted output looks quoted."""
+    return "\n".join(f"  | {line}" for line in text.rstrip().splitlines())

@@ -1,0 +1,46 @@
+"""TCP ports on 127.0.0.1."""
+
+import contextlib
+import errno
+import socket
+
+import psutil
+
+from kit.errors import KitError
+
+
+def free_socket(port: int = 0) -> socket.socket:
+    """A listening socket on 127.0.0.1, for processes to share. `port` 0 means any free one.
+
+    Raises KitError, naming who holds the port, when it is taken.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise KitError(
+                f"port {port} is in use{holder(port)}", f"--port {port + 1}, or stop the other"
+            ) from None
+        raise KitError(f"port {port} cannot be used: {error.strerror}", "--port 8000") from None
+    return sock
+
+
+def holder(port: int) -> str:
+    """` by NAME (pid N)` for who listens on `port`, or nothing when the system does not tell."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            here = connection.laddr and connection.laddr.port == port
+            if here and connection.status == psutil.CONN_LISTEN and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return ""
+
+
+def free_port() -> int:
+    """A port that is free now, for programs that cannot take over a socket. It may be gone soon."""
+    with free_socket() as sock:
+        port: int = sock.getsockname()[1]
+        return port

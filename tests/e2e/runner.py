@@ -1,0 +1,170 @@
+"""A whole runner for a test: Redis, API processes, workers, and a client to talk to it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nbformat
+import psutil
+
+from kit.paths import NOTEBOOKS, SOLUTIONS
+from kit.project import (
+    Project,
+    project_env,
+    start_api,
+    start_worker,
+    wait_for_api,
+    wait_for_worker,
+)
+from kit.stack import Child, Stack, free_socket, wait_until
+
+PRODUCT = Project(SOLUTIONS / "13-ship-it")
+ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
+PATIENCE = 60.0  # seconds; only ever spent by a test that fails
+
+
+def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:
+    """A notebook of these code cells."""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+    nbformat.write(book, path)
+    return path
+
+
+@dataclass
+class Runner:
+    """The finished runner, going."""
+
+    stack: Stack
+    env: dict[str, str]
+    client: httpx.Client
+    folder: Path
+    apis: list[Child] = field(default_factory=list)
+    workers: list[Child] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where the API listens; no slash at the end."""
+        return str(self.client.base_url).rstrip("/")
+
+    @property
+    def artifacts(self) -> Path:
+        """Where runs leave their output."""
+        return Path(self.env["ARTIFACTS_DIR"])
+
+    def start(self, **body: Any) -> str:
+        """Start a run that has to be accepted; its id."""
+        answer = self.client.post("/start", json=body or None)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["run_id"])
+
+    def status(self, run_id: str) -> dict[str, Any]:
+        """The run, as the API tells it."""
+        answer = self.client.get(f"/status/{run_id}")
+        assert answer.status_code == 200, answer.text
+        run: dict[str, Any] = answer.json()
+        return run
+
+    def wait_for(self, run_id: str, *statuses: str, timeout: float = PATIENCE) -> dict[str, Any]:
+        """The run, once its status is one of these."""
+
+        def there() -> dict[str, Any] | None:
+            run = self.status(run_id)
+            late = run["status"] in ENDED - set(statuses)
+            assert not late, f"waited for {statuses}, but it ended: {run}"
+            return run if run["status"] in statuses else None
+
+        return wait_until(there, f"{run_id} to be {' or '.join(statuses)}", timeout)
+
+    def wait_for_cell(self, run_id: str, done: int) -> None:
+        """Wait until that many cells are done."""
+        wait_until(
+            lambda: self.status(run_id)["cells_done"] >= done, f"{done} cells to be done", PATIENCE
+        )
+
+    def run(self, *statuses: str) -> dict[str, Any]:
+        """Start a run and wait for it to end as expected."""
+        return self.wait_for(self.start(), *(statuses or ("SUCCEEDED",)))
+
+    def kernels(self) -> list[psutil.Process]:
+        """Kernel processes of this runner that are alive (warm ones included), without guards."""
+        return [process for process in processes_of(self) if is_kernel(process)]
+
+    def add_worker(self) -> Child:
+        """Start one more worker."""
+        child = start_worker(self.stack, PRODUCT, len(self.workers), self.env)
+        self.workers.append(child)
+        wait_for_worker(child)
+        return child
+
+
+def processes_of(runner: Runner) -> list[psutil.Process]:
+    """All processes that carry this runner's marker in their environment."""
+    mine = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TEST_RUNNER") == runner.env["TEST_RUNNER"]:
+                mine.append(process)
+        except psutil.Error:
+            continue
+    return mine
+
+
+def is_kernel(process: psutil.Process) -> bool:
+    """Whether this is an ipykernel itself, not its guard."""
+    try:
+        command = process.cmdline()
+    except psutil.Error:
+        return False
+    return "ipykernel_launcher" in command and not any("guard.py" in part for part in command)
+
+
+@contextmanager
+def start_runner(
+    folder: Path,
+    *,
+    notebook: Path | str = "hello",
+    api: int = 1,
+    workers: int = 1,
+    env: Mapping[str, str] | None = None,
+    appendonly: bool = False,
+) -> Iterator[Runner]:
+    """The finished runner with a Redis of its own; everything is stopped at the end.
+
+    `notebook` is a path, or the name of one in notebooks/. `env` wins over the defaults.
+    """
+    path = notebook if isinstance(notebook, Path) else NOTEBOOKS / f"{notebook}.ipynb"
+    with Stack(state=folder / "state") as stack, free_socket() as sock:
+        redis_url = stack.redis(appendonly=appendonly)
+        settings = project_env(
+            stack.env
+            | {"DATABASE_URL": f"sqlite:///{folder / 'test.db'}"}
+            | {"ARTIFACTS_DIR": str(folder / "artifacts"), "TEST_RUNNER": str(folder)}
+            | dict(env or {}),
+            redis_url=redis_url,
+            state=folder / "state",
+            notebook=path,
+        )
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        key = settings.get("RUNNER_API_KEY")
+        headers = {"X-API-Key": key} if key else {}
+        with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+            runner = Runner(stack, settings, client, folder)
+            runner.apis = [start_api(stack, PRODUCT, n, sock, settings) for n in range(api)]
+            runner.workers = [start_worker(stack, PRODUCT, n, settings) for n in range(workers)]
+            for child in runner.apis:
+                wait_for_api(child, sock)
+            for child in runner.workers:
+                wait_for_worker(child)
+            if workers:  # the kernel is warm, and the worker has said that it lives
+                wait_until(lambda: client.get("/ready").is_success, "/ready", PATIENCE)
+            yield runner
+
+
+def seconds_since(moment: float) -> float:
+    """Seconds that have passed since a `time.monotonic()`."""
+    return time.monotonic() - moment

@@ -1,0 +1,416 @@
+"""The page at /, in a real browser, against real processes."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from kit.project import start_api, wait_for_api
+from tests.browser import OpenPage, browser, open_page
+from tests.e2e.conftest import Gate
+from tests.e2e.runner import PATIENCE, PRODUCT, Runner, start_runner, write_notebook
+
+__all__ = ["browser", "open_page"]
+
+expect.set_options(timeout=PATIENCE * 1000)
+KEY = "open sesame"
+BROKEN_OFF = r"net::ERR_"  # what Chromium logs when a server dies
+HOSTILE = """
+from IPython.display import HTML, display
+display(HTML('''
+<p style="color: rgb(1, 2, 3)">look at my style</p>
+<img id="inline" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">
+<img src="nowhere" onerror="parent.document.title = top.document.title = 'taken over'">
+<img src="https://example.org/spy.gif">
+<script>document.title = parent.document.title = top.document.title = 'taken over'</script>
+<meta http-equiv="refresh" content="0; url=https://example.org/">
+'''))
+print("<script>document.title = 'taken over'</script>"
+      "<img src=nowhere onerror=\\"document.title = 'taken over'\\">")
+"""
+
+
+def start_button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Start", exact=True)
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#run-status")
+
+
+def listening_socket(url: str) -> socket.socket:
+    """The socket that this process holds for its runners; survives them."""
+    port = urlsplit(url).port
+    for connection in psutil.Process().net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            return socket.socket(fileno=os.dup(connection.fd))
+    raise AssertionError(f"nobody here listens at {url}")
+
+
+def restart_api(runner: Runner) -> None:
+    """Start the API anew, where its clients expect it."""
+    with listening_socket(runner.url) as sock:
+        runner.apis[0] = start_api(runner.stack, PRODUCT, 0, sock, runner.env)
+        wait_for_api(runner.apis[0], sock)
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until the focus is there."""
+    for _ in range(30):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {target}")
+
+
+@pytest.fixture(scope="module")
+def locked_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """A runner that asks for a key; its notebook shows HTML that means ill."""
+    folder = tmp_path_factory.mktemp("locked")
+    notebook = write_notebook(folder / "hostile.ipynb", HOSTILE)
+    env = {"RUNNER_API_KEY": KEY}
+    with start_runner(folder, notebook=notebook, env=env) as runner:
+        yield runner
+
+
+def test_a_run_is_started_followed_and_its_output_shown(
+    runner: Runner, gate: Gate, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(runner.url)
+    page.get_by_label("Who asks").fill("ada")
+    start_button(page).click()
+    expect(page.get_by_text("cell 2 of 3", exact=True)).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Cells done")).to_have_js_property("value", 1 / 3)
+    expect(page.get_by_role("heading", level=2)).to_contain_text(
+        runner.client.get("/status").json()["run_id"]
+    )
+    expect(page.get_by_role("heading", name="Output")).to_be_hidden()
+    gate.open()
+    expect(status(page)).to_have_text("Succeeded")
+    expect(page.get_by_text("3 of 3 cells done", exact=True)).to_be_visible()
+    expect(page.locator("pre")).to_contain_text("after the gate, token")
+    expect(page.get_by_text("asked for by ada")).to_be_visible()
+    expect(page.get_by_role("banner")).to_contain_text("gated.ipynb")
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Executed notebook").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    book = nbformat.read(path, as_version=4)
+    assert "before the gate" in book.cells[0].outputs[0].text
+
+
+def test_a_second_start_names_the_run_in_the_way_and_offers_to_follow_it(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    gate.open()
+    earlier = runner.run()["run_id"]
+    gate.close()
+    page = open_page(runner.url)
+    expect(page.locator("pre")).to_contain_text("after the gate")
+    in_the_way = runner.start(requested_by="somebody else")
+    page.get_by_role("button", name=earlier).click()
+    start_button(page).click()
+    alert = page.locator("#problem")
+    expect(alert).to_contain_text(f"Run {in_the_way} is in the way: one at a time.")
+    expect(start_button(page)).to_be_enabled()
+    alert.get_by_role("button", name="Follow that run").click()
+    expect(page.get_by_role("heading", name=f"Run {in_the_way}")).to_be_focused()
+    expect(status(page)).to_have_text("Running")
+    gate.open()
+    expect(status(page)).to_have_text("Succeeded")
+    expect(alert).to_be_empty()
+
+
+def test_a_run_is_cancelled(runner: Runner, open_page: OpenPage) -> None:
+    page = open_page(runner.url)
+    start_button(page).click()
+    expect(status(page)).to_have_text("Running")
+    page.get_by_role("button", name="Cancel").click()
+    expect(status(page)).to_have_text("Cancelled")
+    expect(start_button(page)).to_be_focused()
+    assert runner.client.get("/status").json()["status"] == "CANCELLED"
+
+
+def test_a_page_opened_in_mid_run_follows_it(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    runner.wait_for_cell(runner.start(), 1)
+    page = open_page(runner.url)
+    expect(page.get_by_text("cell 2 of 3", exact=True)).to_be_visible()
+    with page.expect_request(re.compile(r"/status/[^/]+/events$")):
+        page.reload()
+    expect(page.get_by_text("cell 2 of 3", exact=True)).to_be_visible()
+    gate.open()
+    expect(status(page)).to_have_text("Succeeded")
+
+
+def test_an_idle_page_notices_a_run_that_somebody_else_started(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    gate.open()
+    page = open_page(runner.url)
+    expect(start_button(page)).to_be_visible()
+    run = runner.run()
+    expect(page.get_by_role("heading", name=f"Run {run['run_id']}")).to_be_visible()
+    expect(status(page)).to_have_text("Succeeded")
+
+
+def test_any_of_the_last_runs_can_be_looked_at(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    gate.open()
+    first, second = runner.run(), runner.run()
+    page = open_page(runner.url)
+    expect(page.locator("pre")).to_contain_text(f"token {second['token']}")
+    table = page.get_by_role("table", name="Last runs")
+    expect(table.get_by_role("rowheader").first).to_have_text(second["run_id"])
+    table.get_by_role("button", name=first["run_id"]).click()
+    expect(page.locator("pre")).to_contain_text(f"token {first['token']}")
+    expect(table.locator("[aria-current=true]")).to_have_text(first["run_id"])
+
+
+def test_everything_works_from_the_keyboard(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    page = open_page(runner.url)
+    expect(start_button(page)).to_be_visible()
+    tab_to(page, page.get_by_label("Who asks"))
+    page.keyboard.type("grace")
+    tab_to(page, start_button(page))
+    page.keyboard.press("Enter")
+    expect(status(page)).to_have_text("Running")
+    expect(start_button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#problem")).to_contain_text("in the way")
+    tab_to(page, page.get_by_role("button", name="Follow that run"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Cancel"))
+    page.keyboard.press("Space")
+    expect(status(page)).to_have_text("Cancelled")
+    gate.open()
+    expect(start_button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(status(page)).to_have_text("Succeeded")
+    tab_to(page, page.get_by_role("button", name="As a page"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#report iframe")).to_be_visible()
+    tab_to(page, page.locator("#rows button").last)  # through the frame, and out again
+    page.keyboard.press("Enter")
+    expect(page.locator("#run-title")).to_be_focused()
+
+
+def test_status_is_announced_and_every_control_has_a_name(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    page = open_page(runner.url)
+    start_button(page).click()
+    news = page.locator("#news[role=status]")
+    expect(news).to_contain_text("Running")
+    gate.open()
+    expect(news).to_have_text(re.compile("Succeeded, 3 of 3 cells done"))
+    for control in page.locator("button, input, progress, iframe").all():
+        named = control.evaluate(
+            "e => e.textContent.trim() || e.ariaLabel || e.title || e.labels?.[0]?.textContent"
+        )
+        assert named, control.evaluate("e => e.outerHTML")
+    for landmark in ("banner", "main", "contentinfo"):
+        expect(page.get_by_role(landmark)).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(runner: Runner, open_page: OpenPage, scheme: str) -> None:
+    runner.start()
+    page = open_page(runner.url, color_scheme=scheme)
+    start_button(page).click()
+    expect(page.locator("#problem")).to_contain_text("in the way")
+    page.mouse.move(0, 0)
+    weak = page.evaluate(CONTRAST)
+    assert not weak, weak
+
+
+def test_a_phone_needs_no_sideways_scrolling(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    runner.start()
+    page = open_page(runner.url, viewport={"width": 360, "height": 640})
+    start_button(page).click()
+    expect(page.locator("#problem")).to_contain_text("in the way")
+    assert not page.evaluate(STICKING_OUT)
+    gate.open()
+    expect(page.locator("pre")).to_contain_text("after the gate")
+    assert not page.evaluate(STICKING_OUT)
+
+
+def test_a_failure_is_shown_in_words_with_what_came_before(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    good = gate.notebook.read_text(encoding="utf-8")
+    write_notebook(gate.notebook, "print('so far so good')", "1 / 0", "print('never')")
+    try:
+        page = open_page(runner.url)
+        start_button(page).click()
+        expect(status(page)).to_have_text("Failed")
+        expect(page.locator("#run-error")).to_have_text(
+            "Cell 2 of 3 raised ZeroDivisionError: division by zero"
+        )
+        expect(page.locator("pre")).to_contain_text("so far so good")
+    finally:
+        gate.notebook.write_text(good, encoding="utf-8")
+
+
+def test_of_a_huge_output_the_beginning_is_shown(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    good = gate.notebook.read_text(encoding="utf-8")
+    write_notebook(gate.notebook, "print('é' * 300_000)")
+    try:
+        runner.run()
+        page = open_page(runner.url)
+        expect(page.get_by_text("These are the first 200,000 characters")).to_be_visible()
+        assert page.locator("pre").evaluate("e => e.textContent") == "é" * 200_000
+    finally:
+        gate.notebook.write_text(good, encoding="utf-8")
+
+
+def test_a_lost_connection_is_said_and_the_run_followed_when_the_api_is_back(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    page = open_page(runner.url, allowed=BROKEN_OFF)
+    start_button(page).click()
+    expect(page.get_by_text("cell 2 of 3", exact=True)).to_be_visible()
+    run_id = runner.client.get("/status").json()["run_id"]
+    runner.apis[0].kill()
+    try:
+        expect(page.locator("#connection")).to_have_text("Connection lost; trying again…")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+    finally:
+        restart_api(runner)
+    expect(page.locator("#connection")).to_be_empty()
+    streams = [url for url in asked if url.endswith("/events")]
+    assert len(streams) == 1, "one connection at a time"
+    gate.open()
+    runner.wait_for(run_id, "SUCCEEDED")
+    expect(status(page)).to_have_text("Succeeded")
+    expect(page.locator("pre")).to_contain_text("after the gate")
+
+
+def test_a_wrong_key_is_refused_and_the_right_one_opens_the_page(
+    locked_runner: Runner, open_page: OpenPage
+) -> None:
+    page = open_page(locked_runner.url)
+    expect(page.get_by_label("API key")).to_be_focused()
+    expect(start_button(page)).to_be_hidden()
+    page.keyboard.type("open barley\N{SNOWMAN}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="That key is wrong.")).to_be_visible()
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(start_button(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(status(page)).to_have_text("Succeeded")
+    expect(page.locator("pre")).to_contain_text("taken over")
+
+    page.reload()
+    expect(page.locator("pre")).to_contain_text("taken over")
+    expect(page.get_by_label("API key")).to_be_hidden()
+    page.get_by_role("button", name="Forget key").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    expect(page.locator("pre")).to_be_hidden()
+    assert page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+def test_a_hostile_notebook_cannot_script_the_page_but_shows_its_styles_and_pictures(
+    locked_runner: Runner, open_page: OpenPage
+) -> None:
+    locked_runner.run()
+    page = open_page(locked_runner.url, allowed=r"Content Security Policy|sandboxed")
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_role("button", name="Use key").click()
+    expect(page.locator("pre")).to_contain_text("<script>")
+    page.get_by_role("button", name="As a page").click()
+    notebook = page.frame_locator("#report iframe").frame_locator("iframe")
+    expect(notebook.get_by_text("look at my style", exact=True)).to_have_css(
+        "color", "rgb(1, 2, 3)"
+    )
+    expect(notebook.locator("#inline")).to_have_js_property("naturalWidth", 1)
+    expect(notebook.locator(".jp-Cell").first).to_have_css("display", "block")
+    expect(page).to_have_title("Notebook runner")
+    assert (
+        page.locator("#report iframe").evaluate(
+            "frame => frame.contentDocument.querySelector('iframe').contentDocument"
+        )
+        is None
+    ), "the page and the notebook must be strangers"
+
+
+def test_a_hostile_notebook_opened_directly_runs_no_script(
+    locked_runner: Runner, open_page: OpenPage
+) -> None:
+    run_id = locked_runner.run()["run_id"]
+    page = open_page(
+        f"{locked_runner.url}/output/{run_id}?format=html",
+        allowed=r"Content Security Policy|sandboxed",
+        extra_http_headers={"X-API-Key": KEY},
+    )
+    expect(page.get_by_text("look at my style", exact=True)).to_have_css("color", "rgb(1, 2, 3)")
+    expect(page.locator("#inline")).to_have_js_property("naturalWidth", 1)
+    assert page.title() != "taken over"
+    assert page.url.startswith(locked_runner.url), "nor may it lead elsewhere"
+
+
+# What reaches beyond its card's inner edge, or beyond the window.
+STICKING_OUT = """
+() => [...document.querySelectorAll(".card > *, body > *")].filter((element) => {
+  const around = element.parentElement;
+  const edge = around.getBoundingClientRect().right - parseFloat(getComputedStyle(around).paddingRight);
+  return element.checkVisibility() && !element.matches(".unseen")
+    && Math.max(element.getBoundingClientRect().right,
+                element.getBoundingClientRect().left + element.scrollWidth) > edge + 1;
+}).map((element) => element.outerHTML)
+"""
+
+# WCAG's ratio of each visible text's colour to the nearest opaque ground behind it. Answers those
+# below 4.5.
+CONTRAST = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (colour) => {
+    const [r, g, b] = rgba(colour).map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (rgba(colour)[3] === 255) return colour;
+    }
+    return "Canvas";
+  };
+  const weak = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = texts.nextNode()); ) {
+    const element = text.parentElement;
+    if (!text.data.trim() || !element.checkVisibility()) continue;
+    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) weak.push(`${text.data.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return weak;
+}
+"""

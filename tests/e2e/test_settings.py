@@ -1,0 +1,76 @@
+"""The environment: what is wrong is said before anything starts, and secrets stay secret."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runner import PRODUCT, start_runner, write_notebook
+
+API = ("uvicorn", "nb_runner.main:app", "--port", "0")
+WORKER = ("celery", "-A", "nb_runner.tasks", "worker")
+
+WRONG = [
+    ("LEASE_SECONDS", "soon", "LEASE_SECONDS is 'soon'. Allowed: seconds, from 1 to 3600."),
+    ("LEASE_SECONDS", "0", "LEASE_SECONDS is '0'."),
+    ("CELL_TIMEOUT", "-1", "CELL_TIMEOUT is '-1'. Allowed: the seconds a cell may take"),
+    ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
+    ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
+    ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),
+    ("RUNNER_API_KEY", "short", "RUNNER_API_KEY is 5 characters long. Allowed: at least 8"),
+    ("NOTEBOOK_PATH", "", "NOTEBOOK_PATH is not set. Allowed: the path of an .ipynb file."),
+]
+
+
+@pytest.mark.parametrize("program", [API, WORKER], ids=["api", "worker"])
+@pytest.mark.parametrize(("name", "value", "words"), WRONG)
+def test_a_wrong_variable_ends_the_start_with_its_name_its_value_and_what_is_allowed(
+    program: tuple[str, ...], name: str, value: str, words: str
+) -> None:
+    env = os.environ | {"NOTEBOOK_PATH": "hello.ipynb", name: value}
+    started = subprocess.run(
+        [sys.executable, "-m", *program],
+        cwd=PRODUCT.path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    told = started.stdout + started.stderr
+    assert started.returncode != 0
+    assert words in told
+    assert "Traceback" not in told
+    assert "secret" not in told
+
+
+KEY = "open sesame"
+
+
+def test_with_a_key_set_nothing_about_runs_is_told_without_it(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "it.ipynb", "print('hello')")
+    with start_runner(tmp_path, notebook=notebook, env={"RUNNER_API_KEY": KEY}) as runner:
+        run = runner.run()
+        closed = [
+            ("POST", "/start"),
+            ("POST", "/cancel"),
+            ("GET", "/status"),
+            ("GET", f"/status/{run['run_id']}"),
+            ("GET", f"/status/{run['run_id']}/events"),
+            ("GET", f"/output/{run['run_id']}"),
+            ("GET", "/runs"),
+        ]
+        for key in (None, "", "wrong", KEY + "x", KEY[:-1], KEY.upper(), "sésame"):
+            for method, path in closed:
+                headers = {} if key is None else {b"X-API-Key": key.encode()}
+                runner.client.headers.pop("X-API-Key", None)
+                answer = runner.client.request(method, path, headers=headers)
+                assert answer.status_code == 401, (method, path, key)
+                assert answer.json()["detail"]
+        for path in ("/ping", "/ready", "/metrics", "/", "/docs"):
+            answer = runner.client.get(path)
+            assert answer.status_code == 200, path
+            assert KEY not in answer.text
+        for child in (*runner.apis, *runner.workers):
+            assert KEY not in child.output()

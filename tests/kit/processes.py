@@ -1,0 +1,51 @@
+"""Finding what a test started, wherever it went: every process inherits a mark."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+PATIENCE = 60.0  # seconds
+
+
+def eventually(check: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
+    """Poll until `check` is true."""
+    deadline = time.monotonic() + timeout
+    while not check():
+        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Mark:
+    """A variable for the environment of what a test starts."""
+
+    value: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"WORKSHOP_TEST_MARK": self.value}
+
+    def processes(self) -> list[psutil.Process]:
+        """Those alive that carry the mark."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                carries = process.environ().get("WORKSHOP_TEST_MARK") == self.value
+                if carries and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def commands(self) -> list[str]:
+        """Their command lines."""
+        commands = []
+        for process in self.processes():
+            try:
+                commands.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return commands
