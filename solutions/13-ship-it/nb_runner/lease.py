@@ -29,8 +29,11 @@ class Order(Enum):
 class Lease:
     """A claim on the one run that may be going. Made by `claim`."""
 
-    def __init__(self, redis: Redis, settings: Settings, run: Run, owner: str) -> None:
+    def __init__(
+        self, redis: Redis, settings: Settings, run: Run, owner: str, claimed: float
+    ) -> None:
         self.run = run
+        self.claimed = claimed  # by the monotonic clock, just before Redis was asked
         self._mine = f"{run.run_id}:{owner}"
         self._lease_ms = settings.lease_ms
         self._keep = redis.register_script(script("keep"))
@@ -43,6 +46,7 @@ class Lease:
         fields = ["status", Status.RUNNING, "started", datetime.now(UTC).isoformat()]
         if token is not None:
             fields += ["token", str(token)]
+        asked = time.monotonic()
         flat = redis.register_script(script("claim"))(
             keys=[LEASE, record_key(run_id)],
             args=[f"{run_id}:admitted", f"{run_id}:{owner}", settings.lease_ms, *fields],
@@ -50,7 +54,7 @@ class Lease:
         if not flat:
             return None
         run = Run.model_validate(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return cls(redis, settings, run, owner)
+        return cls(redis, settings, run, owner, asked)
 
     def renew(self) -> Order | None:
         """Renew the lease and the record, or learn why not. Raises RedisError without an answer."""
@@ -121,7 +125,7 @@ class Heartbeat:
         self._news.set()
 
     def _beat(self) -> None:
-        answered = time.monotonic()
+        answered = self._lease.claimed
         while not self._over.is_set():
             self._news.wait(self._period)
             self._news.clear()

@@ -64,6 +64,7 @@ def main_process_lives(sender: Any, **_: Any) -> None:
     """In the main process, every 2 seconds: say so, for GET /ready."""
     try:
         name = sender.eventer.hostname
-        connect(settings()).set(worker_key(name), os.getpid(), ex=SEEN_SECONDS)
+        with connect(settings()) as redis:
+            redis.set(worker_key(name), os.getpid(), ex=SEEN_SECONDS)
     except RedisError:
         pass  # the worker itself is looking for Redis, and says so

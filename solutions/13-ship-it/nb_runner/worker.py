@@ -60,7 +60,11 @@ class Worker:
             log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
             return
         with Heartbeat(lease, lease_seconds, self.told_to_stop, self._executor.stop) as heart:
-            error = error or self._execute(run_id, token, heart)
+            try:
+                error = error or self._execute(run_id, token, heart)
+            except Exception as bug:  # ours; said at once rather than when the lease runs out
+                log.exception("The runner failed in run %s", run_id)
+                error = f"The runner itself failed: {bug!r}"
         status, error = _verdict(error, heart.order)
         lease.finish(status, error, patience=2 * lease_seconds)
         log.info("Run %s %s. %s", run_id, status, error or "")
@@ -83,7 +87,7 @@ class Worker:
         error = self._executor.run(book, path.parent, variables, heart.progress)
         try:
             artifacts.keep(self._settings.artifacts_dir, run_id, book, self._settings.keep_runs)
-        except OSError as failure:
+        except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
             return error or f"The notebook ran to its end, but its output was not kept: {failure}"
         return error
 
