@@ -123,6 +123,14 @@ def is_kernel(process: psutil.Process) -> bool:
     return "ipykernel_launcher" in command and not any("guard.py" in part for part in command)
 
 
+def is_dead(process: psutil.Process) -> bool:
+    """Whether it does nothing any more. (Whoever inherits an orphan may be slow to bury it.)"""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @contextmanager
 def start_runner(
     folder: Path,
@@ -144,10 +152,10 @@ def start_runner(
             stack.env
             | {"DATABASE_URL": f"sqlite:///{folder / 'test.db'}"}
             | {"ARTIFACTS_DIR": str(folder / "artifacts"), "TEST_RUNNER": str(folder)}
+            | {"NOTEBOOK_PATH": str(path)}
             | dict(env or {}),
             redis_url=redis_url,
             state=folder / "state",
-            notebook=path,
         )
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         key = settings.get("RUNNER_API_KEY")
@@ -160,8 +168,8 @@ def start_runner(
                 wait_for_api(child, sock)
             for child in runner.workers:
                 wait_for_worker(child)
-            if workers:  # the kernel is warm, and the worker has said that it lives
-                wait_until(lambda: client.get("/ready").is_success, "/ready", PATIENCE)
+            if workers:
+                wait_until(lambda: client.get("/ready").json()["worker"] == "ok", "it", PATIENCE)
             yield runner
 
 

@@ -114,15 +114,11 @@ def test_a_notebook_that_cannot_be_used_is_said_at_start_up_by_ready_and_by_the_
         notebook.unlink()
     else:
         notebook.write_text(text)
-    with start_runner(tmp_path, notebook="hello", workers=0) as probe:
-        env = {"NOTEBOOK_PATH": str(notebook)}
-        probe.env |= env
-        worker = probe.add_worker()
-        run = probe.run("FAILED")
+    with start_runner(tmp_path, notebook=notebook) as runner:
+        run = runner.run("FAILED")
         assert words in run["error"]
-        assert words in worker.output()
-    with start_runner(tmp_path, notebook=notebook, workers=0) as runner:
         ready = runner.client.get("/ready")
         assert ready.status_code == 503
         assert words in ready.json()["notebook"]
+        assert words in runner.workers[0].output()
         assert words in runner.apis[0].output()

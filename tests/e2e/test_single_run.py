@@ -12,7 +12,7 @@ from redis import Redis
 
 from kit.stack import wait_until
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import processes_of, start_runner, write_notebook
+from tests.e2e.runner import is_dead, processes_of, start_runner, write_notebook
 
 LEASE = 3.0  # seconds
 
@@ -139,8 +139,7 @@ def test_a_cell_that_holds_the_gil_and_its_subprocess_end_with_the_run(
             worker = psutil.Process(runner.workers[0].pid)
             for process in [worker, *worker.children()]:
                 process.kill()
-        _, alive = psutil.wait_procs([child, kernel], timeout=2)
-        assert not alive, "2 s after the end of the run"
+        wait_until(lambda: is_dead(kernel) and is_dead(child), "both to be dead", 2)
         runner.wait_for(run_id, "CANCELLED" if ending == "cancel" else "LOST")
 
 
@@ -170,8 +169,7 @@ def test_a_worker_cut_off_from_redis_stops_itself_before_its_lease_ends(
         assert server and server.child
         server.child.signal(signal.SIGSTOP)
         try:
-            psutil.wait_procs([busy], timeout=LEASE + 5)
-            assert not busy.is_running(), "the kernel outlived its lease"
+            wait_until(lambda: is_dead(busy), "the kernel to end with its lease", LEASE + 5)
             assert "Redis did not answer" in runner.workers[0].output()
             answer = runner.client.post("/start")
             assert answer.status_code == 503

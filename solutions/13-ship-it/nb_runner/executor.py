@@ -87,10 +87,9 @@ class Executor:
         progress(0, len(cells))
 
         def starting(cell: NotebookNode, cell_index: int) -> None:
-            self._where = f"Cell {cells.index(cell_index) + 1} of {len(cells)}"
-
-        def finished(cell: NotebookNode, cell_index: int, **reply: object) -> None:
-            progress(cells.index(cell_index) + 1, len(cells))
+            done = cells.index(cell_index)
+            self._where = f"Cell {done + 1} of {len(cells)}"
+            progress(done, len(cells))
 
         async def tell_variables(**_: object) -> None:
             if kernel.speaks_python and client.kc:
@@ -109,12 +108,12 @@ class Executor:
             timeout=self._cell_timeout,
             on_notebook_start=tell_variables,
             on_cell_execute=starting,
-            on_cell_executed=finished,
         )
         try:
             if self._stopped.is_set():  # before there was a kernel to kill
                 raise asyncio.CancelledError
             await client.async_execute()
+            progress(len(cells), len(cells))
         finally:
             self._kernel = self._task = None
             if client.kc:
