@@ -371,11 +371,12 @@ def test_a_hostile_notebook_opened_directly_runs_no_script(
 # What reaches beyond its card's inner edge, or beyond the window.
 STICKING_OUT = """
 () => [...document.querySelectorAll(".card > *, body > *")].filter((element) => {
+  if (!element.checkVisibility() || element.matches(".unseen")) return false;
   const around = element.parentElement;
-  const edge = around.getBoundingClientRect().right - parseFloat(getComputedStyle(around).paddingRight);
-  return element.checkVisibility() && !element.matches(".unseen")
-    && Math.max(element.getBoundingClientRect().right,
-                element.getBoundingClientRect().left + element.scrollWidth) > edge + 1;
+  const padding = parseFloat(getComputedStyle(around).paddingRight);
+  const edge = around.getBoundingClientRect().right - padding;
+  const { left, right } = element.getBoundingClientRect();
+  return Math.max(right, left + element.scrollWidth) > edge + 1;
 }).map((element) => element.outerHTML)
 """
 

@@ -1,7 +1,6 @@
 """The notebook's own guard, run out of the notebook: an older run never overwrites a newer one."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,30 +86,28 @@ def test_a_run_that_dies_in_its_write_leaves_the_old_results(url: str) -> None:
     assert older.written() == [("older", 7), ("delay_by_carrier_hour", 7)]
 
 
-def paused(
-    run: Run, when: Callable[[str], bool]
-) -> tuple[threading.Thread, threading.Event, threading.Event]:
-    """Start the run's write in a thread that stops after the first statement that `when` accepts.
+def paused(run: Run) -> tuple[threading.Thread, threading.Event]:
+    """Start the run's write in a thread that stops after its first statement, whatever that is.
 
-    Returns the thread, the event that it stopped, and the event that lets it go on.
+    Returns the thread, and the event that lets it go on.
     """
     stopped, go_on = threading.Event(), threading.Event()
 
     @sa.event.listens_for(run.engine, "after_cursor_execute")
-    def stop(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if when(statement) and not stopped.is_set():
+    def stop(*_: object) -> None:
+        if not stopped.is_set():
             stopped.set()
             assert go_on.wait(PATIENCE)
 
     thread = threading.Thread(target=run.write)
     thread.start()
     assert stopped.wait(PATIENCE)
-    return thread, stopped, go_on
+    return thread, go_on
 
 
 def test_the_first_statement_locks_so_the_other_writer_waits_its_turn(url: str) -> None:
     older, newer = Run(url, "older", 7), Run(url, "newer", 8)
-    first, _, go_on = paused(older, lambda statement: statement.startswith("UPDATE"))
+    first, go_on = paused(older)
 
     began, refused = threading.Event(), []
     sa.event.listen(newer.engine, "begin", lambda _: began.set())
@@ -125,17 +122,18 @@ def test_the_first_statement_locks_so_the_other_writer_waits_its_turn(url: str) 
     second.start()
     assert began.wait(PATIENCE)
     second.join(0.5)
-    assert second.is_alive(), "the newer writer did not wait for the transaction before it"
+    waits = second.is_alive()
     go_on.set()
     first.join(PATIENCE)
     second.join(PATIENCE)
+    assert waits, "the newer writer did not wait for the transaction that had begun before it"
     assert refused == []
     assert newer.written() == [("newer", 8), ("delay_by_carrier_hour", 8)]
 
 
 def test_an_older_writer_that_waited_for_a_newer_one_is_refused(url: str) -> None:
     older, newer = Run(url, "older", 7), Run(url, "newer", 8)
-    first, _, go_on = paused(newer, lambda statement: statement.startswith("UPDATE"))
+    first, go_on = paused(newer)
 
     refused: list[BaseException] = []
 

@@ -39,7 +39,7 @@ class InTheWay(Problem):
     running: str = Field(description="Id of the run in the way")
 
 
-def the_runs(request: Request) -> Runs:
+async def the_runs(request: Request) -> Runs:
     """The runs, as main.py's lifespan connected them."""
     runs: Runs = request.app.state.runs
     return runs

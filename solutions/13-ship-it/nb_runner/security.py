@@ -13,7 +13,7 @@ header = APIKeyHeader(
 )
 
 
-def check(key: Annotated[str | None, Security(header)]) -> None:
+async def check(key: Annotated[str | None, Security(header)]) -> None:
     """Let the request in, or answer 401, as late for a nearly right key as for any other."""
     expected = settings().runner_api_key
     if expected is None:
