@@ -1,6 +1,6 @@
 """A whole runner for a test: Redis, API processes, workers, and a client to talk to it."""
 
-import time
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Runner:
     stack: Stack
     env: dict[str, str]
     client: httpx.Client
-    folder: Path
+    sock: socket.socket  # all API processes listen on it
     apis: list[Child] = field(default_factory=list)
     workers: list[Child] = field(default_factory=list)
 
@@ -161,7 +161,7 @@ def start_runner(
         key = settings.get("RUNNER_API_KEY")
         headers = {"X-API-Key": key} if key else {}
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-            runner = Runner(stack, settings, client, folder)
+            runner = Runner(stack, settings, client, sock)
             runner.apis = [start_api(stack, PRODUCT, n, sock, settings) for n in range(api)]
             runner.workers = [start_worker(stack, PRODUCT, n, settings) for n in range(workers)]
             for child in runner.apis:
@@ -171,8 +171,3 @@ def start_runner(
             if workers:
                 wait_until(lambda: client.get("/ready").json()["worker"] == "ok", "it", PATIENCE)
             yield runner
-
-
-def seconds_since(moment: float) -> float:
-    """Seconds that have passed since a `time.monotonic()`."""
-    return time.monotonic() - moment

@@ -1,14 +1,10 @@
 """The page at /, in a real browser, against real processes."""
 
-import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nbformat
-import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -45,20 +41,10 @@ def status(page: Page) -> Locator:
     return page.locator("#run-status")
 
 
-def listening_socket(url: str) -> socket.socket:
-    """The socket that this process holds for its runners; survives them."""
-    port = urlsplit(url).port
-    for connection in psutil.Process().net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-            return socket.socket(fileno=os.dup(connection.fd))
-    raise AssertionError(f"nobody here listens at {url}")
-
-
 def restart_api(runner: Runner) -> None:
     """Start the API anew, where its clients expect it."""
-    with listening_socket(runner.url) as sock:
-        runner.apis[0] = start_api(runner.stack, PRODUCT, 0, sock, runner.env)
-        wait_for_api(runner.apis[0], sock)
+    runner.apis[0] = start_api(runner.stack, PRODUCT, 0, runner.sock, runner.env)
+    wait_for_api(runner.apis[0], runner.sock)
 
 
 def tab_to(page: Page, target: Locator) -> None:

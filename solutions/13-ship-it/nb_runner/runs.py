@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from .config import Settings
 from .lua import script
+from .together import Together
 
 LEASE, INDEX, TOTALS = "nb:lease", "nb:runs", "nb:totals"
 
@@ -126,6 +127,10 @@ class Runs:
         self._admit = redis.register_script(script("admit"))
         self._withdraw = redis.register_script(script("withdraw"))
         self._cancel = redis.register_script(script("cancel"))
+        self._peek = redis.register_script(script("peek"))
+        # What is asked most: by those who try to start, and by those who wait for the end.
+        self.in_the_way = Together(self._refuse)
+        self.latest = Together(self._newest)
 
     async def look(self) -> None:
         """Take a first look at Redis, so that a later restart is seen as one."""
@@ -138,6 +143,8 @@ class Runs:
             Busy: another run holds the lease.
             Grace: Redis restarted less than one lease ago.
         """
+        if running := await self.in_the_way():
+            raise Busy(running)
         verdict, detail = await self._admit(
             keys=[LEASE, INDEX, TOTALS, record_key(run.run_id)],
             args=[
@@ -173,11 +180,6 @@ class Runs:
             record, lease = await both.execute()
         return Run.seen(record, lease)
 
-    async def latest(self) -> Run | None:
-        """The newest run. None: there never was one."""
-        newest = await self._redis.lindex(INDEX, 0)
-        return await self.get(str(newest)) if newest else None
-
     async def recent(self) -> list[Run]:
         """The last runs, newest first, KEEP_RUNS at most."""
         async with self._redis.pipeline() as pipe:
@@ -186,6 +188,16 @@ class Runs:
                 pipe.hgetall(record_key(str(run_id)))
             lease, *records = await pipe.execute()
         return [run for record in records if (run := Run.seen(record, lease))]
+
+    async def _refuse(self, starts: int) -> str | None:
+        """The run in the way of that many starts, counted as refused. None: there is none."""
+        running: str | None = await self._peek(keys=[LEASE, TOTALS], args=[starts])
+        return running
+
+    async def _newest(self, _: int) -> Run | None:
+        """The newest run. None: there never was one."""
+        newest = await self._redis.lindex(INDEX, 0)
+        return await self.get(str(newest)) if newest else None
 
     async def totals(self) -> dict[str, int]:
         """How many runs ended in which status, and how many starts were "refused"."""
