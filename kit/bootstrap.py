@@ -36,6 +36,8 @@ def main(argv: list[str]) -> NoReturn:
     except KeyboardInterrupt:
         print("\nworkshop: set-up interrupted; it is taken up again next time", file=sys.stderr)
         sys.exit(130)
+    # Set, it would have each of the many processes to come compile thousands of modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(PYTHON, [str(PYTHON), "-m", "kit", *argv])
 
 

@@ -21,6 +21,7 @@ from kit.project import (
     wait_for_worker,
 )
 from kit.stack import Child, Stack, free_socket, wait_until
+from tests.processes import Mark
 
 PRODUCT = Project(SOLUTIONS / "13-ship-it")
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
@@ -43,6 +44,7 @@ class Runner:
     env: dict[str, str]
     client: httpx.Client
     sock: socket.socket  # all API processes listen on it
+    mark: Mark  # carried by every process of this runner
     apis: list[Child] = field(default_factory=list)
     workers: list[Child] = field(default_factory=list)
 
@@ -92,7 +94,7 @@ class Runner:
 
     def kernels(self) -> list[psutil.Process]:
         """Kernel processes of this runner that are alive (warm ones included), without guards."""
-        return [process for process in processes_of(self) if is_kernel(process)]
+        return [process for process in self.mark.processes() if is_kernel(process)]
 
     def add_worker(self) -> Child:
         """Start one more worker."""
@@ -100,18 +102,6 @@ class Runner:
         self.workers.append(child)
         wait_for_worker(child)
         return child
-
-
-def processes_of(runner: Runner) -> list[psutil.Process]:
-    """All processes that carry this runner's marker in their environment."""
-    mine = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TEST_RUNNER") == runner.env["TEST_RUNNER"]:
-                mine.append(process)
-        except psutil.Error:
-            continue
-    return mine
 
 
 def is_kernel(process: psutil.Process) -> bool:
@@ -145,14 +135,15 @@ def start_runner(
 
     `notebook` is a path, or the name of one in notebooks/. `env` wins over the defaults.
     """
+    mark = Mark()
     path = notebook if isinstance(notebook, Path) else NOTEBOOKS / f"{notebook}.ipynb"
     with Stack(state=folder / "state") as stack, free_socket() as sock:
         redis_url = stack.redis(appendonly=appendonly)
         settings = project_env(
             stack.env
             | {"DATABASE_URL": f"sqlite:///{folder / 'test.db'}"}
-            | {"ARTIFACTS_DIR": str(folder / "artifacts"), "TEST_RUNNER": str(folder)}
-            | {"NOTEBOOK_PATH": str(path)}
+            | {"ARTIFACTS_DIR": str(folder / "artifacts"), "NOTEBOOK_PATH": str(path)}
+            | mark.env
             | dict(env or {}),
             redis_url=redis_url,
             state=folder / "state",
@@ -161,7 +152,7 @@ def start_runner(
         key = settings.get("RUNNER_API_KEY")
         headers = {"X-API-Key": key} if key else {}
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-            runner = Runner(stack, settings, client, sock)
+            runner = Runner(stack, settings, client, sock, mark)
             runner.apis = [start_api(stack, PRODUCT, n, sock, settings) for n in range(api)]
             runner.workers = [start_worker(stack, PRODUCT, n, settings) for n in range(workers)]
             for child in runner.apis:

@@ -12,7 +12,7 @@ from redis import Redis
 
 from kit.stack import wait_until
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import is_dead, processes_of, start_runner, write_notebook
+from tests.e2e.runner import is_dead, start_runner, write_notebook
 
 LEASE = 3.0  # seconds
 
@@ -221,8 +221,8 @@ def test_stopping_leaves_no_process(tmp_path: Path, own_gate: Gate) -> None:
     with start_runner(tmp_path, notebook=own_gate.notebook, api=2, workers=2) as runner:
         run_id = runner.start()
         runner.wait_for_cell(run_id, 1)
-        assert len(processes_of(runner)) > 6
-    assert processes_of(runner) == []
+        assert len(runner.mark.processes()) > 6
+    assert runner.mark.commands() == []
 
 
 def test_redis_holds_no_more_than_the_last_runs(tmp_path: Path, own_gate: Gate) -> None:

@@ -16,7 +16,7 @@ import pytest
 from kit.errors import KitError
 from kit.installer import explain, locked, pip_settings, uv_env
 from kit.paths import ROOT
-from tests.kit.processes import eventually
+from tests.processes import eventually
 
 LOCK = """\
 other==1.0 \\

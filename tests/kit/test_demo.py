@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from kit.paths import NOTEBOOKS, ROOT
-from tests.kit.processes import Mark, eventually
+from tests.processes import Mark, eventually
 
 RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{6}"
 # Whatever the machine that tests has set, the demo is to meet it as a new user would.

@@ -11,7 +11,7 @@ import pytest
 from kit.doctor import CHECKS
 from kit.paths import ROOT
 from kit.ports import free_socket
-from tests.kit.processes import Mark
+from tests.processes import Mark
 
 
 def doctor(tmp_path: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":

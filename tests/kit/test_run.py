@@ -15,7 +15,7 @@ import pytest
 
 from kit.paths import ROOT
 from kit.ports import free_socket
-from tests.kit.processes import Mark, eventually
+from tests.processes import Mark, eventually
 
 TASKS = """
 import os

@@ -17,7 +17,7 @@ from kit.child import ending
 from kit.errors import KitError
 from kit.paths import ROOT
 from kit.stack import NotReady, Stack, find_redis, free_socket, wait_until
-from tests.kit.processes import Mark, eventually
+from tests.processes import Mark, eventually
 
 NO_REDIS = {"PATH": ""}
 

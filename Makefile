@@ -1,0 +1,65 @@
+# For those who look after this kit. Learners only ever need ./workshop.
+# Works with GNU make 3.81 (macOS) and newer.
+
+.DEFAULT_GOAL := help
+
+# Set, it would have every process compile thousands of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+BIN := .venv/bin
+GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
+# Each has a package `nb_runner` of its own, so each is type-checked by itself.
+PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
+PINNED := $(wildcard solutions/*/pyproject.toml)
+# They start the whole runner, or browsers, or wait for leases to end.
+SLOW := tests/e2e tests/notebooks tests/kit/test_demo.py
+# More words for the tool behind a target: make test ARGS="-k page"
+ARGS :=
+
+.PHONY: help test check bench lint format lock clean distclean venv
+
+help: ## Show this
+	@echo "make TARGET, where TARGET is"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
+		while IFS='|' read -r target words; do printf '  %-10s %s\n' "$$target" "$$words"; done
+
+test: lint ## Everything: lint, and all tests with real processes (minutes)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint ## The quick part of it (under a minute)
+	$(BIN)/python -m pytest $(SLOW:%=--ignore=%) $(ARGS)
+
+bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: venv ## ruff (rules and format) and mypy (strict) on everything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --explicit-package-bases kit tests benchmarks workshop
+	@for package in $(PROJECTS); do \
+		echo "$(BIN)/mypy $$package"; \
+		(cd "$$package/.." && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+			--cache-dir "../../.mypy_cache/$$package" nb_runner) || exit 1; \
+	done
+
+format: venv ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: venv ## Write requirements.lock anew; keeps versions, unless UPGRADE=1
+	$(BIN)/uv pip compile pyproject.toml $(GROUPS:%=--group %) $(PINNED) \
+		--universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade) \
+		--output-file requirements.lock
+
+clean: ## Remove what can be made again: .workshop, caches (work/ and .venv stay)
+	rm -rf .workshop .mypy_cache .pytest_cache .ruff_cache site
+	find . \( -name .venv -o -name work -o -name .git \) -prune -o \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv too
+	rm -rf .venv
+
+# Sets up when there is need, and takes no time otherwise.
+venv:
+	@./workshop --help >/dev/null

@@ -1,0 +1,116 @@
+"""The README's commands, run as a newcomer would: in a fresh copy, with nothing set up."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.setup import copy_working_tree
+from kit.paths import ROOT
+from kit.stack import wait_until
+from tests.processes import Mark
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
+DEMO, TEST, DOCTOR, SEED, RUN = COMMANDS
+# A newcomer has none of these set.
+UNSET = {"REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"}
+
+
+@pytest.fixture(scope="module")
+def mark() -> Iterator[Mark]:
+    """Marks what is started here; at the end, nothing of it is left."""
+    mark = Mark()
+    yield mark
+    assert mark.commands() == []
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("newcomer") / "workshop"
+    copy_working_tree(folder)
+    return folder
+
+
+def start(command: str, clone: Path, mark: Mark) -> subprocess.Popen[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
+    return subprocess.Popen(
+        shlex.split(command),
+        cwd=clone,
+        env=inherited | mark.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(command: str, clone: Path, mark: Mark) -> str:
+    with start(command, clone, mark) as process:
+        output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_the_readme_names_the_commands_that_are_run_here() -> None:
+    assert DEMO == "./workshop demo"
+    assert TEST == "make test"
+    assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
+    assert RUN.startswith("./workshop run 13 --solution")
+
+
+def test_the_demo_sets_up_and_prints_what_the_readme_shows(clone: Path, mark: Mark) -> None:
+    output = run(DEMO, clone, mark)
+    told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
+    varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")
+    shown = [varies.sub("*", line).strip() for line in told.splitlines()]
+    printed = {varies.sub("*", line).strip() for line in output.splitlines()}
+    missing = [line for line in shown if line != "…" and line not in printed]
+    # Which Redis there is depends on the machine.
+    assert [line for line in missing if not line.startswith("Redis")] == []
+    assert (clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
+
+
+def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> None:
+    assert "Already there" in run(SEED, clone, mark)
+    run(DOCTOR, clone, mark)
+    with start(f"{RUN} --port 0", clone, mark) as process:
+        assert process.stdout
+        address = next(
+            match[1]
+            for line in process.stdout
+            if (match := re.search(r"ready (http://127\.0\.0\.1:\d+)$", line.strip()))
+        )
+        first, second = (httpx.post(f"{address}/start", trust_env=False) for _ in range(2))
+        assert (first.status_code, second.status_code) == (202, 409)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    wait_until(lambda: not mark.commands(), "everything to be stopped", 10)
+
+
+def test_make_test_is_everything(clone: Path) -> None:
+    """Run by itself it would run itself; so: what it would do."""
+    told = subprocess.run(
+        ["make", "-n", "test"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout
+    assert ".venv/bin/ruff check ." in told
+    assert re.search(r"^\.venv/bin/python -m pytest\s*$", told, re.MULTILINE)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "solutions/13-ship-it/README.md"])
+def test_every_path_a_readme_names_is_there(readme: str) -> None:
+    file = ROOT / readme
+    text = file.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    tables = re.findall(r"^\| ((?:`[^`|]+`(?:, )?)+) \|", text, re.MULTILINE)
+    named = [name for cell in tables for name in re.findall(r"`([^`]+)`", cell)]
+    modules = file.parent / "nb_runner"
+    for name in links + [name for name in named if name == name.lower()]:
+        assert (file.parent / name).exists() or (modules / name).exists(), name
