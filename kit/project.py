@@ -100,6 +100,8 @@ def start_worker(stack: Stack, project: Project, n: int, env: Mapping[str, str])
     hostname = f"worker-{n}-{uuid.uuid4().hex[:6]}@%h"
     celery = [sys.executable, "-m", "celery", "-A", "nb_runner.tasks", "worker"]
     options = ["--loglevel", "INFO", "--concurrency", "1", "--hostname", hostname]
+    # A second less to start: nobody here needs workers to know of one another.
+    options += ["--without-mingle", "--without-gossip"]
     return stack.start(f"worker-{n}", [*celery, *options], cwd=project.path, env=env)
 
 

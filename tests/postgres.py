@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from kit.child import Child, wait_until
 from kit.ports import free_port
+from tests.absent import absent
 
 ABSENT = (
     "no PostgreSQL server at hand. On Debian: apt-get install postgresql; on macOS: "
@@ -31,7 +32,7 @@ def postgres_server() -> Iterator[URL]:
         return
     programs = find_postgres()
     if programs is None:
-        pytest.skip(ABSENT)
+        absent(ABSENT)
     # Not pytest's own folder: that one is closed to other users, and the server may have to be one.
     folder = Path(tempfile.mkdtemp(prefix="workshop-postgres-"))
     try:
