@@ -11,8 +11,9 @@ GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
-# They start the whole runner, or browsers, or wait for leases to end.
-SLOW := tests/e2e tests/notebooks tests/kit/test_demo.py
+# They start whole runners, browsers and environments, or load a year of flights.
+SLOW := tests/e2e tests/notebooks tests/test_readme.py \
+	$(patsubst %,tests/kit/test_%.py,bootstrap demo doctor run seed)
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
@@ -35,7 +36,7 @@ bench: venv ## Measure our claims beside public peers; also ARGS="setup --json F
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --explicit-package-bases kit tests benchmarks workshop
+	$(BIN)/mypy kit tests benchmarks workshop
 	@for package in $(PROJECTS); do \
 		echo "$(BIN)/mypy $$package"; \
 		(cd "$$package/.." && ../../$(BIN)/mypy --config-file ../../pyproject.toml \

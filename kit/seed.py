@@ -68,7 +68,10 @@ def seed(
         ),
     ] = None,
 ) -> None:
-    """Load a year of real flights into the database; does nothing the second time."""
+    """Load a year of real flights into the database; does nothing the second time.
+
+    Example: ./workshop seed
+    """
     url = database_url(database)
     console = Console(soft_wrap=True)
     total = sum(flights.ROWS.values())

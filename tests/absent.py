@@ -7,7 +7,7 @@ import pytest
 
 
 def absent(what: str) -> NoReturn:
-    """Leave the test out, and say for lack of what. On CI everything is there, so there it fails."""
+    """Leave the test out, and say for lack of what. CI has everything, so there it fails."""
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)

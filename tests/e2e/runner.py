@@ -96,6 +96,12 @@ class Runner:
         """Kernel processes of this runner that are alive (warm ones included), without guards."""
         return [process for process in self.mark.processes() if is_kernel(process)]
 
+    def restart_api(self, n: int, env: Mapping[str, str]) -> None:
+        """Stop the n-th API process, if it still runs, and start it where its clients expect it."""
+        self.apis[n].stop()
+        self.apis[n] = start_api(self.stack, PRODUCT, n, self.sock, env)
+        wait_for_api(self.apis[n], self.sock)
+
     def add_worker(self) -> Child:
         """Start one more worker."""
         child = start_worker(self.stack, PRODUCT, len(self.workers), self.env)

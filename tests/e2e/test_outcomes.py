@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 
@@ -30,19 +28,6 @@ def test_a_cell_that_raises_fails_the_run_and_keeps_what_came_before(tmp_path: P
     assert kept["cells"][1]["outputs"][0]["ename"] == "ValueError"
 
 
-def test_a_cell_that_never_ends_is_stopped_by_cell_timeout(tmp_path: Path) -> None:
-    cells = ("print('first', flush=True)", "while True: pass")
-    _, run, output = run_to_the_end(tmp_path, *cells, CELL_TIMEOUT="1")
-    assert run["error"] == "Cell 2 of 2 ran for longer than CELL_TIMEOUT: 1 s."
-    assert output == "first\n"
-
-
-def test_a_cell_that_kills_its_kernel_fails_the_run_in_words(tmp_path: Path) -> None:
-    _, run, output = run_to_the_end(tmp_path, "print('first')", "import os; os._exit(1)")
-    assert "Cell 2 of 2: the kernel died" in str(run["error"])
-    assert output == "first\n"
-
-
 def test_a_database_that_is_away_fails_the_run_before_it_starts(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "it.ipynb", "open('ran', 'w')")
     env = {"DATABASE_URL": f"sqlite:///{tmp_path}/no/such/folder/x.db"}
@@ -50,27 +35,6 @@ def test_a_database_that_is_away_fails_the_run_before_it_starts(tmp_path: Path) 
         run = runner.run("FAILED")
         assert "DATABASE_URL" in run["error"]
         assert not (tmp_path / "ran").exists()
-
-
-def test_each_run_gets_a_fresh_notebook_a_fresh_kernel_and_a_newer_token(tmp_path: Path) -> None:
-    notebook = write_notebook(
-        tmp_path / "it.ipynb",
-        "import os, pathlib; seen = globals().get('seen', 0) + 1; print(seen)",
-        "assert not pathlib.Path('break').exists()",
-        "print('last cell, run', os.environ['RUN_ID'])",
-    )
-    with start_runner(tmp_path, notebook=notebook) as runner:
-        first = runner.run()
-        (tmp_path / "break").touch()
-        broken = runner.run("FAILED")
-        (tmp_path / "break").unlink()
-        last = runner.run()
-        outputs = [runner.client.get(f"/output/{r['run_id']}").text for r in (first, broken, last)]
-        assert outputs[0] == f"1\nlast cell, run {first['run_id']}\n"
-        assert "last cell" not in outputs[1], "no output of an earlier run"
-        assert outputs[2] == f"1\nlast cell, run {last['run_id']}\n"
-        assert first["token"] < broken["token"] < last["token"]
-        assert 'outputs": []' in notebook.read_text(), "the deployed notebook is not written to"
 
 
 def test_a_notebook_gets_the_database_but_none_of_the_runners_secrets(tmp_path: Path) -> None:
@@ -83,42 +47,3 @@ def test_a_notebook_gets_the_database_but_none_of_the_runners_secrets(tmp_path: 
         run = runner.run()
         output = runner.client.get(f"/output/{run['run_id']}").text
         assert output == f"{runner.env['DATABASE_URL']}\n[]\n"
-
-
-UNUSABLE = {
-    "missing": (None, "There is no notebook"),
-    "not JSON": ("hello", "it is not JSON"),
-    "not a notebook": ('{"cells": 3}', "is not a notebook"),
-    "for a kernel that is not there": (
-        json.dumps(
-            {
-                "cells": [],
-                "metadata": {"kernelspec": {"name": "cobol", "display_name": "COBOL"}},
-                "nbformat": 4,
-                "nbformat_minor": 5,
-            }
-        ),
-        "wants the kernel 'cobol'",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", UNUSABLE)
-def test_a_notebook_that_cannot_be_used_is_said_at_start_up_by_ready_and_by_the_run(
-    tmp_path: Path, kind: str
-) -> None:
-    text, words = UNUSABLE[kind]
-    notebook = tmp_path / "it.ipynb"
-    write_notebook(notebook, "1")
-    if text is None:
-        notebook.unlink()
-    else:
-        notebook.write_text(text)
-    with start_runner(tmp_path, notebook=notebook) as runner:
-        run = runner.run("FAILED")
-        assert words in run["error"]
-        ready = runner.client.get("/ready")
-        assert ready.status_code == 503
-        assert words in ready.json()["notebook"]
-        assert words in runner.workers[0].output()
-        assert words in runner.apis[0].output()

@@ -8,10 +8,9 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from kit.project import start_api, wait_for_api
 from tests.browser import OpenPage, browser, open_page
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import PATIENCE, PRODUCT, Runner, start_runner, write_notebook
+from tests.e2e.runner import PATIENCE, Runner, start_runner, write_notebook
 
 __all__ = ["browser", "open_page"]
 
@@ -39,12 +38,6 @@ def start_button(page: Page) -> Locator:
 
 def status(page: Page) -> Locator:
     return page.locator("#run-status")
-
-
-def restart_api(runner: Runner) -> None:
-    """Start the API anew, where its clients expect it."""
-    runner.apis[0] = start_api(runner.stack, PRODUCT, 0, runner.sock, runner.env)
-    wait_for_api(runner.apis[0], runner.sock)
 
 
 def tab_to(page: Page, target: Locator) -> None:
@@ -280,7 +273,7 @@ def test_a_lost_connection_is_said_and_the_run_followed_when_the_api_is_back(
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
     finally:
-        restart_api(runner)
+        runner.restart_api(0, runner.env)
     expect(page.locator("#connection")).to_be_empty()
     streams = [url for url in asked if url.endswith("/events")]
     assert len(streams) == 1, "one connection at a time"

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from kit.seed import load
-from tests.postgres import postgres_server, postgres_url
 
-__all__ = ["flights_db", "postgres_server", "postgres_url"]
+__all__ = ["flights_db"]
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ class Executor:
             name = notebooks.kernel_name(notebooks.read(path))
             variables = {"DATABASE_URL": self._database_url}
             self._loop.run(self._warm.prepare(name, path.parent, variables))
-        except (notebooks.Unusable, OSError) as error:
+        except (notebooks.Unusable, OSError, RuntimeError) as error:
             log.error("No kernel can be kept warm: %s", error)
 
     def run(
@@ -91,12 +91,6 @@ class Executor:
             self._where = f"Cell {done + 1} of {len(cells)}"
             progress(done, len(cells))
 
-        async def tell_variables(**_: object) -> None:
-            if kernel.speaks_python and client.kc:
-                source = f"__import__('os').environ.update({variables!r})"
-                request = client.kc.execute(source, silent=True, store_history=False)
-                await client.async_wait_for_reply(request)
-
         kernel = self._kernel = await self._warm.take(
             notebooks.kernel_name(notebook),
             folder,
@@ -106,18 +100,20 @@ class Executor:
             notebook,
             km=kernel.manager,
             timeout=self._cell_timeout,
-            on_notebook_start=tell_variables,
             on_cell_execute=starting,
         )
         try:
             if self._stopped.is_set():  # before there was a kernel to kill
                 raise asyncio.CancelledError
+            client.kc = await kernel.connect()
+            if kernel.speaks_python:  # a warm one was started before anybody knew these
+                source = f"__import__('os').environ.update({variables!r})"
+                request = client.kc.execute(source, silent=True, store_history=False)
+                await client.async_wait_for_reply(request)
             await client.async_execute()
             progress(len(cells), len(cells))
         finally:
             self._kernel = self._task = None
-            if client.kc:
-                client.kc.stop_channels()
             await kernel.bury()
             for left_over in asyncio.all_tasks() - {asyncio.current_task()}:
                 left_over.cancel()  # nbclient's own watchers of the kernel

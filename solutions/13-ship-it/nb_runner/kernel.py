@@ -11,9 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 GUARD = Path(__file__).with_name("guard.py")
+START_SECONDS = 60  # how long a kernel may take to come up
 # A notebook has no business with these.
 SECRETS = ("RUNNER_API_KEY", "REDIS_URL")
 
@@ -25,6 +27,7 @@ class Kernel:
         self.name = name
         self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
         self._lifeline: io.FileIO | None = None
+        self.client: AsyncKernelClient | None = None
         # Sockets are files in a folder only we can read: no port for others to find or to take.
         self.manager = _GuardedManager(
             kernel_name=name,
@@ -62,6 +65,24 @@ class Kernel:
             os.close(ours)
         return kernel
 
+    async def connect(self) -> AsyncKernelClient:
+        """A client to talk to the kernel, once that is up: a new one, or the one there is.
+
+        Raises:
+            RuntimeError: it did not come up within a minute.
+        """
+        if self.client is None:
+            client = self.manager.client()
+            client.start_channels()
+            try:
+                await client.wait_for_ready(timeout=START_SECONDS)
+            except BaseException:
+                client.stop_channels()
+                raise
+            client.allow_stdin = False
+            self.client = client
+        return self.client
+
     @property
     def speaks_python(self) -> bool:
         """Whether cells are Python."""
@@ -83,6 +104,8 @@ class Kernel:
     async def bury(self) -> None:
         """Kill it, wait until it is gone, and free what its manager holds."""
         self.kill()
+        if self.client:
+            self.client.stop_channels()
         guard: subprocess.Popen[bytes] | None = getattr(self.manager.provisioner, "process", None)
         if guard is not None:
             try:
@@ -101,8 +124,9 @@ class WarmKernel:
         self._waiting: Kernel | None = None
 
     async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
-        """Start the kernel that the next run will take."""
+        """Start the kernel that the next run will take, and wait until it is up."""
         self._waiting = await Kernel.start(name, folder, variables)
+        await self._waiting.connect()
 
     async def take(self, name: str, folder: Path, variables: dict[str, str]) -> Kernel:
         """The waiting kernel if it fits, else a new one, with `variables` in its environment.

@@ -20,6 +20,8 @@ app.conf.update(
     task_ignore_result=True,
     # A worker takes a message when it is free, never while another run still occupies it.
     worker_disable_prefetch=True,
+    # A pool process is up when its kernel is, which can take a while on a busy machine.
+    worker_proc_alive_timeout=90,
     broker_connection_retry_on_startup=True,
     broker_transport_options={"socket_connect_timeout": 1},
 )

@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests of the kit."""
+"""Fixtures for all tests."""
 
 from tests.postgres import postgres_server, postgres_url
 

@@ -1,0 +1,44 @@
+"""A proxy in front of Redis that stands still at a chosen moment, so that a test can act in it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from kit.stack import free_socket
+
+
+class FrozenProxy:
+    """Passes bytes on, until one message holds `word`: that one and all after it never arrive."""
+
+    def __init__(self, listener: socket.socket, target: int, word: bytes) -> None:
+        self.port: int = listener.getsockname()[1]
+        self.frozen = threading.Event()
+        self._listener = listener
+        self._target = target
+        self._word = word
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                for source, sink in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError), source, sink:
+            while data := source.recv(65536):
+                if self._word in data:
+                    self.frozen.set()
+                if self.frozen.is_set():
+                    threading.Event().wait()  # for ever; the thread is a daemon
+                sink.sendall(data)
+
+
+@contextmanager
+def freeze_at(word: bytes, port: int) -> Iterator[FrozenProxy]:
+    """A proxy to 127.0.0.1:`port` that stands still at `word`."""
+    with free_socket() as listener:
+        yield FrozenProxy(listener, port, word)
