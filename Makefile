@@ -47,11 +47,15 @@ format: venv ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: venv ## Write requirements.lock anew; keeps versions, unless UPGRADE=1
-	$(BIN)/uv pip compile pyproject.toml $(GROUPS:%=--group %) $(PINNED) \
-		--universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade) \
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+
+lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless UPGRADE=1
+	$(LOCK) pyproject.toml $(GROUPS:%=--group %) $(PINNED) $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock
+	$(LOCK) solutions/13-ship-it/pyproject.toml \
+		--group solutions/13-ship-it/pyproject.toml:notebook --constraint requirements.lock \
+		--no-annotate --output-file solutions/13-ship-it/requirements.lock
 
 clean: ## Remove what can be made again: .workshop, caches (work/ and .venv stay)
 	rm -rf .workshop .mypy_cache .pytest_cache .ruff_cache site

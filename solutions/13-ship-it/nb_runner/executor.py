@@ -22,11 +22,11 @@ LONGEST = 2000  # characters of an exception's message that go into the run's re
 class Executor:
     """Runs notebooks in this process, one after the other, on an event loop of its own."""
 
-    def __init__(self, cell_timeout: float, database_url: str) -> None:
+    def __init__(self, cell_timeout: float, database_url: str, patience: float) -> None:
         self._cell_timeout = cell_timeout
         self._database_url = database_url
         self._loop = asyncio.Runner()
-        self._warm = WarmKernel()
+        self._warm = WarmKernel(patience)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = threading.Event()
@@ -64,6 +64,11 @@ class Executor:
         else:
             return None
         return f"It was at: {self._where}." if self._stopped.is_set() else problem[:LONGEST]
+
+    def beat(self) -> None:
+        """The lease is ours: the kernel may go on. For another thread to call."""
+        if kernel := self._kernel:
+            kernel.beat()
 
     def stop(self) -> None:
         """End the run now. For another thread to call; does nothing when none is going."""

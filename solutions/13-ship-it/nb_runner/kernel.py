@@ -37,8 +37,12 @@ class Kernel:
         )
 
     @classmethod
-    async def start(cls, name: str, folder: Path, variables: dict[str, str]) -> Self:
+    async def start(
+        cls, name: str, folder: Path, variables: dict[str, str], patience: float
+    ) -> Self:
         """Start a kernel in a folder; it gets our environment, less our secrets, plus `variables`.
+
+        Once it has had a beat, `patience` seconds without another one end it.
 
         Raises:
             jupyter_client.kernelspec.NoSuchKernel: no kernel of that name is installed.
@@ -46,10 +50,11 @@ class Kernel:
         kernel = cls(name)
         environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
         ours, theirs = os.pipe()
+        os.set_blocking(theirs, False)
         kernel._lifeline = io.FileIO(theirs, "wb")
         kernel.manager.guard = [
             *(sys.executable, "-I", "-S", str(GUARD)),
-            *(str(ours), kernel.scratch),
+            *(str(ours), str(patience), kernel.scratch),
         ]
         try:
             await kernel.manager.start_kernel(
@@ -92,6 +97,12 @@ class Kernel:
         """Without this, IPython keeps every cell in a database in the home folder."""
         return ["--HistoryManager.hist_file=:memory:"] if self.manager.ipykernel else []
 
+    def beat(self) -> None:
+        """Tell the guard that the lease is ours. Safe from any thread."""
+        with contextlib.suppress(OSError, ValueError):  # it is gone, or will be in a moment
+            if self._lifeline:
+                self._lifeline.write(b".")
+
     def kill(self) -> None:
         """Let go of the lifeline: the guard kills the kernel's group. Safe from any thread."""
         if self._lifeline:
@@ -120,12 +131,13 @@ class Kernel:
 class WarmKernel:
     """One kernel, started ahead of need and used once: a cold start takes most of a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         self._waiting: Kernel | None = None
+        self._patience = patience
 
     async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
         """Start the kernel that the next run will take, and wait until it is up."""
-        self._waiting = await Kernel.start(name, folder, variables)
+        self._waiting = await Kernel.start(name, folder, variables, self._patience)
         await self._waiting.connect()
 
     async def take(self, name: str, folder: Path, variables: dict[str, str]) -> Kernel:
@@ -138,7 +150,7 @@ class WarmKernel:
             return kernel
         if kernel:
             await kernel.bury()
-        return await Kernel.start(name, folder, variables)
+        return await Kernel.start(name, folder, variables, self._patience)
 
     async def discard(self) -> None:
         """End the waiting kernel, if there is one."""

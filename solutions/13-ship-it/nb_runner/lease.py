@@ -17,6 +17,9 @@ from .runs import INDEX, LEASE, TOTALS, Run, Status, record_key
 log = logging.getLogger(__name__)
 
 
+PATIENCE = 2 / 3  # of the lease may pass without an answer; then there is still time to stop
+
+
 class Order(Enum):
     """Why a run has to stop before its notebook does."""
 
@@ -85,7 +88,9 @@ class Lease:
 
 
 class Heartbeat:
-    """A thread that keeps a lease alive, and calls `stop_run` once when the run has to stop.
+    """A thread that keeps a lease alive.
+
+    It calls `beat` whenever the lease was renewed, and `stop_run` once if the run has to stop.
 
     The thread does all the talking to Redis while cells run: progress is noted on the record and
     goes out with the next beat, so a slow Redis never holds up a cell.
@@ -96,18 +101,20 @@ class Heartbeat:
         lease: Lease,
         lease_seconds: float,
         told_to_stop: threading.Event,
+        beat: Callable[[], None],
         stop_run: Callable[[], None],
     ) -> None:
         self.order: Order | None = None
         self._lease = lease
         # A third of the lease would do to keep it; a cancel should be seen sooner than that.
         self._period = min(lease_seconds / 3, 0.5)
-        self._patience = lease_seconds * 2 / 3
+        self._patience = lease_seconds * PATIENCE
         self._told_to_stop = told_to_stop
+        self._beat = beat
         self._stop_run = stop_run
         self._news = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -124,7 +131,7 @@ class Heartbeat:
         self._lease.run.cells_total = cells_total
         self._news.set()
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         answered = self._lease.claimed
         while not self._over.is_set():
             self._news.wait(self._period)
@@ -135,6 +142,8 @@ class Heartbeat:
                 try:
                     order = self._lease.renew()
                     answered = asked
+                    if order is not Order.LOST:
+                        self._beat()
                 except RedisError as error:
                     log.warning("No answer from Redis: %s", error)
             if order is None and self._told_to_stop.is_set():

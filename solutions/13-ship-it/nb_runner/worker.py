@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import artifacts, fencing, notebook
 from .config import Settings
 from .executor import Executor
-from .lease import Heartbeat, Lease, Order
+from .lease import PATIENCE, Heartbeat, Lease, Order
 from .runs import Status
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ class Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._redis = connect(settings)
         self._database = create_engine(settings.database_url)
-        self._executor = Executor(settings.cell_timeout, settings.database_url)
+        self._executor = Executor(
+            settings.cell_timeout, settings.database_url, settings.lease_seconds * PATIENCE
+        )
         self.told_to_stop = threading.Event()
 
     def warm_up(self) -> None:
@@ -59,7 +61,9 @@ class Worker:
         if lease is None:
             log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
             return
-        with Heartbeat(lease, lease_seconds, self.told_to_stop, self._executor.stop) as heart:
+        with Heartbeat(
+            lease, lease_seconds, self.told_to_stop, self._executor.beat, self._executor.stop
+        ) as heart:
             try:
                 error = error or self._execute(run_id, token, heart)
             except Exception as bug:  # ours; said at once rather than when the lease runs out

