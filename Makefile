@@ -32,6 +32,7 @@ check: lint ## The quick part of it (under a minute)
 
 bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m tests.e2e.chaos)
 
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .

@@ -5,8 +5,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,10 +13,7 @@ from nbclient import NotebookClient
 
 from benchmarks.harness import Measurement, Report, Say, Target, timed
 from kit.errors import KitError
-from kit.paths import SOLUTIONS
-from kit.ports import free_socket
-from kit.project import Project, project_env, start_api, start_worker, wait_for_api, wait_for_worker
-from kit.stack import Stack
+from tests.e2e.runner import start_runner, write_notebook
 
 SLEEP = 2.0  # seconds that the notebook itself takes
 LOOK = 0.005  # seconds between two looks at the status
@@ -42,11 +37,12 @@ def measure(repeat: int | None, say: Say) -> Report:
     """Run the same notebook in all ways, by turns."""
     with tempfile.TemporaryDirectory(prefix="workshop-bench-") as name:
         folder = Path(name)
-        notebook = _write_notebook(folder / "two_seconds.ipynb")
+        source = f"import time; time.sleep({SLEEP}); print('done')"
+        notebook = write_notebook(folder / "two_seconds.ipynb", source)
         samples: dict[str, list[float]] = {OURS: [], JUPYTER: [], PAPERMILL: [], NBCLIENT: []}
-        with _runner(folder, notebook) as client:
+        with start_runner(folder, notebook=notebook) as runner:
             ways = {
-                OURS: lambda: _start_and_wait(client),
+                OURS: lambda: _start_and_wait(runner.client),
                 JUPYTER: lambda: _command("jupyter", "execute", "--output", "executed", notebook),
                 PAPERMILL: lambda: _command(
                     "papermill", "--no-progress-bar", notebook, folder / "out.ipynb"
@@ -68,32 +64,6 @@ def measure(repeat: int | None, say: Say) -> Report:
         ],
         [Target(OURS, "median", "at most", 0.15), Target(OURS, "ratio", "at most", 0.2)],
     )
-
-
-def _write_notebook(path: Path) -> Path:
-    source = f"import time; time.sleep({SLEEP}); print('done')"
-    nbformat.write(
-        nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(source)],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        ),
-        path,
-    )
-    return path
-
-
-@contextmanager
-def _runner(folder: Path, notebook: Path) -> Iterator[httpx.Client]:
-    project = Project(SOLUTIONS / "13-ship-it")
-    with free_socket() as sock, Stack(folder) as stack:
-        env = project_env(stack.env, redis_url=stack.redis(), state=folder, notebook=notebook)
-        worker = start_worker(stack, project, 1, env)
-        api = start_api(stack, project, 1, sock, env)
-        wait_for_api(api, sock)
-        wait_for_worker(worker)
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
-            yield client
 
 
 def _start_and_wait(client: httpx.Client) -> None:

@@ -104,10 +104,14 @@ class Runner:
 
     def add_worker(self) -> Child:
         """Start one more worker."""
-        child = start_worker(self.stack, PRODUCT, len(self.workers), self.env)
-        self.workers.append(child)
-        wait_for_worker(child)
-        return child
+        self.workers.append(start_worker(self.stack, PRODUCT, len(self.workers), self.env))
+        wait_for_worker(self.workers[-1])
+        return self.workers[-1]
+
+    def replace_worker(self, n: int) -> None:
+        """Start the n-th worker anew; the old one has ended."""
+        self.workers[n] = start_worker(self.stack, PRODUCT, n, self.env)
+        wait_for_worker(self.workers[n])
 
 
 def is_kernel(process: psutil.Process) -> bool:

@@ -4,19 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 from kombu.exceptions import OperationalError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from redis import RedisError
 
 from .config import settings
+from .connection import runs
 from .queue import enqueue
-from .runs import Run, Runs
-from .security import KeyNeeded
+from .runs import Run
+from .security import key_needed
 
 LOOK_EVERY = 0.25  # seconds between two looks at a run that somebody watches
+
+
+def _unicode(text: str) -> str:
+    text.encode()  # half of a surrogate pair is valid JSON; a UnicodeEncodeError is a ValueError
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_unicode)]
 
 
 class StartRequest(BaseModel):
@@ -24,7 +33,7 @@ class StartRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    requested_by: str | None = Field(None, min_length=1, max_length=100, examples=["ada"])
+    requested_by: Name | None = Field(None, examples=["ada"])
 
 
 class Problem(BaseModel):
@@ -39,16 +48,7 @@ class InTheWay(Problem):
     running: str = Field(description="Id of the run in the way")
 
 
-async def the_runs(request: Request) -> Runs:
-    """The runs, as main.py's lifespan connected them."""
-    runs: Runs = request.app.state.runs
-    return runs
-
-
-TheRuns = Annotated[Runs, Depends(the_runs)]
-
-
-async def known_run(run_id: str, runs: TheRuns) -> Run:
+async def known_run(run_id: str) -> Run:
     """The run in the path, or 404. (Celery would say PENDING of an id that never was.)"""
     if run := await runs.get(run_id):
         return run
@@ -57,38 +57,49 @@ async def known_run(run_id: str, runs: TheRuns) -> Run:
 
 KnownRun = Annotated[Run, Depends(known_run)]
 
-answers: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "API key missing or wrong"},
-    503: {"model": Problem, "description": "Redis is away; see Retry-After"},
+Answers = dict[int | str, dict[str, Any]]
+
+
+def problem(description: str) -> dict[str, Any]:
+    """An answer for the OpenAPI document: JSON, also where the good answer is something else."""
+    schema = Problem.model_json_schema()
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+answers: Answers = {
+    401: problem("API key missing or wrong"),
+    503: problem("Redis is away; see Retry-After"),
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "Nobody started such a run"}
-}
-router = APIRouter(dependencies=[KeyNeeded], responses=answers)
+UNKNOWN: Answers = {404: problem("Nobody started such a run")}
+router = APIRouter(dependencies=key_needed, responses=answers)
 
 
 @router.post(
     "/start",
     status_code=202,
     response_description="The run, queued; Location says where to follow it",
-    responses={409: {"model": InTheWay, "description": "Another run is in the way"}},
+    responses={
+        409: {"model": InTheWay, "description": "Another run is in the way"},
+        400: problem("That body cannot be read at all"),
+        413: {"description": "That body is too large", "content": {"text/plain": {}}},
+    },
 )
-async def start(response: Response, runs: TheRuns, body: StartRequest | None = None) -> Run:
+async def start(response: Response, body: StartRequest | None = None) -> Run:
     """Start the notebook, unless it is running: a second start gets 409."""
-    run = Run.new(settings().notebook_path.name, body.requested_by if body else None)
-    await runs.admit(run)  # Busy and Grace become 409 and 503 in main.py
+    # Busy and Grace become 409 and 503 in main.py.
+    run = await runs.admit(settings().notebook_path.name, body.requested_by if body else None)
     try:
         await run_in_threadpool(enqueue, run.run_id)
     except OperationalError as error:
         await runs.withdraw(run)
-        problem = "The run could not be queued; nothing was started."
-        raise HTTPException(503, problem, headers={"Retry-After": "1"}) from error
+        why = "The run could not be queued; nothing was started."
+        raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
     response.headers["Location"] = f"/status/{run.run_id}"
     return run
 
 
 @router.get("/status", responses=UNKNOWN)
-async def status_of_the_latest(runs: TheRuns) -> Run:
+async def status_of_the_latest() -> Run:
     """The newest run."""
     if run := await runs.latest():
         return run
@@ -102,7 +113,7 @@ async def status(run: KnownRun) -> Run:
 
 
 @router.get("/status/{run_id}/events", response_class=EventSourceResponse, responses=UNKNOWN)
-async def events(run: KnownRun, runs: TheRuns) -> AsyncIterator[Run]:
+async def events(run: KnownRun) -> AsyncIterator[Run]:
     """The run as server-sent events: whole, at once and at each change, until it ends.
 
     Each event carries everything, so a client that was cut off has nothing to catch up on. And
@@ -129,9 +140,9 @@ async def events(run: KnownRun, runs: TheRuns) -> AsyncIterator[Run]:
 @router.post(
     "/cancel",
     status_code=202,
-    responses={409: {"model": Problem, "description": "Nothing is running"}},
+    responses={409: problem("Nothing is running")},
 )
-async def cancel(runs: TheRuns) -> Run:
+async def cancel() -> Run:
     """Cancel the run in progress. One that no worker has claimed ends at once."""
     if run := await runs.cancel():
         return run
@@ -139,6 +150,6 @@ async def cancel(runs: TheRuns) -> Run:
 
 
 @router.get("/runs")
-async def recent(runs: TheRuns) -> list[Run]:
+async def recent() -> list[Run]:
     """The last runs, newest first."""
     return await runs.recent()

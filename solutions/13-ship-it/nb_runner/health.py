@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from redis import RedisError
 
 from . import notebook
-from .api import TheRuns
 from .config import settings
+from .connection import runs
 from .runs import Run, Status
 
 router = APIRouter()
@@ -34,7 +34,7 @@ async def ping() -> str:
 
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Not ready"}})
-async def ready(response: Response, runs: TheRuns) -> Readiness:
+async def ready(response: Response) -> Readiness:
     """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
     state = Readiness()
     try:
@@ -53,7 +53,7 @@ async def ready(response: Response, runs: TheRuns) -> Readiness:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(runs: TheRuns) -> Response:
+async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
     registry.register(_Snapshot(await runs.totals(), await runs.latest(), await runs.workers()))

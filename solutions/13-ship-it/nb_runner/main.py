@@ -1,4 +1,4 @@
-"""The app: connects to Redis, puts the calls together, and says what errors mean."""
+"""The app: puts the calls together, and says what errors mean."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -7,60 +7,43 @@ from math import ceil
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from redis import ConnectionError, RedisError, TimeoutError
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from . import api, health, notebook, output
 from .config import settings
-from .runs import Busy, Grace, Runs
+from .connection import redis, runs
+from .runs import Busy, Grace
 
 log = logging.getLogger("uvicorn.error")
 PAGE = Path(__file__).with_name("page")
 PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; base-uri 'none'"
 
 
-def connect() -> Redis:
-    """Connections that give up early: an answer of 503 is due within three seconds."""
-    pool = BlockingConnectionPool.from_url(
-        str(settings().redis_url),
-        max_connections=50,
-        timeout=2,
-        decode_responses=True,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        # Once, at once: after a restart of Redis every pooled connection is stale.
-        retry=Retry(NoBackoff(), 1),
-    )
-    return Redis.from_pool(pool)
-
-
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Before the first request: look at Redis and at the notebook. Neither is fatal."""
-    async with connect() as redis:
-        app.state.runs = Runs(redis, settings())
-        try:
-            await app.state.runs.look()
-        except RedisError as error:
-            log.error("Redis does not answer yet: %s", error)
-        try:
-            notebook.read(settings().notebook_path)
-        except notebook.Unusable as unusable:
-            log.error("%s", unusable)
-        yield
+    try:
+        await runs.look()
+    except RedisError as error:
+        log.error("Redis does not answer yet: %s", error)
+    try:
+        notebook.read(settings().notebook_path)
+    except notebook.Unusable as unusable:
+        log.error("%s", unusable)
+    yield
+    await redis.aclose()
 
 
-settings()  # a wrong variable ends it here, in words
 app = FastAPIOffline(
     title="Notebook runner",
     description="Starts a notebook by an API call, and never twice at once.",
     version="1.0.0",
     lifespan=lifespan,
+    max_body_size=10_000,  # bytes; the one body there is has a name in it
 )
 app.include_router(api.router, tags=["runs"])
 app.include_router(output.router, tags=["runs"])
@@ -72,6 +55,13 @@ app.mount("/page", StaticFiles(directory=PAGE), name="page")
 async def page() -> FileResponse:
     """The page for people."""
     return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": PAGE_RULES})
+
+
+@app.exception_handler(RequestValidationError)
+async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong with the request, without the request: it may not even be Unicode."""
+    told = [{key: each[key] for key in ("loc", "msg", "type")} for each in error.errors()]
+    return JSONResponse({"detail": told}, 422)
 
 
 @app.exception_handler(Busy)

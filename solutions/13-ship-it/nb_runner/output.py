@@ -9,9 +9,9 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 
 from . import artifacts
-from .api import UNKNOWN, KnownRun, Problem, answers
+from .api import UNKNOWN, KnownRun, answers, problem
 from .config import settings
-from .security import KeyNeeded
+from .security import key_needed
 
 # A notebook's output is somebody's HTML, scripts included. Served under these rules, a browser
 # runs none of it and lets it load nothing: no script, no network, no access to our page.
@@ -31,7 +31,7 @@ class Format(StrEnum):
     HTML = "html"
 
 
-router = APIRouter(dependencies=[KeyNeeded], responses=answers)
+router = APIRouter(dependencies=key_needed, responses=answers)
 
 
 @router.get(
@@ -43,14 +43,14 @@ router = APIRouter(dependencies=[KeyNeeded], responses=answers)
             "content": {"text/plain": {}, "application/x-ipynb+json": {}, "text/html": {}},
         },
         **UNKNOWN,
-        409: {"model": Problem, "description": "The run has not ended yet"},
+        409: problem("The run has not ended yet"),
     },
 )
 async def output(run: KnownRun, format: Format = Format.TEXT) -> FileResponse:
     """What the run left: printed text, the executed notebook, or a self-contained page."""
     if run.status.active:
-        problem = f"Run {run.run_id} is {run.status}; its output is here when it has ended."
-        raise HTTPException(409, problem)
+        why = f"Run {run.run_id} is {run.status}; its output is here when it has ended."
+        raise HTTPException(409, why)
     folder = settings().artifacts_dir / run.run_id
     if not (folder / artifacts.NOTEBOOK).exists():
         raise HTTPException(404, f"Run {run.run_id} left no output: it is {run.status}.")

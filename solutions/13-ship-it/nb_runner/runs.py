@@ -136,8 +136,8 @@ class Runs:
         """Take a first look at Redis, so that a later restart is seen as one."""
         self._server = (await self._redis.info("server"))["run_id"]
 
-    async def admit(self, run: Run) -> None:
-        """Write the run's record and take the lease in its name, or change nothing.
+    async def admit(self, notebook: str, requested_by: str | None) -> Run:
+        """A new run, its record written and the lease taken in its name; or nothing has changed.
 
         Raises:
             Busy: another run holds the lease.
@@ -145,6 +145,7 @@ class Runs:
         """
         if running := await self.in_the_way():
             raise Busy(running)
+        run = Run.new(notebook, requested_by)
         verdict, detail = await self._admit(
             keys=[LEASE, INDEX, TOTALS, record_key(run.run_id)],
             args=[
@@ -161,6 +162,7 @@ class Runs:
         if verdict == "grace":
             raise Grace(int(detail) / 1000)
         self._server = detail
+        return run
 
     async def withdraw(self, run: Run) -> None:
         """Undo an admission whose message could not be queued."""
