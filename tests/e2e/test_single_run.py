@@ -1,6 +1,7 @@
 """Never twice at once, whatever happens: admission, claim, lease, and what ends a run."""
 
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from redis import Redis
 
 from kit.stack import wait_until
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import is_dead, start_runner
+from tests.e2e.runner import is_dead, start_runner, write_notebook
 
 LEASE = 3.0  # seconds
 SLACK = 5.0  # seconds on top, for a machine that is busy with something else
@@ -93,6 +94,16 @@ def test_after_a_restart_of_redis_an_idle_runner_waits_one_lease_then_starts(
         assert "restarted" in answer.json()["detail"]
         assert 1 <= int(answer.headers["Retry-After"]) <= LEASE
         wait_until(lambda: runner.client.post("/start").status_code == 202, "grace to end", 20)
+
+
+def test_a_cancel_is_heard_at_whatever_moment_it_comes(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "endless.ipynb", "import time", "time.sleep(600)")
+    with start_runner(tmp_path, notebook=notebook) as runner:
+        for moment in range(12):
+            run_id = runner.start()
+            time.sleep(moment * 0.008)  # queued, claimed, its kernel taken, its first cell, …
+            assert runner.client.post("/cancel").status_code == 202
+            runner.wait_for(run_id, "CANCELLED", timeout=2 + SLACK)
 
 
 def test_stopping_leaves_no_process(tmp_path: Path, own_gate: Gate) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +28,6 @@ class Executor:
         self._warm = WarmKernel(patience)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
-        self._stopped = threading.Event()
         self._where = ""  # in words: which cell it is at
 
     def warm_up(self, path: Path) -> None:
@@ -42,15 +40,20 @@ class Executor:
             log.error("No kernel can be kept warm: %s", error)
 
     def run(
-        self, notebook: NotebookNode, folder: Path, variables: dict[str, str], progress: Progress
+        self,
+        notebook: NotebookNode,
+        folder: Path,
+        variables: dict[str, str],
+        progress: Progress,
+        stopped: Callable[[], bool],
     ) -> str | None:
         """Run all cells; outputs go into `notebook` as they come, whatever happens after.
 
-        Answers None when all went well, else what went wrong, in words.
+        `stopped` says whether `stop` has been called for this run: it may have been before there
+        was anything to stop. Answers None when all went well, else what went wrong, in words.
         """
-        self._stopped.clear()
         try:
-            self._loop.run(self._run(notebook, folder, variables, progress))
+            self._loop.run(self._run(notebook, folder, variables, progress, stopped))
         except CellExecutionError as error:
             problem = f"{self._where} raised {error.ename}: {error.evalue}"
         except CellTimeoutError:
@@ -63,7 +66,7 @@ class Executor:
             problem = f"The kernel did not start: {error}"
         else:
             return None
-        return f"It was at: {self._where}." if self._stopped.is_set() else problem[:LONGEST]
+        return f"It was at: {self._where}." if stopped() else problem[:LONGEST]
 
     def beat(self) -> None:
         """The lease is ours: the kernel may go on. For another thread to call."""
@@ -72,7 +75,6 @@ class Executor:
 
     def stop(self) -> None:
         """End the run now. For another thread to call; does nothing when none is going."""
-        self._stopped.set()
         if kernel := self._kernel:
             kernel.kill()
         if task := self._task:
@@ -84,7 +86,12 @@ class Executor:
         self._loop.close()
 
     async def _run(
-        self, notebook: NotebookNode, folder: Path, variables: dict[str, str], progress: Progress
+        self,
+        notebook: NotebookNode,
+        folder: Path,
+        variables: dict[str, str],
+        progress: Progress,
+        stopped: Callable[[], bool],
     ) -> None:
         self._where = "Before the first cell"
         self._task = asyncio.current_task()
@@ -108,7 +115,7 @@ class Executor:
             on_cell_execute=starting,
         )
         try:
-            if self._stopped.is_set():  # before there was a kernel to kill
+            if stopped():
                 raise asyncio.CancelledError
             client.kc = await kernel.connect()
             if kernel.speaks_python:  # a warm one was started before anybody knew these

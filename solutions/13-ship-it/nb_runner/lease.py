@@ -16,7 +16,6 @@ from .runs import INDEX, LEASE, TOTALS, Run, Status, record_key
 
 log = logging.getLogger(__name__)
 
-
 PATIENCE = 2 / 3  # of the lease may pass without an answer; then there is still time to stop
 
 
@@ -124,6 +123,10 @@ class Heartbeat:
         self._over.set()
         self._news.set()
         self._thread.join()
+
+    def stopped(self) -> bool:
+        """Whether the run has been told to stop."""
+        return self.order is not None
 
     def progress(self, cells_done: int, cells_total: int) -> None:
         """Note how far the run is; the next beat, which comes at once, carries it to Redis."""

@@ -88,7 +88,7 @@ class Worker:
         except notebook.Unusable as unusable:
             return str(unusable)
         variables = {"RUN_ID": run_id, "FENCING_TOKEN": str(token)}
-        error = self._executor.run(book, path.parent, variables, heart.progress)
+        error = self._executor.run(book, path.parent, variables, heart.progress, heart.stopped)
         try:
             artifacts.keep(self._settings.artifacts_dir, run_id, book, self._settings.keep_runs)
         except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
