@@ -124,15 +124,27 @@ def test_05_a_message_that_comes_twice_or_late_claims_nothing(
         run_id = runner.start()
         runner.wait_for_cell(run_id, 1)
 
-        def refused() -> int:
-            return sum(w.output().count("is not to be claimed") for w in runner.workers)
+        def refused(times: int) -> None:
+            wait_until(
+                lambda: (
+                    sum(w.output().count("is not to be claimed") for w in runner.workers) == times
+                ),
+                f"{times} messages to be refused",
+                20,
+            )
 
         broker.send_task("nb_runner.run_notebook", args=[run_id])
-        wait_until(lambda: refused() == 1, "the duplicate to be refused", 20)
+        refused(1)
         own_gate.open()
         run = runner.wait_for(run_id, "SUCCEEDED")
-        broker.send_task("nb_runner.run_notebook", args=[run_id])
-        wait_until(lambda: refused() == 2, "the late message to be refused", 20)
+        pools = [process for worker in runner.workers for process in family(worker)[1:]]
+        wait_until(lambda: len(runner.kernels()) == 2, "both kernels to be warm", 20)
+        before = sum(pool.num_fds() for pool in pools)
+        for late in range(2, 8):
+            broker.send_task("nb_runner.run_notebook", args=[run_id])
+            refused(late)
+        assert len(runner.kernels()) == 2, "the warm kernels are still there"
+        assert sum(pool.num_fds() for pool in pools) - before < 40, "each left something open"
         assert runner.status(run_id) == run
         broker.close()
 

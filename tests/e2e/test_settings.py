@@ -13,7 +13,7 @@ API = ("uvicorn", "nb_runner.main:app", "--port", "0")
 WORKER = ("celery", "-A", "nb_runner.tasks", "worker")
 
 WRONG = [
-    ("LEASE_SECONDS", "soon", "LEASE_SECONDS is 'soon'. Allowed: seconds, from 1 to 3600."),
+    ("LEASE_SECONDS", "soon", "LEASE_SECONDS is 'soon'. Allowed: seconds, from 2 to 3600."),
     ("LEASE_SECONDS", "0", "LEASE_SECONDS is '0'."),
     ("CELL_TIMEOUT", "-1", "CELL_TIMEOUT is '-1'. Allowed: the seconds a cell may take"),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),

@@ -132,8 +132,10 @@ async def events(run: KnownRun) -> AsyncIterator[Run]:
             missing_since = missing_since or now()
             if now() - missing_since > settings().lease_seconds:
                 return
-        elif latest != run:
-            missing_since, run = None, latest
+            continue
+        missing_since = None
+        if latest != run:
+            run = latest
             yield run
 
 

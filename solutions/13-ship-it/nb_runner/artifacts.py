@@ -4,6 +4,7 @@ On disk, because outputs can be large. Redis keeps a summary of a few hundred by
 """
 
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .notebook import printed
 
 log = logging.getLogger(__name__)
 
+# A run's folder, whole or not. Whatever else is in there is somebody else's.
+OURS = re.compile(r"\.?\d{8}-\d{6}-[0-9a-f]{6}")
 NOTEBOOK, TEXT, HTML = "executed.ipynb", "output.txt", "report.html"
 
 
@@ -28,6 +31,6 @@ def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
     nbformat.write(notebook, unfinished / NOTEBOOK)
     (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
     unfinished.rename(folder / run_id)
-    kept = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.name)
-    for old in kept[:-runs]:  # ids sort by time
+    ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
+    for old in sorted(ours, key=lambda path: path.name)[:-runs]:  # ids sort by time
         shutil.rmtree(old, ignore_errors=True)

@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     cell_timeout: float = Field(
         600, gt=0, le=604_800, description="the seconds a cell may take: more than 0, up to a week"
     )
-    lease_seconds: float = Field(15, ge=1, le=3600, description="seconds, from 1 to 3600")
+    # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
+    lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(
         Path("artifacts"), description="a folder that can be written to"
     )

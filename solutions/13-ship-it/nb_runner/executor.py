@@ -15,7 +15,6 @@ from .kernel import Kernel, WarmKernel
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]  # cells done, of cells in all
-LONGEST = 2000  # characters of an exception's message that go into the run's record
 
 
 class Executor:
@@ -28,7 +27,7 @@ class Executor:
         self._warm = WarmKernel(patience)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
-        self._where = ""  # in words: which cell it is at
+        self.where = ""  # in words: which cell it is at
 
     def warm_up(self, path: Path) -> None:
         """Start the kernel that the next run will want. That it cannot is said by that run."""
@@ -52,21 +51,22 @@ class Executor:
         `stopped` says whether `stop` has been called for this run: it may have been before there
         was anything to stop. Answers None when all went well, else what went wrong, in words.
         """
+        self.where = "Before the first cell"
         try:
             self._loop.run(self._run(notebook, folder, variables, progress, stopped))
         except CellExecutionError as error:
-            problem = f"{self._where} raised {error.ename}: {error.evalue}"
+            problem = f"{self.where} raised {error.ename}: {error.evalue}"
         except CellTimeoutError:
-            problem = f"{self._where} ran for longer than CELL_TIMEOUT: {self._cell_timeout:g} s."
+            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {self._cell_timeout:g} s."
         except DeadKernelError:
-            problem = f"{self._where}: the kernel died. (Out of memory? os._exit? A crash?)"
+            problem = f"{self.where}: the kernel died. (Out of memory? os._exit? A crash?)"
         except asyncio.CancelledError:
-            problem = ""
+            problem = f"{self.where}: stopped."
         except (RuntimeError, OSError) as error:
             problem = f"The kernel did not start: {error}"
         else:
             return None
-        return f"It was at: {self._where}." if stopped() else problem[:LONGEST]
+        return problem
 
     def beat(self) -> None:
         """The lease is ours: the kernel may go on. For another thread to call."""
@@ -93,14 +93,13 @@ class Executor:
         progress: Progress,
         stopped: Callable[[], bool],
     ) -> None:
-        self._where = "Before the first cell"
         self._task = asyncio.current_task()
         cells = notebooks.runnable(notebook)
         progress(0, len(cells))
 
         def starting(cell: NotebookNode, cell_index: int) -> None:
             done = cells.index(cell_index)
-            self._where = f"Cell {done + 1} of {len(cells)}"
+            self.where = f"Cell {done + 1} of {len(cells)}"
             progress(done, len(cells))
 
         kernel = self._kernel = await self._warm.take(
@@ -117,6 +116,7 @@ class Executor:
         try:
             if stopped():
                 raise asyncio.CancelledError
+            kernel.beat()  # from now on its guard wants to hear of the lease
             client.kc = await kernel.connect()
             if kernel.speaks_python:  # a warm one was started before anybody knew these
                 source = f"__import__('os').environ.update({variables!r})"

@@ -14,7 +14,18 @@ The idea: Martin Kleppmann, "How to do distributed locking", 2016.
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, Text, insert
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    insert,
+)
+from sqlalchemy.pool import NullPool
 
 metadata = MetaData()
 tokens = Table(
@@ -26,6 +37,12 @@ tokens = Table(
     # Without it, SQLite would give a deleted row's number out again.
     sqlite_autoincrement=True,
 )
+
+
+def connect(url: str) -> Engine:
+    """The database; a connection for each token, for hours may lie between two of them."""
+    arguments = {"connect_timeout": 5} if url.startswith("postgresql") else {}
+    return create_engine(url, poolclass=NullPool, connect_args=arguments)
 
 
 def issue(engine: Engine, run_id: str) -> int:

@@ -54,7 +54,8 @@ def wait_for_silence(lifeline: int, patience: float) -> None:
 
 def kill_group(leader: int) -> None:
     """Kill a process group, if there is anybody left in it."""
-    with contextlib.suppress(ProcessLookupError):
+    # macOS says PermissionError when only zombies are left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 

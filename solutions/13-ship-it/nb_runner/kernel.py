@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +28,7 @@ class Kernel:
         self.name = name
         self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
         self._lifeline: io.FileIO | None = None
+        self._hand = threading.Lock()  # on the lifeline
         self.client: AsyncKernelClient | None = None
         # Sockets are files in a folder only we can read: no port for others to find or to take.
         self.manager = _GuardedManager(
@@ -99,14 +101,15 @@ class Kernel:
 
     def beat(self) -> None:
         """Tell the guard that the lease is ours. Safe from any thread."""
-        with contextlib.suppress(OSError, ValueError):  # it is gone, or will be in a moment
-            if self._lifeline:
+        with self._hand, contextlib.suppress(OSError):  # it is gone, or will be in a moment
+            if self._lifeline and not self._lifeline.closed:
                 self._lifeline.write(b".")
 
     def kill(self) -> None:
         """Let go of the lifeline: the guard kills the kernel's group. Safe from any thread."""
-        if self._lifeline:
-            self._lifeline.close()
+        with self._hand:
+            if self._lifeline:
+                self._lifeline.close()
 
     async def alive(self) -> bool:
         """Whether the kernel can still be used."""
@@ -136,7 +139,10 @@ class WarmKernel:
         self._patience = patience
 
     async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
-        """Start the kernel that the next run will take, and wait until it is up."""
+        """See to it that the kernel which the next run will take is there, and up."""
+        if self._waiting and self._waiting.name == name and await self._waiting.alive():
+            return
+        await self.discard()
         self._waiting = await Kernel.start(name, folder, variables, self._patience)
         await self._waiting.connect()
 

@@ -44,15 +44,31 @@ class Lease:
     def claim(
         cls, redis: Redis, settings: Settings, run_id: str, owner: str, token: int | None
     ) -> Self | None:
-        """Make an admitted run ours. None: it is not there to be claimed (any more)."""
+        """Make an admitted run ours. None: it is not there to be claimed (any more).
+
+        Tries for as long as an admission lasts, then raises RedisError.
+        """
         fields = ["status", Status.RUNNING, "started", datetime.now(UTC).isoformat()]
         if token is not None:
             fields += ["token", str(token)]
-        asked = time.monotonic()
-        flat = redis.register_script(script("claim"))(
-            keys=[LEASE, record_key(run_id)],
-            args=[f"{run_id}:admitted", f"{run_id}:{owner}", settings.lease_ms, *fields],
-        )
+        claim = redis.register_script(script("claim"))
+        keys = [LEASE, record_key(run_id)]
+        args: list[str | int] = [
+            f"{run_id}:admitted",
+            f"{run_id}:{owner}",
+            settings.lease_ms,
+            *fields,
+        ]
+        deadline = time.monotonic() + settings.lease_seconds
+        while True:
+            asked = time.monotonic()
+            try:
+                flat = claim(keys=keys, args=args)
+                break
+            except RedisError:
+                if asked > deadline:
+                    raise
+                time.sleep(0.1)
         if not flat:
             return None
         run = Run.model_validate(dict(zip(flat[::2], flat[1::2], strict=True)))
@@ -105,6 +121,7 @@ class Heartbeat:
     ) -> None:
         self.order: Order | None = None
         self._lease = lease
+        self._answered = lease.claimed
         # A third of the lease would do to keep it; a cancel should be seen sooner than that.
         self._period = min(lease_seconds / 3, 0.5)
         self._patience = lease_seconds * PATIENCE
@@ -123,6 +140,9 @@ class Heartbeat:
         self._over.set()
         self._news.set()
         self._thread.join()
+        # The guard may have been quicker to notice than we were.
+        if self.order is None and time.monotonic() - self._answered > self._patience:
+            self.order = Order.SILENCE
 
     def stopped(self) -> bool:
         """Whether the run has been told to stop."""
@@ -135,16 +155,15 @@ class Heartbeat:
         self._news.set()
 
     def _run(self) -> None:
-        answered = self._lease.claimed
         while not self._over.is_set():
             self._news.wait(self._period)
             self._news.clear()
             asked = time.monotonic()
-            order = Order.SILENCE if asked - answered > self._patience else None
+            order = Order.SILENCE if asked - self._answered > self._patience else None
             if order is None:
                 try:
                     order = self._lease.renew()
-                    answered = asked
+                    self._answered = asked
                     if order is not Order.LOST:
                         self._beat()
                 except RedisError as error:

@@ -16,8 +16,14 @@ producer.conf.broker_transport_options = {
 }
 
 
+CLOCKS = 300  # seconds that two machines' clocks may be apart
+
+
 def enqueue(run_id: str) -> None:
-    """Queue an admitted run. The message expires with the lease: later it could claim nothing.
+    """Queue an admitted run.
+
+    The message expires some time after the lease. Later it could claim nothing anyway; the margin
+    is for the clocks of two machines.
 
     Raises:
         kombu.exceptions.OperationalError: the broker did not take it.
@@ -26,6 +32,6 @@ def enqueue(run_id: str) -> None:
         "nb_runner.run_notebook",
         args=[run_id],
         task_id=run_id,
-        expires=settings().lease_seconds,
+        expires=settings().lease_seconds + CLOCKS,
         retry=False,
     )

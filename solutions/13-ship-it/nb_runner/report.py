@@ -3,6 +3,7 @@
 python -m nb_runner.report executed.ipynb report.html
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def render(notebook: Path, page: Path) -> None:
         embed_images=True,
     )
     html, _ = exporter.from_filename(str(notebook))
-    unfinished = page.with_suffix(".tmp")
+    unfinished = page.with_suffix(f".{os.getpid()}")
     unfinished.write_text(html, encoding="utf-8")
     unfinished.replace(page)
 

@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 LOST_WORDS = {
-    Status.QUEUED: "No worker took the run while its lease lasted. Is a worker up?",
+    Status.QUEUED: "No worker took the run while its lease lasted. Is one up, and free?",
     Status.RUNNING: "The worker fell silent for longer than its lease.",
 }
 CANCELLED_BEFORE_START = "Cancelled before a worker took it."

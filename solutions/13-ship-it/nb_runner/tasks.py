@@ -32,7 +32,8 @@ worker: Worker  # one in each pool process; made when the process starts
 def run_notebook(run_id: str) -> None:
     """Run the notebook as the run of that id."""
     worker.run(run_id)
-    worker.warm_up()
+    if not worker.told_to_stop.is_set():
+        worker.warm_up()
 
 
 @signals.worker_process_init.connect

@@ -2,13 +2,13 @@
 
 import logging
 import os
+import secrets
 import socket
 import threading
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import artifacts, fencing, notebook
@@ -18,6 +18,8 @@ from .lease import PATIENCE, Heartbeat, Lease, Order
 from .runs import Status
 
 log = logging.getLogger(__name__)
+
+LONGEST = 2000  # characters of an error that go into the run's record
 
 
 def connect(settings: Settings) -> Redis:
@@ -37,9 +39,9 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._redis = connect(settings)
-        self._database = create_engine(settings.database_url)
+        self._database = fencing.connect(settings.database_url)
         self._executor = Executor(
             settings.cell_timeout, settings.database_url, settings.lease_seconds * PATIENCE
         )
@@ -69,8 +71,8 @@ class Worker:
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
-        status, error = _verdict(error, heart.order)
-        lease.finish(status, error, patience=2 * lease_seconds)
+        status, error = _verdict(error, heart.order, self._executor.where)
+        lease.finish(status, error, patience=min(30, 2 * lease_seconds))
         log.info("Run %s %s. %s", run_id, status, error or "")
 
     def _take_token(self, run_id: str) -> tuple[int | None, str | None]:
@@ -78,7 +80,8 @@ class Worker:
         try:
             return fencing.issue(self._database, run_id), None
         except SQLAlchemyError as error:
-            return None, f"The database (DATABASE_URL) issued no fencing token: {error}"
+            why = getattr(error, "orig", None) or error  # without the statement around it
+            return None, f"The database (DATABASE_URL) issued no fencing token: {why}"
 
     def _execute(self, run_id: str, token: int | None, heart: Heartbeat) -> str | None:
         """Run the notebook and keep what it left. Answers what went wrong, if anything did."""
@@ -96,11 +99,11 @@ class Worker:
         return error
 
 
-def _verdict(error: str | None, order: Order | None) -> tuple[Status, str | None]:
+def _verdict(error: str | None, order: Order | None, where: str) -> tuple[Status, str | None]:
     """How the run ended. A notebook that reached its end before an order did has succeeded."""
     if error is None:
         return Status.SUCCEEDED, None
     if order is None:
-        return Status.FAILED, error
+        return Status.FAILED, error[:LONGEST]
     status = {Order.CANCELLED: Status.CANCELLED, Order.SHUTDOWN: Status.FAILED}
-    return status.get(order, Status.LOST), f"{order.value} {error}"
+    return status.get(order, Status.LOST), f"{order.value} It was at: {where}."

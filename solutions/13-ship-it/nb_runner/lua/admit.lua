@@ -20,8 +20,10 @@ if holder then
 end
 
 -- A Redis that restarted may have forgotten a live run. Give it one lease to come back.
-if seen ~= '' and server ~= seen and up_ms < lease_ms then
-  return { 'grace', lease_ms - up_ms }
+-- (One second more: its uptime, in whole seconds, may read one too many.)
+local grace_ms = lease_ms + 1000 - up_ms
+if seen ~= '' and server ~= seen and grace_ms > 0 then
+  return { 'grace', grace_ms }
 end
 
 -- Nobody holds the lease: a run that still looks alive has lost it. Write that down.

@@ -3,7 +3,7 @@
 -- KEYS: lease, record. ARGV: admitted lease, my lease, lease in ms, then fields to set.
 -- Answers the record, or nil.
 local holder = redis.call('GET', KEYS[1])
-if holder ~= ARGV[1] and holder ~= ARGV[2] then
+if holder ~= ARGV[1] and holder ~= ARGV[2] then -- ours: only the answer to our first try was lost
   return false
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
