@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
@@ -99,6 +100,28 @@ def test_with_redis_away_every_call_says_so_within_three_seconds(tmp_path: Path)
                 assert answer.status_code == 503, (how, call)
                 assert time.monotonic() - began < 3, (how, call)
             assert runner.client.get("/ping").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("command", "back"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["full", "a replica"],
+)
+def test_a_redis_that_does_not_write_refuses_starts_and_says_why(
+    quick: Runner, command: tuple[str, ...], back: tuple[str, ...]
+) -> None:
+    with redis.Redis.from_url(quick.env["REDIS_URL"]) as client:
+        client.execute_command(*command)
+        try:
+            answer = quick.client.post("/start")
+        finally:
+            client.execute_command(*back)
+    assert answer.status_code == 503, answer.text
+    assert "written" in answer.json()["detail"]
+    assert quick.run()["status"] == "SUCCEEDED"
 
 
 def test_nothing_secret_is_in_logs_metrics_or_errors(tmp_path: Path) -> None:

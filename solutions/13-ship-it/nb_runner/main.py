@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
@@ -12,7 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
-from redis import ConnectionError, RedisError, TimeoutError
+from redis import (
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 
 from . import api, health, notebook, output
 from .config import settings
@@ -83,3 +91,13 @@ async def grace(_: Request, error: Grace) -> JSONResponse:
 async def redis_is_away(_: Request, error: RedisError) -> JSONResponse:
     """Without Redis nobody can know what is running, so nothing is started."""
     return JSONResponse({"detail": "Redis does not answer."}, 503, {"Retry-After": "1"})
+
+
+@app.exception_handler(ResponseError)
+async def redis_does_not_write(_: Request, error: ResponseError) -> JSONResponse:
+    """It is full, or a replica. What cannot be written down is not started."""
+    of_a_script = re.search("OOM|READONLY", str(error))  # Redis 6 does not tell these two apart
+    if not (of_a_script or isinstance(error, OutOfMemoryError | ReadOnlyError)):
+        raise error
+    why = f"Redis does not take what has to be written: {error}"
+    return JSONResponse({"detail": why}, 503, {"Retry-After": "1"})
