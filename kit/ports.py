@@ -18,6 +18,9 @@ def free_socket(port: int = 0) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
+        # Who takes this socket over by number may not see that it is TCP, and leave Nagle's wait
+        # on: 40 ms for each answer. Connections inherit this from the listener.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.listen(2048)
     except OSError as error:
         sock.close()

@@ -15,7 +15,8 @@ WORKER = ("celery", "-A", "nb_runner.tasks", "worker")
 WRONG = [
     ("LEASE_SECONDS", "soon", "LEASE_SECONDS is 'soon'. Allowed: seconds, from 2 to 3600."),
     ("LEASE_SECONDS", "0", "LEASE_SECONDS is '0'."),
-    ("CELL_TIMEOUT", "-1", "CELL_TIMEOUT is '-1'. Allowed: the seconds a cell may take"),
+    ("CELL_TIMEOUT", "-1", "CELL_TIMEOUT is '-1'. Allowed: the whole seconds a cell may take"),
+    ("CELL_TIMEOUT", "2.5", "CELL_TIMEOUT is '2.5'. Allowed: the whole seconds"),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
     ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),

@@ -45,8 +45,8 @@ class Settings(BaseSettings):
     runner_api_key: SecretStr | None = Field(
         None, min_length=8, description="at least 8 characters; unset: no key is asked for"
     )
-    cell_timeout: float = Field(
-        600, gt=0, le=604_800, description="the seconds a cell may take: more than 0, up to a week"
+    cell_timeout: int = Field(
+        600, ge=1, le=604_800, description="the whole seconds a cell may take, from 1 to a week"
     )
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]  # cells done, of cells in all
 class Executor:
     """Runs notebooks in this process, one after the other, on an event loop of its own."""
 
-    def __init__(self, cell_timeout: float, database_url: str, patience: float) -> None:
+    def __init__(self, cell_timeout: int, database_url: str, patience: float) -> None:
         self._cell_timeout = cell_timeout
         self._database_url = database_url
         self._loop = asyncio.Runner()
@@ -57,7 +57,7 @@ class Executor:
         except CellExecutionError as error:
             problem = f"{self.where} raised {error.ename}: {error.evalue}"
         except CellTimeoutError:
-            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {self._cell_timeout:g} s."
+            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {self._cell_timeout} s."
         except DeadKernelError:
             problem = f"{self.where}: the kernel died. (Out of memory? os._exit? A crash?)"
         except asyncio.CancelledError:
