@@ -6,17 +6,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
 import psutil
 
 from kit.errors import KitError
+from kit.forkserver import Forked, ForkServer, Order
 from kit.paths import shown
 
 LEASH = Path(__file__).with_name("leash.py")
-POLL = 0.05  # seconds
+POLL = 0.02  # seconds
+
+# Where one is set, Python programs that it knows are forked from it instead of started.
+fork_server: ForkServer | None = None
 
 T = TypeVar("T")
 
@@ -26,7 +30,10 @@ class NotReady(KitError):
 
 
 class Child:
-    """A process on a leash. Its output goes straight to the end of the file `log`."""
+    """A process on a leash. Its output goes straight to the end of the file `log`.
+
+    `largest_file` limits what it may write into one file, the log included; 0 means no limit.
+    """
 
     def __init__(
         self,
@@ -38,6 +45,7 @@ class Child:
         env: Mapping[str, str],
         pass_fds: Sequence[int] = (),
         grace: float = 10.0,
+        largest_file: int = 0,
     ) -> None:
         self.name = name
         self.log = log
@@ -45,24 +53,11 @@ class Child:
         self.started = time.monotonic()
         self._begin = log.stat().st_size if log.exists() else 0
         self._returncode: int | None = None
-        leash, self._held = os.pipe()
-        try:
-            with log.open("ab") as output:
-                self._leash = subprocess.Popen(
-                    [sys.executable, "-I", "-S", LEASH, str(grace), *argv],
-                    stdin=leash,
-                    stdout=subprocess.PIPE,
-                    stderr=output,
-                    cwd=cwd,
-                    env=dict(env),
-                    pass_fds=pass_fds,
-                    start_new_session=True,  # Ctrl-C is for us; who is told what, we decide
-                )
-        except BaseException:
-            self._let_go()
-            raise
-        finally:
-            os.close(leash)
+        self._held = -1
+        words = [str(word) for word in argv]
+        order = Order(words, str(cwd), dict(env), list(pass_fds), grace, largest_file)
+        with log.open("ab") as output:
+            self._leash = self._fork(order, output) or self._start(order, output)
         assert self._leash.stdout is not None
         self._reports: IO[bytes] = self._leash.stdout
         word, _, rest = self._reports.readline().decode().strip().partition(" ")
@@ -143,6 +138,39 @@ class Child:
             file.seek(self._begin)
             return file.read().decode(errors="replace")
         return ""
+
+    def _start(self, order: Order, output: IO[bytes]) -> "subprocess.Popen[bytes] | Forked":
+        limits = [str(order.grace), str(order.largest_file)]
+        with self._new_leash() as leash:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", LEASH, *limits, *order.argv],
+                stdin=leash,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                cwd=order.cwd,
+                env=order.env,
+                pass_fds=order.fds,
+                start_new_session=True,  # Ctrl-C is for us; who is told what, we decide
+            )
+
+    def _fork(self, order: Order, output: IO[bytes]) -> Forked | None:
+        if fork_server is None:
+            return None
+        with self._new_leash() as leash:
+            return fork_server.start(order, leash, output)
+
+    @contextlib.contextmanager
+    def _new_leash(self) -> Iterator[int]:
+        """Hold a new leash, and let go of the one before. Yields the end that is not held."""
+        self._let_go()
+        leash, self._held = os.pipe()
+        try:
+            yield leash
+        except BaseException:
+            self._let_go()
+            raise
+        finally:
+            os.close(leash)
 
     def _family(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):

@@ -5,9 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EXERCISES = ROOT / "exercises"
-SOLUTIONS = ROOT / "solutions"
-WORK = ROOT / "work"
+# The course, and the learner's copies of it. The variable lets tests bring a small one.
+COURSE = Path(os.environ.get("WORKSHOP_COURSE") or ROOT).absolute()
+EXERCISES = COURSE / "exercises"
+SOLUTIONS = COURSE / "solutions"
+GRADERS = COURSE / "tests" / "graders"
+WORK = COURSE / "work"
 NOTEBOOKS = ROOT / "notebooks"
 
 # Logs, data and databases. The variable lets tests keep theirs elsewhere.

@@ -90,6 +90,7 @@ class Stack:
         self.children: list[Child] = []
         self.redis_choice: RedisChoice | None = None
         self.redis_server: RedisServer | None = None
+        self.largest_file = 0  # bytes that a child may write into one file; 0 means no limit
         self._throw_away: list[Path] = []
         logs = state / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -126,6 +127,7 @@ class Stack:
             env=self.env if env is None else env,
             pass_fds=pass_fds,
             grace=grace,
+            largest_file=self.largest_file,
         )
         for place, old in enumerate(self.children):
             if old.name == name and not old.running:

@@ -1,0 +1,72 @@
+"""The pytest plugin behind the graders: whose project, which task, and what came of it.
+
+pytest tests/graders                        grades the solutions
+pytest tests/graders/test_02_…py --submission DIR
+"""
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.errors import KitError
+from kit.grading.wrong import Wrong
+from kit.paths import SOLUTIONS
+
+notes = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("workshop")
+    group.addoption("--submission", metavar="DIR", type=Path, help="The project to grade.")
+    group.addoption("--verdict", metavar="FILE", type=Path, help="Write a JSON line for each test.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", 'task(number): the task that the test belongs to, as "7.1"')
+
+
+@pytest.fixture(scope="module")
+def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The project to grade: --submission, or the solution that the grader's name tells."""
+    from kit.grading.submission import Submission  # heavy, and this plugin is always loaded
+
+    folder = request.config.getoption("--submission")
+    if folder is None:
+        slug = request.path.stem.removeprefix("test_").replace("_", "-")
+        folder = SOLUTIONS / slug
+    with Submission(folder) as project:
+        yield project
+
+
+@pytest.fixture
+def observe(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Tell the learner something that is worth knowing and nobody's fault."""
+    return request.node.stash.setdefault(notes, []).append
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    file = item.config.getoption("--verdict")
+    task = item.get_closest_marker("task")
+    if file and task and (report.when == "call" or not report.passed):
+        line = {
+            "task": task.args[0],
+            "passed": report.passed,
+            "notes": item.stash.get(notes, []),
+        }
+        if call.excinfo is not None:
+            error = call.excinfo.value
+            # Anything but Wrong is our own mistake, or our environment's, and must not look
+            # like the learner's.
+            line["wrong" if isinstance(error, Wrong) else "problem"] = (
+                error.message if isinstance(error, KitError) else f"{error}"
+            ) or repr(error)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+    return report

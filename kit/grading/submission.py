@@ -1,0 +1,226 @@
+"""A learner's project: its processes, started as its users would start them."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis as redis_client
+
+from kit.child import Child, NotReady
+from kit.errors import KitError
+from kit.grading.api import Api
+from kit.grading.trouble import reason
+from kit.grading.wrong import Wrong
+from kit.ports import free_socket
+from kit.project import (
+    Project,
+    project_env,
+    start_api,
+    start_worker,
+    wait_for_api,
+    wait_for_worker,
+)
+from kit.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
+from kit.stack import Stack
+
+# Seconds for a start; a busy machine needs a third of it. A slower one can have more.
+START = float(os.environ.get("WORKSHOP_CHECK_START") or 30)
+# We hand over a socket, and then uvicorn names that.
+OWN_SERVER = re.compile(r"Uvicorn running on (http\S+)")
+LARGEST_FILE = 64 << 20  # bytes; endless output must not fill the disk
+# Of our own environment, what could change how a project runs stays with us.
+OURS = ("REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "RUNNER_API_KEY", "VIRTUAL_ENV", "PYTHONPATH")
+
+
+class Submission:
+    """A project under test. What it starts, `close` ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.project = Project(self.folder)
+        self.number = self.project.number or 0
+        self.state = Path(tempfile.mkdtemp(prefix="workshop-check-"))
+        self.apis: list[Child] = []
+        self.workers: list[Child] = []
+        self._open: list[Api | socket.socket] = []
+        self._redis_url = ""
+        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        # A project must see its own files only, and compile anew what was saved a moment ago.
+        shutil.rmtree(self.folder / "nb_runner" / "__pycache__", ignore_errors=True)
+        self.stack = Stack(self.state, env)
+        self.stack.largest_file = LARGEST_FILE
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def redis_url(self) -> str:
+        """A Redis for this project alone; started when it is first wanted, empty."""
+        if not self._redis_url:
+            self._redis_url = os.environ.get("WORKSHOP_CHECK_REDIS", "") or self.stack.redis()
+            self._refuse_imitations()
+            with redis_client.Redis.from_url(self._redis_url) as client:
+                client.flushall()
+        return self._redis_url
+
+    @property
+    def redis(self) -> "redis_client.Redis":
+        """A client of that Redis, to look at what the project keeps there."""
+        return redis_client.Redis.from_url(self.redis_url, decode_responses=True)
+
+    def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What the project's processes find in their environment."""
+        own = {
+            "DATABASE_URL": f"sqlite:///{self.state / 'check.db'}",
+            "ARTIFACTS_DIR": str(self.state / "artifacts"),
+        }
+        redis_url = self.redis_url if self.project.has_worker else ""
+        return project_env(
+            self.stack.env | own | dict(more or {}), redis_url=redis_url, state=self.state
+        ) | dict(more or {})
+
+    def up(self, api: int = 1, workers: int = 0, env: Mapping[str, str] | None = None) -> Api:
+        """Start so many API processes, on one port, and workers; the API once all are up."""
+        _require_package(self.folder, "main.py")
+        if workers:
+            _require_package(self.folder, "tasks.py")
+        variables = self.env(env)
+        sock = free_socket()
+        self._open.append(sock)
+        apis = [self._start_api(sock, variables) for _ in range(api)]
+        started = [self._start_worker(variables) for _ in range(workers)]
+        for child in apis:
+            self._wait_for_api(child, sock)
+        for child in started:
+            self._wait_for_worker(child)
+        return self._client(apis[0], sock)
+
+    def up_apart(self, *envs: Mapping[str, str], workers: int = 0) -> list[Api]:
+        """Like `up`, one API process for each of `envs`, on a port of its own: we choose whom we
+        ask. Workers get what all projects get.
+        """
+        _require_package(self.folder, "main.py")
+        if workers:
+            _require_package(self.folder, "tasks.py")
+        socks = [free_socket() for _ in envs]
+        self._open += socks
+        pairs = zip(socks, envs, strict=True)
+        apis = [self._start_api(sock, self.env(env)) for sock, env in pairs]
+        started = [self._start_worker(self.env()) for _ in range(workers)]
+        for child, sock in zip(apis, socks, strict=True):
+            self._wait_for_api(child, sock)
+        for child in started:
+            self._wait_for_worker(child)
+        return [self._client(child, sock) for child, sock in zip(apis, socks, strict=True)]
+
+    def worker(self, env: Mapping[str, str] | None = None) -> Child:
+        """Start one worker more."""
+        _require_package(self.folder, "tasks.py")
+        child = self._start_worker(self.env(env))
+        self._wait_for_worker(child)
+        return child
+
+    def close(self) -> None:
+        """End everything, at once: nobody waits for a polite goodbye."""
+        for thing in self._open:
+            thing.close()
+        with contextlib.suppress(KitError):
+            self.stack.kill()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def _client(self, child: Child, sock: socket.socket) -> Api:
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        client = Api(url, lambda: reason(child.output()[-20_000:]))
+        self._open.append(client)
+        return client
+
+    def _start_api(self, sock: socket.socket, env: Mapping[str, str]) -> Child:
+        child = start_api(self.stack, self.project, len(self.apis) + 1, sock, env)
+        self.apis.append(child)
+        return child
+
+    def _start_worker(self, env: Mapping[str, str]) -> Child:
+        child = start_worker(self.stack, self.project, len(self.workers) + 1, env)
+        self.workers.append(child)
+        return child
+
+    def _wait_for_api(self, child: Child, sock: socket.socket) -> None:
+        try:
+            wait_for_api(child, sock, START, meanwhile=lambda: self._refuse_own_server(child))
+        except NotReady:
+            did = f"./workshop run {self.number:02}"
+            raise Wrong(
+                did, "an API that starts", self._not_up(child), "nb_runner/main.py"
+            ) from None
+
+    def _wait_for_worker(self, child: Child) -> None:
+        did = f"./workshop run {self.number:02}"
+
+        def look() -> None:
+            """A worker that looks for its broker elsewhere would go on looking."""
+            if found := re.search(r"Cannot connect to (\S+): ", child.output()):
+                expected = "a worker with its broker where REDIS_URL says"
+                url = found[1].replace("//:**@", "//")  # Celery's mask of no password
+                got = f"it looks for it at {url}, where there is none"
+                raise Wrong(did, expected, got, "nb_runner/tasks.py: app")
+
+        try:
+            wait_for_worker(child, START, look)
+        except NotReady:
+            got = self._not_up(child)
+            raise Wrong(did, "a worker that starts", got, "nb_runner/tasks.py") from None
+
+    def _refuse_own_server(self, child: Child) -> None:
+        if found := OWN_SERVER.search(child.output()):
+            child.kill()
+            raise Wrong(
+                f"./workshop run {self.number:02}",
+                "a module that can be imported, and then served where we say",
+                f"importing it starts a server of its own, at {found[1]}, and goes no further",
+                "nb_runner/main.py: uvicorn.run()",
+            )
+
+    def _not_up(self, child: Child) -> str:
+        """Why a process is not up, in one sentence if its log tells, else in its last words."""
+        log = child.output()
+        what = "does not start yet"
+        if child.running:
+            child.kill()
+            what = f"was not up after {START:g} s"
+        if len(log) > 1_000_000:
+            return f"it {what}, and prints without end: {log[:80]!r} …"
+        why = reason(log)
+        tail = "\n".join(log.splitlines()[-5:])
+        if why or not tail:
+            return f"it {what}: {why or 'what runs on import does not come to an end'}"
+        return f"it {what}. Its last words:\n{tail}"
+
+    def _refuse_imitations(self) -> None:
+        choice = self.stack.redis_choice
+        if choice and choice.limits and self.number >= FIRST_FOR_REAL:
+            raise KitError(
+                f"{self.folder.name} needs a real Redis, and there is only {choice.tier} here: "
+                f"{choice.limits}",
+                INSTALL_REDIS,
+            )
+
+
+def _require_package(folder: Path, name: str) -> None:
+    file = folder / "nb_runner" / name
+    if not file.is_file():
+        raise Wrong(f"ls {folder.name}/nb_runner", name, "there is no such file", str(file))
