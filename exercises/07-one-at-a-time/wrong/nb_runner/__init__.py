@@ -1,0 +1,1 @@
+"""A runner with the wrong lock: nothing to mend in here, only to break."""

@@ -1,0 +1,145 @@
+"""Runs: what we know of each, kept in Redis, where every API process can read it."""
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+from celery.result import AsyncResult
+from pydantic import BaseModel, Field
+from redis import Redis
+
+from .tasks import REDIS_URL, app
+
+redis = Redis.from_url(REDIS_URL, decode_responses=True)
+INDEX = "nb:runs"  # ids of all runs, newest first
+LOCK = "nb:lock"
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is in the way of another."""
+        return self in (Status.QUEUED, Status.RUNNING)
+
+
+# Celery's words for it. PENDING only means that Celery has nothing to say about that id.
+STATUSES = {
+    "PENDING": Status.QUEUED,
+    "STARTED": Status.RUNNING,
+    "SUCCESS": Status.SUCCEEDED,
+    "FAILURE": Status.FAILED,
+    "REVOKED": Status.CANCELLED,
+}
+
+
+class Run(BaseModel):
+    """A run, as the API shows it."""
+
+    run_id: str
+    status: Status = Status.QUEUED
+    requested_by: str | None
+    queued: datetime
+    # TODO(9.2): `error`, why the run failed, in words. None for all others.
+
+
+# TODO(9.1): a model `Output` of what a run leaves: run_id, status, result.
+
+# TODO(9.2): it has `error` and `traceback` as well.
+
+
+class Record(Run):
+    """A run, as we keep it."""
+
+    client: str = Field(description="The address that asked for it: nobody else's business")
+
+    @classmethod
+    def new(cls, requested_by: str | None, client: str) -> Self:
+        """Name a run. Nobody has heard of it until it is saved."""
+        run_id = secrets.token_hex(4)
+        return cls(
+            run_id=run_id, requested_by=requested_by, queued=datetime.now(UTC), client=client
+        )
+
+
+class Busy(Exception):
+    """A start was refused: another run is in the way."""
+
+    def __init__(self, running: str) -> None:
+        self.running = running
+        super().__init__(f"Run {running} is in the way: one at a time.")
+
+
+def admit(record: Record) -> None:
+    """Make the run the current one, unless another is.
+
+    Looking and writing are two steps, so they need a lock around them: or two who look at the same
+    time would both see nothing in the way. It is held for these two steps only, and by the API
+    only; and should its holder die in between, it opens by itself.
+
+    Raises:
+        Busy: another run is queued or running.
+        redis.exceptions.LockError: the lock was not to be had in time.
+    """
+    with redis.lock(LOCK, timeout=10, blocking_timeout=10):
+        current = latest()
+        if current and current.status.active:
+            raise Busy(current.run_id)
+        save(record)
+
+
+def save(record: Record) -> None:
+    """Make the run known, as the newest."""
+    redis.set(f"nb:run:{record.run_id}", record.model_dump_json())
+    redis.lpush(INDEX, record.run_id)
+
+
+def cancel() -> Record | None:
+    """Stop the current run: the message, or the process that works on it. None: nothing runs.
+
+    SIGKILL, because the task may be deep in somebody's C code, where Python hears no other signal.
+    """
+    current = latest()
+    if current is None or not current.status.active:
+        return None
+    app.control.revoke(current.run_id, terminate=True, signal="SIGKILL")
+    return current
+
+
+def get(run_id: str) -> Record | None:
+    """The run of that id, its status by what Celery knows now. None: there never was one."""
+    kept = redis.get(f"nb:run:{run_id}")
+    if kept is None:
+        return None
+    record = Record.model_validate_json(str(kept))
+    # TODO(9.2): of a task that failed, Celery keeps the exception where others have their result.
+    #   An exception is not JSON, so put it into words: its name and its message.
+    record.status = STATUSES[AsyncResult(run_id, app=app).state]
+    return record
+
+
+# TODO(9.1): `output(record)`: what the run left. Look at `result`, not `get()`: that one waits for
+#   the end, and raises here what was raised there.
+#   https://docs.celeryq.dev/en/stable/reference/celery.result.html
+
+# TODO(9.2): of a run that failed, the traceback. Nobody but us can read the worker's log.
+
+
+def latest() -> Record | None:
+    """The newest run. None: there never was one."""
+    newest = redis.lindex(INDEX, 0)
+    return get(str(newest)) if newest else None
+
+
+def recent(limit: int) -> list[Record]:
+    """The last runs, newest first."""
+    ids = redis.lrange(INDEX, 0, limit - 1)
+    return [record for run_id in ids if (record := get(str(run_id)))]

@@ -1,0 +1,160 @@
+"""Runs: what we know of each, kept in Redis, where every API process can read it."""
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from celery.result import AsyncResult
+from pydantic import BaseModel, Field
+from redis import Redis
+
+from .tasks import REDIS_URL, app
+
+redis = Redis.from_url(REDIS_URL, decode_responses=True)
+INDEX = "nb:runs"  # ids of all runs, newest first
+LOCK = "nb:lock"
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is in the way of another."""
+        return self in (Status.QUEUED, Status.RUNNING)
+
+
+# Celery's words for it. PENDING only means that Celery has nothing to say about that id.
+STATUSES = {
+    "PENDING": Status.QUEUED,
+    "STARTED": Status.RUNNING,
+    "SUCCESS": Status.SUCCEEDED,
+    "FAILURE": Status.FAILED,
+    "REVOKED": Status.CANCELLED,
+}
+
+
+class Run(BaseModel):
+    """A run, as the API shows it."""
+
+    run_id: str
+    status: Status = Status.QUEUED
+    requested_by: str | None
+    queued: datetime
+    error: str | None = Field(None, description="Why it failed, in words")
+
+
+class Output(BaseModel):
+    """What a run left: its result, or why there is none."""
+
+    run_id: str
+    status: Status
+    result: Any = None
+    error: str | None = None
+    traceback: str | None = None
+
+
+class Record(Run):
+    """A run, as we keep it."""
+
+    client: str = Field(description="The address that asked for it: nobody else's business")
+
+    @classmethod
+    def new(cls, requested_by: str | None, client: str) -> Self:
+        """Name a run. Nobody has heard of it until it is saved."""
+        run_id = secrets.token_hex(4)
+        return cls(
+            run_id=run_id, requested_by=requested_by, queued=datetime.now(UTC), client=client
+        )
+
+
+class Busy(Exception):
+    """A start was refused: another run is in the way."""
+
+    def __init__(self, running: str) -> None:
+        self.running = running
+        super().__init__(f"Run {running} is in the way: one at a time.")
+
+
+def admit(record: Record) -> None:
+    """Make the run the current one, unless another is.
+
+    Looking and writing are two steps, so they need a lock around them: or two who look at the same
+    time would both see nothing in the way. It is held for these two steps only, and by the API
+    only; and should its holder die in between, it opens by itself.
+
+    Raises:
+        Busy: another run is queued or running.
+        redis.exceptions.LockError: the lock was not to be had in time.
+    """
+    with redis.lock(LOCK, timeout=10, blocking_timeout=10):
+        current = latest()
+        if current and current.status.active:
+            raise Busy(current.run_id)
+        save(record)
+
+
+def save(record: Record) -> None:
+    """Make the run known, as the newest."""
+    redis.set(f"nb:run:{record.run_id}", record.model_dump_json())
+    redis.lpush(INDEX, record.run_id)
+
+
+def cancel() -> Record | None:
+    """Stop the current run: the message, or the process that works on it. None: nothing runs.
+
+    SIGKILL, because the task may be deep in somebody's C code, where Python hears no other signal.
+    """
+    current = latest()
+    if current is None or not current.status.active:
+        return None
+    app.control.revoke(current.run_id, terminate=True, signal="SIGKILL")
+    return current
+
+
+def get(run_id: str) -> Record | None:
+    """The run of that id, its status by what Celery knows now. None: there never was one."""
+    kept = redis.get(f"nb:run:{run_id}")
+    if kept is None:
+        return None
+    record = Record.model_validate_json(str(kept))
+    result: AsyncResult[Any] = AsyncResult(run_id, app=app)
+    record.status = STATUSES[result.state]
+    if record.status is Status.FAILED:
+        record.error = in_words(result.result)
+    return record
+
+
+def output(record: Record) -> Output:
+    """What the run left. Celery keeps an exception as the result of a task that raised it."""
+    out = Output(run_id=record.run_id, status=record.status, error=record.error)
+    result: AsyncResult[Any] = AsyncResult(record.run_id, app=app)
+    if record.status is Status.SUCCEEDED:
+        out.result = result.result
+    elif record.status is Status.FAILED:
+        out.traceback = str(result.traceback)
+    return out
+
+
+def in_words(error: Any) -> str:
+    """An exception as people say it: its name and its message."""
+    return f"{type(error).__name__}: {error}"
+
+
+def latest() -> Record | None:
+    """The newest run. None: there never was one."""
+    newest = redis.lindex(INDEX, 0)
+    return get(str(newest)) if newest else None
+
+
+def recent(limit: int) -> list[Record]:
+    """The last runs, newest first."""
+    ids = redis.lrange(INDEX, 0, limit - 1)
+    return [record for run_id in ids if (record := get(str(run_id)))]

@@ -1,0 +1,26 @@
+"""The Celery app and its one task: what a worker does."""
+
+from typing import Any
+
+from celery import Celery, Task
+
+from . import executor
+from .config import settings
+
+app = Celery("nb_runner", broker=settings.redis_url, backend=settings.redis_url)
+app.conf.update(
+    task_track_started=True,  # or a task that runs would look like one that waits
+    result_expires=86_400,  # seconds
+    broker_connection_retry_on_startup=True,
+)
+
+
+@app.task(name="nb_runner.run_notebook", bind=True)
+def run_notebook(self: Task[Any, Any]) -> dict[str, Any]:
+    """Run the notebook. What it found is in its database; what it printed is our result."""
+
+    def progress(counted: dict[str, int]) -> None:
+        # A state of our own: the result backend keeps it until the next one replaces it.
+        self.update_state(state="PROGRESS", meta=counted)
+
+    return executor.run(settings, str(self.request.id), progress)

@@ -1,0 +1,332 @@
+"""Exercise 01: a project that others can install. No network, and nothing to start."""
+
+import os
+import re
+import shutil
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from kit.child import Child
+from kit.grading.submission import Submission
+from kit.grading.trouble import reason
+from kit.grading.wrong import Wrong, require
+
+PYPROJECT = "pyproject.toml"
+LOCK = "poetry.lock"
+PATIENCE = 90.0  # seconds for one call of Poetry, which takes one on a quiet machine
+HEAVY = shutil.ignore_patterns(".venv", "dist", "__pycache__", ".git", "*.whl")
+POETRY = (sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi")
+CAN_WAIT = (
+    "Locking asks the package index, so without a network this one has to wait: "
+    "exercise 02 does not need it"
+)
+
+
+class Poetry:
+    """Poetry at work on a copy of the project, from which it cannot reach anything of ours."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.folder = submission.state / "copy"
+        shutil.copytree(submission.folder, self.folder, symlinks=True, ignore=HEAVY)
+        env = submission.stack.env | {
+            # No environment to make, and with nothing said of VIRTUAL_ENV none to install into.
+            "POETRY_VIRTUALENVS_CREATE": "false",
+            "POETRY_CACHE_DIR": str(submission.state / "poetry"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        }
+
+        def start(name: str, *words: str) -> Child:
+            return submission.stack.start(name, [*POETRY, *words], cwd=self.folder, env=env)
+
+        # Both at once: most of the time goes into starting.
+        self.build = start("build", "build", "--format", "wheel")
+        self.check = start("check", "check", "--lock")
+
+
+@pytest.fixture(scope="module")
+def poetry(submission: Submission) -> Poetry:
+    return Poetry(submission)
+
+
+@pytest.fixture
+def pyproject(submission: Submission) -> dict[str, Any]:
+    return table_of(submission.folder / PYPROJECT, "here is where the project says what it is")
+
+
+@pytest.mark.task("1.1")
+def test_the_project_says_what_it_is(pyproject: dict[str, Any]) -> None:
+    project = table(pyproject, "project")
+    if not project:
+        old_way = "name" in tool_poetry(pyproject)
+        got = "[tool.poetry], which no other tool reads" if old_way else "there is none yet"
+        wrong("a table [project], as PEP 621 has it", got, "[project]")
+    name = text_of(project, "name", '"nb-runner"')
+    canonical = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+    if not re.fullmatch(canonical, name):
+        wrong("a name of letters, digits, - _ and .", f"name = {name!r}", "[project]")
+    version = text_of(versioned(project, pyproject), "version", '"0.1.0"')
+    try:
+        Version(version)
+    except InvalidVersion:
+        wrong('a version such as "0.1.0"', f"version = {version!r}", "[project]")
+    text_of(project, "description", "one sentence of your own")
+    pythons = text_of(project, "requires-python", '">=3.11"')
+    try:
+        fits = SpecifierSet(pythons).contains("{}.{}.{}".format(*sys.version_info))
+    except InvalidSpecifier:
+        wrong('a range such as ">=3.11,<3.15"', f"requires-python = {pythons!r}", "[project]")
+    here = f"a range that the Python you use is in: {sys.version_info[0]}.{sys.version_info[1]}"
+    if not fits:
+        wrong(here, f"requires-python = {pythons!r}", "[project]")
+
+
+@pytest.mark.task("1.1")
+def test_the_project_says_what_it_needs(pyproject: dict[str, Any]) -> None:
+    needs = dependencies(pyproject)
+    for name in ("fastapi", "uvicorn"):
+        if name not in needs:
+            got = ", ".join(sorted(needs)) or "none"
+            wrong(f"{name!r} among the dependencies", got, "[project] dependencies")
+        if not (needs[name].specifier or needs[name].url):
+            expected = f"a range of versions for {name}: any will not do for long"
+            wrong(expected, f'"{needs[name]}"', "[project] dependencies")
+
+
+@pytest.mark.task("1.2")
+def test_what_only_developers_need_is_in_a_group(pyproject: dict[str, Any]) -> None:
+    where = "[dependency-groups]"
+    if "dev" not in table(pyproject, "dependency-groups"):
+        old = tool_poetry(pyproject)
+        group = old.get("group")
+        old_way = (isinstance(group, dict) and "dev" in group) or "dev-dependencies" in old
+        extra = "dev" in table(table(pyproject, "project"), "optional-dependencies")
+        got = "none"
+        if old_way:
+            got = "a group under [tool.poetry], which no other tool reads"
+        elif extra:
+            got = "an extra `dev`: extras are offered to those who install the project"
+        wrong("a group called `dev`, as PEP 735 has it", got, where)
+    group = members(pyproject, "dev")
+    needs = dependencies(pyproject)
+    for name in ("pytest", "ruff"):
+        if name in needs:
+            expected = f"{name} in the group `dev` alone: who runs the API does not need it"
+            wrong(expected, f"{name} among the dependencies too", "[project] dependencies")
+        if name not in group:
+            wrong(f"{name!r} in the group `dev`", ", ".join(sorted(group)) or "nothing", where)
+
+
+@pytest.mark.task("1.3")
+def test_the_environment_lies_in_the_project(
+    submission: Submission, pyproject: dict[str, Any]
+) -> None:
+    where = "poetry.toml: [virtualenvs] in-project"
+    expected = "in-project = true, under [virtualenvs]"
+    if "virtualenvs" in tool_poetry(pyproject):
+        got = "[tool.poetry.virtualenvs] in pyproject.toml, where Poetry does not look for it"
+        wrong(expected, got, where, did="cat poetry.toml")
+    settings = table_of(submission.folder / "poetry.toml", "Poetry's settings for this project")
+    found = table(settings, "virtualenvs", "poetry.toml").get("in-project", "nothing of it")
+    if str(found).lower() != "true":
+        wrong(expected, f"in-project = {found!r}", where, did="cat poetry.toml")
+
+
+@pytest.mark.task("1.4")
+def test_the_wheel_has_the_package_in_it(
+    submission: Submission, poetry: Poetry, pyproject: dict[str, Any]
+) -> None:
+    system = table(pyproject, "build-system")
+    if not system.get("build-backend"):
+        expected = "a build-backend: pip and Poetry ask it for the wheel"
+        got = "none" if system else "no table [build-system]"
+        wrong(expected, got, "[build-system]")
+    where = "pyproject.toml: [build-system], and [tool.poetry] packages"
+    expected = "a wheel"
+    if not str(system["build-backend"]).startswith("poetry.core"):
+        expected += " (a builder that is not poetry-core has to be fetched from the index)"
+    done(poetry.build, "poetry build", expected, where)
+    wheels = list((poetry.folder / "dist").glob("*.whl"))
+    require(wheels, "poetry build; ls dist", "a wheel", "none", where)
+    unpacked = submission.state / "unpacked"
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        wheel.extractall(unpacked)
+    line = f"import sys; sys.path.insert(0, {str(unpacked)!r}); import nb_runner as package"
+    # What a wheel needs does not come with it, so what is installed here may be imported too.
+    line += "; print('found in', list(package.__path__)[0])"
+    argv = [sys.executable, "-I", "-c", line]
+    child = submission.stack.start("import", argv, cwd=unpacked)
+    did = "poetry build && unzip -l dist/*.whl"
+    where = "pyproject.toml: [tool.poetry] packages, and nb_runner/__init__.py"
+    done(child, did, "a wheel from which nb_runner can be imported", where)
+    found = child.output().rpartition("found in ")[2].strip()
+    if not Path(found).resolve().is_relative_to(unpacked.resolve()):
+        raise Wrong(did, "the package nb_runner in the wheel", "it is not in there", where)
+
+
+@pytest.mark.task("1.5")
+def test_the_lock_belongs_to_this_project(submission: Submission, poetry: Poetry) -> None:
+    if not (submission.folder / LOCK).is_file():
+        raise Wrong(
+            "ls", "poetry.lock", f"there is none yet. {CAN_WAIT}", "poetry lock, which writes it"
+        )
+    table_of(submission.folder / LOCK, "written by `poetry lock`, never by hand")
+    where = "poetry lock, which writes it anew"
+    done(poetry.check, "poetry check --lock", "a lock made from this pyproject.toml", where)
+
+
+@pytest.mark.task("1.5")
+def test_the_lock_names_all_that_is_needed(
+    submission: Submission, pyproject: dict[str, Any]
+) -> None:
+    locked = dict(packages(table_of(submission.folder / LOCK, "written by `poetry lock`")))
+    groups = {"main": dependencies(pyproject)}
+    for group in table(pyproject, "dependency-groups"):
+        groups[str(group)] = members(pyproject, str(group))
+    for group, needs in groups.items():
+        for name, need in needs.items():
+            if need.marker is None or need.marker.evaluate():
+                require_locked(locked, name, need, group)
+    for name, package in locked.items():
+        for other, wanted in table(package, "dependencies", LOCK).items():
+            # What is wanted under a condition may rightly be missing.
+            if isinstance(wanted, str) and canonicalize_name(other) not in locked:
+                lock_wrong(f"{other}, which {name} needs", "it is not in the lock")
+
+
+def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: str) -> None:
+    """Wrong unless the lock has that dependency, in the version asked for, with its hashes."""
+    whose = "a dependency" if group == "main" else f"of the group `{group}`"
+    if name not in locked:
+        there = f"the lock has {len(locked)} packages, and no {name}"
+        lock_wrong(f"{name} ({whose}), with a version and the hashes of its files", there)
+    package = locked[name]
+    version = str(package.get("version"))
+    if need.specifier and not need.specifier.contains(version, prereleases=True):
+        lock_wrong(f"{name} {need.specifier}", f"{name} {version}")
+    files = package.get("files")
+    hashed = isinstance(files, list) and any(
+        isinstance(file, dict) and str(file.get("hash")).startswith("sha256:") for file in files
+    )
+    # What comes from a folder or from git has no files to hash.
+    if not hashed and "source" not in package:
+        lock_wrong(f"the hashes of {name}'s files", "none")
+    groups = package.get("groups")
+    if isinstance(groups, list) and canonicalize_name(group) not in groups:
+        lock_wrong(f"{name} in the group `{group}`", f"groups = {groups}")
+
+
+def dependencies(pyproject: dict[str, Any]) -> dict[str, Requirement]:
+    """What `[project] dependencies` names."""
+    listed = table(pyproject, "project").get("dependencies", [])
+    if not isinstance(listed, list):
+        wrong("a list of dependencies", f"dependencies = {listed!r}", "[project] dependencies")
+    return dict(parsed(item, "[project] dependencies") for item in listed)
+
+
+def members(pyproject: dict[str, Any], name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a dependency group names, with the groups that it includes."""
+    where = f"[dependency-groups] {name}"
+    listed = table(pyproject, "dependency-groups").get(name)
+    if not isinstance(listed, list):
+        wrong("a list", f"{name} = {listed!r}", where)
+    if name in above:
+        wrong("groups that do not include themselves", " → ".join((*above, name)), where)
+    found: dict[str, Any] = {}
+    for item in listed:
+        if isinstance(item, dict):
+            found |= members(pyproject, str(item.get("include-group")), (*above, name))
+        else:
+            found |= [parsed(item, where)]
+    return found
+
+
+def parsed(item: Any, where: str) -> tuple[str, Requirement]:
+    """One requirement, by its name."""
+    try:
+        need = Requirement(item)
+    except (InvalidRequirement, TypeError):
+        wrong('a requirement such as "fastapi>=0.165,<0.166"', repr(item), where)
+    return canonicalize_name(need.name), need
+
+
+def packages(lock: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the lock has, by name."""
+    listed = lock.get("package", [])
+    for package in listed if isinstance(listed, list) else []:
+        if isinstance(package, dict) and isinstance(package.get("name"), str):
+            yield canonicalize_name(package["name"]), package
+
+
+def done(child: Child, did: str, expected: str, where: str) -> None:
+    """Wait for a process; Wrong unless it ends, and well."""
+    try:
+        code = child.wait(PATIENCE)
+    except TimeoutError:
+        child.kill()
+        raise Wrong(did, expected, f"it was not done after {PATIENCE:g} s", where) from None
+    if code:
+        # The learner knows nothing of the copy that it was done in.
+        output = re.sub(r"/\S*/workshop-check-\w+/copy/", "", child.output())
+        said = [line for line in output.splitlines() if line.strip()]
+        got = reason(output) or "\n".join(said[-6:]) or f"exit code {code}"
+        raise Wrong(did, expected, got, where)
+
+
+def table_of(file: Path, purpose: str) -> dict[str, Any]:
+    """A TOML file, read."""
+    did = f"cat {file.name}"
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Wrong("ls", f"{file.name}: {purpose}", "there is no such file", file.name) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        got = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise Wrong(did, "a file in TOML", f"{got}", file.name) from None
+
+
+def table(above: dict[str, Any], name: str, file: str = PYPROJECT) -> dict[str, Any]:
+    """A table of a TOML file; empty when it is not there."""
+    found = above.get(name, {})
+    require(isinstance(found, dict), f"cat {file}", f"a table [{name}]", repr(found), file)
+    return dict(found)
+
+
+def tool_poetry(pyproject: dict[str, Any]) -> dict[str, Any]:
+    return table(table(pyproject, "tool"), "poetry")
+
+
+def versioned(project: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, Any]:
+    """Where the version stands: with `dynamic`, Poetry takes it from its own table."""
+    dynamic = project.get("dynamic")
+    if isinstance(dynamic, list) and "version" in dynamic:
+        return tool_poetry(pyproject)
+    return project
+
+
+def text_of(project: dict[str, Any], key: str, example: str) -> str:
+    """A value of [project] that has to be there."""
+    value = project.get(key)
+    if not isinstance(value, str) or not value.strip():
+        wrong(f"{key} = {example}", "none" if value is None else repr(value), "[project]")
+    return value
+
+
+def wrong(expected: str, got: str, where: str, did: str = f"cat {PYPROJECT}") -> NoReturn:
+    """Something in a file is not right yet."""
+    file = "" if did != f"cat {PYPROJECT}" else f"{PYPROJECT}: "
+    raise Wrong(did, expected, got, f"{file}{where}")
+
+
+def lock_wrong(expected: str, got: str) -> NoReturn:
+    """The lock is no lock."""
+    raise Wrong("cat poetry.lock", expected, got, "poetry lock, which writes it anew")

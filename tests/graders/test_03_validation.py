@@ -1,0 +1,220 @@
+"""Exercise 03: what comes in is checked, what goes out is chosen, and each call has its status."""
+
+import secrets
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from kit.grading.api import Answer, Api
+from kit.grading.submission import Submission
+from kit.grading.wrong import Wrong
+
+START = "nb_runner/main.py: start()"
+BODY = "nb_runner/main.py: StartRequest, the body of start()"
+STATUS = "nb_runner/main.py: status()"
+RUNS = "nb_runner/main.py: recent()"
+HERE = "127.0.0.1"  # the address that we ask from
+
+
+@pytest.fixture(scope="module")
+def api(submission: Submission) -> Api:
+    return submission.up()
+
+
+@pytest.mark.task("3.1")
+def test_a_start_is_accepted_and_gives_a_run(api: Api) -> None:
+    answer = api.post("/start").expect(202, "for what is asked for and not done yet", START)
+    first = run_id(answer, START)
+    queued = answer.field("queued", START)
+    try:
+        datetime.fromisoformat(queued)
+    except (TypeError, ValueError):
+        answer.wrong("the time of the start as text, such as 2026-11-22T13:49:30Z", START)
+    again = api.post("/start").expect(202, "the second time as the first", START)
+    if run_id(again, START) == first:
+        again.wrong(f"a run_id of its own for each run: {first!r} was the run before", START)
+
+
+@pytest.mark.task("3.1")
+def test_looking_does_not_start_anything(api: Api) -> None:
+    answer = api.get("/start")
+    if answer.status < 400:
+        answer.wrong("405 Method Not Allowed: whoever only looks must not start a run", START)
+
+
+@pytest.mark.task("3.2")
+def test_who_asked_comes_back(api: Api) -> None:
+    name = f"ada-{secrets.token_hex(3)}"
+    bodies = [None, {}, {"requested_by": name}, {"requested_by": None}]
+    for body in bodies:
+        answer = api.post("/start", body).expect(202, "this body is as it should be", BODY)
+        expected = body.get("requested_by") if body else None
+        if answer.field("requested_by", START) != expected:
+            told = "null" if expected is None else f'"{expected}"'
+            answer.wrong(f'"requested_by": {told}, as it was sent', START)
+
+
+@pytest.mark.task("3.2")
+def test_a_body_within_its_bounds_is_accepted(api: Api) -> None:
+    for body in (
+        {"requested_by": "a"},
+        {"requested_by": "a" * 100},
+        {"seconds": 0, "rows": 0},
+        {"seconds": 0.5, "rows": 5},
+        {"seconds": 600, "rows": 1_000_000},
+    ):
+        api.post("/start", body).expect(202, "this is still within bounds", BODY)
+
+
+@pytest.mark.task("3.2")
+def test_a_body_out_of_its_bounds_is_refused(api: Api) -> None:
+    for body, why in (
+        ({"requested_by": ""}, "requested_by has 1 to 100 characters"),
+        ({"requested_by": "a" * 101}, "requested_by has 1 to 100 characters"),
+        ({"requested_by": ["ada"]}, "requested_by is text"),
+        ({"seconds": -1}, "seconds are 0 to 600"),
+        ({"seconds": 601}, "seconds are 0 to 600"),
+        ({"seconds": "soon"}, "seconds are a number"),
+        ({"rows": -1}, "rows are 0 to 1000000"),
+        ({"rows": 1_000_001}, "rows are 0 to 1000000"),
+        ({"rows": 1.5}, "rows are a whole number"),
+        (["ada"], "the body is an object"),
+    ):
+        api.post("/start", body).expect(422, f"for {why}", BODY)
+
+
+@pytest.mark.task("3.3")
+def test_a_run_is_there_to_look_at(api: Api) -> None:
+    begun = api.post("/start", {"requested_by": "ada"}).expect(202, "as before", START)
+    name = run_id(begun, START)
+    answer = api.get(f"/status/{name}").expect(200, "POST /start gave this run_id", STATUS)
+    for field in ("run_id", "requested_by", "queued"):
+        if answer.field(field, STATUS) != begun.field(field, START):
+            answer.wrong(f"the run as POST /start gave it: {begun.text}", STATUS)
+
+
+@pytest.mark.task("3.3")
+def test_a_run_that_nobody_started_is_not_found(api: Api) -> None:
+    for name in (secrets.token_hex(4), "x" * 40):
+        answer = api.get(f"/status/{name}").expect(404, "nobody started such a run", STATUS)
+        detail = answer.field("detail", STATUS)
+        # What is answered where there is no such call at all.
+        if not detail or detail == "Not Found":
+            answer.wrong("a detail in words of your own: no such run, and which", STATUS)
+
+
+@pytest.mark.task("3.3")
+def test_what_cannot_be_a_run_id_is_refused(api: Api) -> None:
+    answer = api.get(f"/status/{'x' * 41}")
+    answer.expect(422, "for a run_id has 40 characters at most", STATUS)
+
+
+@pytest.mark.task("3.4")
+def test_what_is_kept_is_not_what_goes_out(api: Api) -> None:
+    begun = api.post("/start", {"requested_by": "ada"}).expect(202, "as before", START)
+    seen = api.get(f"/status/{run_id(begun, START)}").expect(200, "as before", STATUS)
+    for answer, where in ((begun, START), (seen, STATUS)):
+        nothing_of_the_client(answer, answer.object(where), where)
+
+
+@pytest.mark.task("3.4")
+def test_the_documentation_tells_what_goes_out(api: Api) -> None:
+    document = api.openapi()
+    for method, path, where in (("post", "/start", START), ("get", "/status/{", STATUS)):
+        call = f"{method.upper()} {path.removesuffix('{')}"
+        did = f"open http://{HERE}:8000/docs and unfold {call}"
+        names = set(fields(document, answers(document, method, path)))
+        if "run_id" not in names:
+            got = f"fields {', '.join(sorted(names))}" if names else "nothing that says so"
+            raise Wrong(did, "a schema of the answer, with run_id in it", got, where)
+        if "client" in names:
+            expected = "an answer without `client`, in the documentation too"
+            raise Wrong(did, expected, f"fields {', '.join(sorted(names))}", where)
+
+
+@pytest.mark.task("3.5")
+def test_the_last_runs_come_newest_first(api: Api) -> None:
+    begun = [api.post("/start").expect(202, "as before", START) for _ in range(12)]
+    newest = [run_id(answer, START) for answer in reversed(begun)]
+    for path, count in (("/runs", 10), ("/runs?limit=1", 1), ("/runs?limit=12", 12)):
+        answer = api.get(path).expect(200, "the last runs", RUNS)
+        names = ids(answer)
+        if len(names) != count:
+            got = f"{answer.status}, and {len(names)} runs"
+            answer.wrong(f"{count} runs (more were started)", RUNS, got)
+        require_newest(answer, names, newest[:count])
+    most = api.get("/runs?limit=100").expect(200, "100 is still within bounds", RUNS)
+    require_newest(most, ids(most)[:12], newest)
+
+
+@pytest.mark.task("3.5")
+def test_the_number_of_runs_has_bounds(api: Api) -> None:
+    for limit in ("0", "-1", "101", "many"):
+        answer = api.get(f"/runs?limit={limit}")
+        answer.expect(422, "for limit is a whole number from 1 to 100", RUNS)
+
+
+def run_id(answer: Answer, where: str) -> str:
+    """The run_id in an answer."""
+    name = answer.field("run_id", where)
+    if not isinstance(name, str) or not 0 < len(name) <= 40:
+        answer.wrong("a run_id that is text, of 1 to 40 characters", where)
+    if not name.isascii() or set("/?#% ") & set(name):
+        answer.wrong("a run_id that can stand in a path as it is", where)
+    return str(name)
+
+
+def ids(answer: Answer) -> list[Any]:
+    """The run_ids of a list of runs."""
+    runs = answer.json(RUNS)
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        answer.wrong("a JSON list of runs", RUNS)
+    for run in runs:
+        nothing_of_the_client(answer, run, RUNS)
+    return [run.get("run_id") for run in runs]
+
+
+def require_newest(answer: Answer, names: list[Any], newest: list[str]) -> None:
+    """Wrong unless these are the run_ids that should be there, in that order."""
+    if names != newest:
+        got = f"{answer.status}, and the run_ids {told(names)}"
+        answer.wrong(f"the newest runs, and the newest first: {told(newest)}", RUNS, got)
+
+
+def told(names: list[Any]) -> str:
+    """The first of some names."""
+    return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
+
+
+def nothing_of_the_client(answer: Answer, run: dict[str, Any], where: str) -> None:
+    """Wrong if an answer tells from which address a run was asked for."""
+    if "client" in run or HERE in run.values():
+        answer.wrong("a run without `client`: the address is nobody else's business", where)
+
+
+def answers(document: dict[str, Any], method: str, path: str) -> Any:
+    """What OpenAPI says of a call's good answers. (The path's parameter has any name.)"""
+    for name, calls in document.get("paths", {}).items():
+        if name == path or (path.endswith("{") and name.startswith(path)):
+            responses = calls.get(method, {}).get("responses", {})
+            return [good for code, good in responses.items() if code.startswith("2")]
+    return []
+
+
+def fields(document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()) -> Iterator[str]:
+    """The names of all fields that a schema leads to."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from fields(document, each, seen)
+    if not isinstance(schema, dict):
+        return
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference not in seen:
+        named = document.get("components", {}).get("schemas", {}).get(reference.split("/")[-1])
+        yield from fields(document, named, (*seen, reference))
+    for key, each in schema.items():
+        if key == "properties" and isinstance(each, dict):
+            yield from each
+        yield from fields(document, each, seen)

@@ -1,0 +1,92 @@
+"""Exercise 09: what a run leaves: its result, or in words why there is none."""
+
+from typing import Any
+
+import pytest
+
+from kit.grading.api import Answer, Api
+from kit.grading.runs import ENDED, follow, start
+from kit.grading.submission import Submission
+
+OUTPUT = "nb_runner/main.py: output(), and nb_runner/runs.py: output()"
+STATUS = "nb_runner/runs.py: get()"
+TASK = "nb_runner/tasks.py: run_notebook()"
+CANCEL = "nb_runner/runs.py: cancel()"
+ERROR = "ZeroDivisionError: division by zero"
+RESULT = {"rows": 120, "mean_delay": 29.5}
+
+
+@pytest.fixture(scope="module")
+def api(submission: Submission) -> Api:
+    return submission.up(workers=1)
+
+
+def ended(api: Api, body: dict[str, Any], status: str) -> str:
+    """A run that has come to this end."""
+    run_id = start(api, body)
+    follow(api, run_id, (status,), TASK)
+    return run_id
+
+
+@pytest.mark.task("9.1")
+def test_the_result_of_a_run_that_succeeded(api: Api) -> None:
+    run_id = ended(api, {"seconds": 0, "rows": 120}, "SUCCEEDED")
+    answer = api.get(f"/output/{run_id}").expect(200, "the run has succeeded", OUTPUT)
+    for name, value in (("run_id", run_id), ("status", "SUCCEEDED"), ("result", RESULT)):
+        if answer.field(name, OUTPUT) != value:
+            answer.wrong(f"the field {name!r} is {value!r}", OUTPUT)
+
+
+@pytest.fixture(scope="module")
+def failed(api: Api) -> str:
+    """A run that has failed: a mean of no rows at all is a division by zero."""
+    return ended(api, {"seconds": 0, "rows": 0}, "FAILED")
+
+
+@pytest.mark.task("9.2")
+def test_the_status_of_a_run_that_failed_says_why(api: Api, failed: str) -> None:
+    answer = api.get(f"/status/{failed}").expect(200, "the run is known", STATUS)
+    says_why(answer, STATUS)
+
+
+@pytest.mark.task("9.2")
+def test_the_output_of_a_run_that_failed_says_why_and_where(api: Api, failed: str) -> None:
+    answer = api.get(f"/output/{failed}").expect(200, "this is what is known of it", OUTPUT)
+    says_why(answer, OUTPUT)
+    traceback = answer.field("traceback", OUTPUT)
+    if not isinstance(traceback, str) or not {"Traceback", "ZeroDivisionError"} <= words(traceback):
+        answer.wrong("`traceback`: the task's own, as one text: Traceback (most recent …", OUTPUT)
+    if answer.object(OUTPUT).get("result") is not None:
+        answer.wrong("no `result`, or null: a run that failed has none", OUTPUT)
+
+
+def says_why(answer: Answer, where: str) -> None:
+    """Wrong unless `error` says it in words."""
+    error = answer.field("error", where)
+    if not isinstance(error, str) or not error.strip().startswith(ERROR):
+        answer.wrong(f'"error": "{ERROR}"', where)
+
+
+def words(text: str) -> set[str]:
+    return {word.strip(":") for word in text.split()}
+
+
+@pytest.mark.task("9.3")
+def test_before_its_end_a_run_has_no_output(api: Api) -> None:
+    run_id = start(api, {"seconds": 600})
+    follow(api, run_id, ("RUNNING",), TASK)
+    api.get(f"/output/{run_id}").expect(409, "for the run has not ended yet", OUTPUT)
+    api.post("/cancel").expect(202, "the run is running", CANCEL)
+    follow(api, run_id, ENDED, CANCEL)
+    answer = api.get(f"/output/{run_id}")
+    if answer.status >= 500:
+        answer.wrong("an answer, as the run was cancelled: status CANCELLED, no result", OUTPUT)
+    if answer.status == 200 and answer.object(OUTPUT).get("result") is not None:
+        answer.wrong("no `result`, or null: a run that was cancelled has none", OUTPUT)
+
+
+@pytest.mark.task("9.3")
+def test_a_run_that_never_was_has_no_output(api: Api) -> None:
+    answer = api.get("/output/nosuchrun").expect(404, "there was no such run", OUTPUT)
+    if answer.field("detail", OUTPUT) == "Not Found":
+        answer.wrong("404 with words of your own in `detail`: what was not found?", OUTPUT)

@@ -1,0 +1,179 @@
+"""Exercise 11: how far a run is, live; and the executed notebook at its end."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.grading.api import PORT, Api
+from kit.grading.events import Events
+from kit.grading.probe import Probe, ProbeRun, gate
+from kit.grading.runs import POLL
+from kit.grading.submission import Submission
+from kit.grading.wrong import Wrong, require
+
+EVENTS = "nb_runner/main.py: events()"
+PROGRESS = "nb_runner/executor.py: run(), and nb_runner/runs.py: get()"
+KEPT = "nb_runner/executor.py: run()"
+OUTPUT = "nb_runner/main.py: output()"
+CELLS = 3
+
+ORDERED = """
+if orders["mode"] == "raise":
+    raise LookupError(f"no flight left from {mark}")
+"""
+
+
+@pytest.fixture(scope="module")
+def probe(submission: Submission) -> Probe:
+    second = gate("one") + ORDERED
+    return Probe(submission, "# Delays", second, "# The end", gate("two"))
+
+
+@pytest.fixture(scope="module")
+def apis(submission: Submission, probe: Probe) -> list[Api]:
+    """Two API processes, on a port each: what one is asked, the other has to know."""
+    submission.stack.env["NOTEBOOK_PATH"] = str(probe.path)
+    return submission.up_apart({}, {}, workers=1)
+
+
+@pytest.fixture(scope="module")
+def held(apis: list[Api], probe: Probe) -> tuple[str, str]:
+    """A run whose second cell waits until we open the gate: its id and its mark."""
+    run_id, mark = probe.start(apis[0], mode="good")
+    probe.wait_at("one", mark)
+    return run_id, mark
+
+
+@pytest.fixture(scope="module")
+def good(apis: list[Api], probe: Probe, held: tuple[str, str]) -> ProbeRun:
+    """That run at its end."""
+    probe.open("one")
+    probe.open("two")
+    return probe.follow(apis[0], *held)
+
+
+def wait_for_cells(api: Api, run_id: str, done: int, why: str) -> None:
+    """Wrong unless /status comes to say so."""
+    deadline = time.monotonic() + 10
+    while True:
+        answer = api.get(f"/status/{run_id}").expect(200, "the run is known", PROGRESS)
+        told = (answer.field("cells_done", PROGRESS), answer.field("cells_total", PROGRESS))
+        if told == (done, CELLS):
+            return
+        if time.monotonic() > deadline:
+            expected = f'"cells_done": {done}, "cells_total": {CELLS}: {why}'
+            answer.wrong(expected, PROGRESS)
+        time.sleep(POLL)
+
+
+@pytest.mark.task("11.1")
+def test_the_status_says_how_far_the_run_is(apis: list[Api], held: tuple[str, str]) -> None:
+    why = "the notebook has three cells of code, of which the second waits"
+    wait_for_cells(apis[0], held[0], 1, why)
+
+
+@pytest.mark.task("11.2")
+def test_events_come_while_the_run_goes_on(
+    apis: list[Api], probe: Probe, held: tuple[str, str]
+) -> None:
+    # From a process that has not started the run.
+    with Events(apis[1], f"/status/{held[0]}/events", EVENTS) as events:
+        if events.status != 200:
+            events.wrong("200 OK, and events", f"{events.status}")
+        if not events.type.startswith("text/event-stream"):
+            events.wrong("the content type text/event-stream", events.type)
+        events.until("an event with where the run is now", status="RUNNING", cells_done=1)
+        probe.open("one")
+        expected = "an event once the second cell is done"
+        events.until(expected, status="RUNNING", cells_done=2, cells_total=CELLS)
+        probe.open("two")
+        events.until("a last event at the run's end", status="SUCCEEDED")
+        events.rest("the end of the stream, for the run has ended")
+
+
+@pytest.mark.task("11.1")
+def test_at_the_end_all_cells_are_done(apis: list[Api], good: ProbeRun) -> None:
+    if good.status != "SUCCEEDED":
+        good.answer.wrong('"status": "SUCCEEDED", for no cell raised', PROGRESS)
+    why = "the run has ended, and still one likes to know"
+    wait_for_cells(apis[1], good.run_id, CELLS, why)
+
+
+@pytest.mark.task("11.2")
+def test_events_of_a_run_that_has_ended(apis: list[Api], good: ProbeRun) -> None:
+    with Events(apis[0], f"/status/{good.run_id}/events", EVENTS) as events:
+        events.until("one event that tells how the run ended", status=good.status)
+        events.rest("the end of the stream, for the run has ended")
+
+
+@pytest.mark.task("11.2")
+def test_events_of_a_run_that_never_was(apis: list[Api]) -> None:
+    with Events(apis[0], "/status/nosuchrun/events", EVENTS) as events:
+        if events.status != 404:
+            expected = "404 Not Found: it has to be known before the stream begins"
+            events.wrong(expected, f"{events.status}, {events.type}")
+
+
+def executed(api: Api, run: ProbeRun) -> list[str]:
+    """The outputs of each code cell of the run's notebook, as it is downloaded."""
+    answer = api.get(f"/output/{run.run_id}?format=ipynb")
+    answer.expect(200, "the run has ended", OUTPUT)
+    try:
+        cells = answer.object(OUTPUT)["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        outputs = [str(cell["outputs"]) for cell in code]
+    except (KeyError, TypeError):
+        answer.wrong("a notebook: JSON with `cells`, each with its `outputs`", OUTPUT)
+    if len(outputs) != CELLS:
+        answer.wrong(f"a notebook of {CELLS} code cells", OUTPUT, f"{len(outputs)} of them")
+    return outputs
+
+
+@pytest.mark.task("11.3")
+def test_the_executed_notebook_can_be_downloaded(apis: list[Api], good: ProbeRun) -> None:
+    outputs = executed(apis[1], good)
+    did = f"curl 'http://127.0.0.1:{PORT}/output/{good.run_id}?format=ipynb'"
+    for output, printed in zip(outputs, ("begun", "through one", "through two"), strict=True):
+        expected = f"the notebook as it was executed: a cell printed '{printed} {good.mark}'"
+        require(f"{printed} {good.mark}" in output, did, expected, f"its output is {output}", KEPT)
+
+
+@pytest.mark.task("11.3")
+def test_without_a_format_the_output_is_what_it_was(apis: list[Api], good: ProbeRun) -> None:
+    answer = api_output(apis[1], good)
+    if answer.get("run_id") != good.run_id:
+        did = f"curl http://127.0.0.1:{PORT}/output/{good.run_id}"
+        raise Wrong(did, "the run's output as before, with its `run_id`", str(answer), OUTPUT)
+
+
+def api_output(api: Api, run: ProbeRun) -> dict[str, Any]:
+    return api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT).object(OUTPUT)
+
+
+@pytest.mark.task("11.3")
+def test_it_is_kept_where_api_and_worker_both_look(submission: Submission, good: ProbeRun) -> None:
+    folder = Path(submission.env()["ARTIFACTS_DIR"])
+    kept = [file for file in folder.rglob("*") if file.is_file()]
+    expected = "the executed notebook in the folder that ARTIFACTS_DIR names"
+    found = any(good.mark in file.read_text(errors="replace") for file in kept)
+    got = f"files there: {', '.join(file.name for file in kept) or 'none'}"
+    require(found, f"ARTIFACTS_DIR={folder}; ls $ARTIFACTS_DIR", expected, got, KEPT)
+
+
+@pytest.mark.task("11.3")
+def test_a_failed_run_leaves_its_notebook_too(
+    apis: list[Api], probe: Probe, good: ProbeRun
+) -> None:
+    run = probe.run(apis[0], mode="raise")
+    if run.status != "FAILED":
+        run.answer.wrong('"status": "FAILED", for the second cell raised', KEPT)
+    first, second, third = executed(apis[1], run)
+    did = f"curl 'http://127.0.0.1:{PORT}/output/{run.run_id}?format=ipynb'"
+    expected = f"what the first cell printed before the second raised: 'begun {run.mark}'"
+    require(f"begun {run.mark}" in first, did, expected, f"its output is {first}", KEPT)
+    expected = "the second cell's LookupError among its outputs"
+    require("LookupError" in second, did, expected, f"its output is {second}", KEPT)
+    expected = "no output of the third cell: it was not executed"
+    require(third == "[]", did, expected, f"its output is {third}", KEPT)
