@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from kit import running
 from kit.child import Child, NotReady, ending
 from kit.errors import KitError
 from kit.feed import Feed
@@ -81,7 +82,7 @@ def run(
             for i in range(1, workers + 1 if project.has_worker else 1):
                 posts.append(_post(feed, partial(start_worker, stack, project, i, env)))
             for i in range(1, api + 1):
-                start = partial(start_api, stack, project, i, sock, env)
+                start = partial(start_api, stack, project, i, sock, env, offline=True)
                 posts.append(_post(feed, start, is_api=True))
             for post in posts:
                 if post.is_api:
@@ -89,8 +90,14 @@ def run(
                 elif post.child.name != "redis":
                     wait_for_worker(post.child, meanwhile=feed.show)
             feed.show()
-            feed.console.print(f"ready http://127.0.0.1:{sock.getsockname()[1]}", highlight=False)
-            code = _watch(posts, feed, restart=not no_restart)
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            adopted = "" if stack.redis_server else redis_url
+            tell = partial(
+                running.tell, project.path, url, env, stack.children, adopted_redis=adopted
+            )
+            tell()
+            feed.console.print(f"ready {url}", highlight=False)
+            code = _watch(posts, feed, tell, restart=not no_restart)
         except NotReady as error:
             feed.show(rest=True)
             error.show()
@@ -98,6 +105,7 @@ def run(
         except KeyboardInterrupt:
             feed.say("stopping; Ctrl-C again kills")
             code = 0
+        running.forget()
         # Not left to the end of the block: the last words are worth showing too.
         stack.stop()
         feed.show(rest=True)
@@ -144,8 +152,11 @@ def _post(feed: Feed, start: Callable[[], Child], *, is_api: bool = False) -> Po
     return Post(start, child, is_api=is_api)
 
 
-def _watch(posts: list[Post], feed: Feed, *, restart: bool) -> int:
-    """Show logs and mind the posts until there is no point in going on. Returns the exit code."""
+def _watch(posts: list[Post], feed: Feed, tell: Callable[[], None], *, restart: bool) -> int:
+    """Show logs and mind the posts until there is no point in going on. Returns the exit code.
+
+    `tell` is called when a process was started again.
+    """
     while True:
         feed.show()
         for post in posts:
@@ -166,6 +177,7 @@ def _watch(posts: list[Post], feed: Feed, *, restart: bool) -> int:
                 post.due = time.monotonic() + PAUSE
             elif time.monotonic() >= post.due:
                 post.child, post.due = post.start(), None
+                tell()
                 feed.say(f"{name} started again (pid {post.child.pid})")
         if all(post.given_up for post in posts if post.is_api):
             feed.say("no API process is left, so there is nothing to serve", "bold red")

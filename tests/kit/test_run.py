@@ -3,10 +3,8 @@
 import os
 import re
 import signal
-import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,119 +13,19 @@ import pytest
 
 from kit.paths import ROOT
 from kit.ports import free_socket
-from tests.processes import Mark, eventually
-
-TASKS = """
-import os
-
-from celery import Celery
-
-app = Celery("small", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
-
-
-@app.task(name="look")
-def look(name: str) -> list[str | None]:
-    return [os.environ.get(name), str(os.getpid())]
-"""
-
-MAIN = """
-import os
-
-from fastapi import FastAPI
-
-from nb_runner.tasks import look
-
-app = FastAPI()
-
-
-@app.post("/look/{name}")
-def start(name: str) -> dict[str, str | None]:
-    worker, pid = look.delay(name).get(timeout=60)
-    return {"api": os.environ.get(name), "api_pid": str(os.getpid()), "worker": worker, "pid": pid}
-"""
+from tests.processes import eventually
+from tests.runs import MAIN, TASKS, Start, look, make_project, starting
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    package = tmp_path / "small project" / "nb_runner"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "tasks.py").write_text(TASKS)
-    (package / "main.py").write_text(MAIN)
-    return package.parent
-
-
-class Run:
-    """A running `run` and what it said so far."""
-
-    def __init__(self, folder: Path, *arguments: str | Path, **env: str) -> None:
-        self.mark = Mark()
-        self.said = folder / f"said-{uuid.uuid4().hex[:6]}"
-        clean = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-        state = {"WORKSHOP_STATE": str(folder / "state"), "PYTHONPATH": str(ROOT)}
-        with self.said.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "kit", "run", "--port", "0", *arguments],
-                cwd=folder,
-                env={**clean, **state, **self.mark.env, **env},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def text(self) -> str:
-        return self.said.read_text()
-
-    def ready(self) -> str:
-        """Wait for the ready line; the URL in it."""
-        self.wait_for(r"^ready (http\S+)$")
-        found = re.search(r"^ready (http\S+)$", self.text, re.MULTILINE)
-        assert found
-        return found[1]
-
-    def wait_for(self, pattern: str) -> None:
-        def check() -> bool:
-            said = re.search(pattern, self.text, re.MULTILINE) is not None
-            assert said or self.process.poll() is None, self.text
-            return said
-
-        eventually(check, f"{pattern!r} in what run says")
-
-    def pids(self, name: str) -> list[int]:
-        """Process ids announced for a child, in order."""
-        return [int(pid) for pid in re.findall(rf"{name} started.* \(pid (\d+)\)", self.text)]
-
-    def code(self) -> int:
-        return self.process.wait(60)
-
-    def assert_nothing_is_left(self) -> None:
-        assert self.mark.commands() == []
-
-
-Start = Callable[..., Run]
+    return make_project(tmp_path / "small project")
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    runs: list[Run] = []
-
-    def start(*arguments: str | Path, **env: str) -> Run:
-        runs.append(Run(tmp_path, *arguments, **env))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        run.process.kill()
-        run.process.wait()
-        eventually(lambda run=run: not run.mark.processes(), "all to end")  # type: ignore[misc]
-
-
-def look(url: str, name: str) -> dict[str, str]:
-    answer = httpx.post(f"{url}/look/{name}", timeout=60, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, str] = answer.json()
-    return found
+    with starting(tmp_path) as start:
+        yield start
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -140,7 +38,7 @@ def test_a_post_reaches_the_worker_and_a_signal_stops_all_in_order(
     assert (seen["api"], seen["worker"]) == ("passed on", "passed on")
     assert seen["pid"] != seen["api_pid"]
     kinds = " ".join(run.mark.commands())
-    assert all(kind in kinds for kind in ("uvicorn", "celery", "redis", "leash.py"))
+    assert all(kind in kinds for kind in ("offline.py", "celery", "redis", "leash.py"))
     run.process.send_signal(number)
     assert run.code() == 0
     run.assert_nothing_is_left()
@@ -287,3 +185,24 @@ def test_an_imitation_of_redis_is_refused_where_it_cannot_do(start: Start, proje
     assert "12-survive-a-crash needs a real Redis" in run.text
     assert "exercises 02 to 10 only" in run.text
     run.assert_nothing_is_left()
+
+
+def test_the_documentation_pages_load_nothing_from_elsewhere(start: Start, project: Path) -> None:
+    url = start("--path", project).ready()
+    for page in ("/docs", "/redoc"):
+        html = httpx.get(url + page, trust_env=False).text
+        files = re.findall(r'(?:src|href)="([^"]+)"', html)
+        assert len(files) > 1
+        for file in files:
+            assert file.startswith("/static-offline-docs/")
+            answer = httpx.get(url + file, trust_env=False)
+            assert (answer.status_code, len(answer.content) > 0) == (200, True), file
+    paths = httpx.get(f"{url}/openapi.json", trust_env=False).json()["paths"]
+    assert list(paths) == ["/look/{name}"]
+
+
+def test_exercise_01_has_nothing_to_run_and_says_so(start: Start) -> None:
+    run = start("1", "--solution")
+    assert run.code() == 2
+    assert "exercise 01 has nothing to run yet" in run.text
+    assert "Try: ./workshop check 01" in run.text

@@ -1,0 +1,157 @@
+"""The calls: start, status, cancel, output, and the list of runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse
+from kombu.exceptions import OperationalError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from redis import RedisError
+
+from .config import settings
+from .connection import runs
+from .queue import enqueue
+from .runs import Run
+from .security import key_needed
+
+LOOK_EVERY = 0.25  # seconds between two looks at a run that somebody watches
+
+
+def _unicode(text: str) -> str:
+    text.encode()  # half of a surrogate pair is valid JSON; a UnicodeEncodeError is a ValueError
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_unicode)]
+
+
+class StartRequest(BaseModel):
+    """Optional body of POST /start."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requested_by: Name | None = Field(None, examples=["ada"])
+
+
+class Problem(BaseModel):
+    """What went wrong, in words."""
+
+    detail: str
+
+
+class InTheWay(Problem):
+    """Why a start was refused, and by which run."""
+
+    running: str = Field(description="Id of the run in the way")
+
+
+async def known_run(run_id: str) -> Run:
+    """The run in the path, or 404. (Celery would say PENDING of an id that never was.)"""
+    if run := await runs.get(run_id):
+        return run
+    raise HTTPException(404, f"No run {run_id[:40]!r} is known. GET /runs lists the last ones.")
+
+
+KnownRun = Annotated[Run, Depends(known_run)]
+
+Answers = dict[int | str, dict[str, Any]]
+
+
+def problem(description: str) -> dict[str, Any]:
+    """An answer for the OpenAPI document: JSON, also where the good answer is something else."""
+    schema = Problem.model_json_schema()
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+answers: Answers = {
+    401: problem("API key missing or wrong"),
+    503: problem("Redis is away; see Retry-After"),
+}
+UNKNOWN: Answers = {404: problem("Nobody started such a run")}
+router = APIRouter(dependencies=key_needed, responses=answers)
+
+
+@router.post(
+    "/start",
+    status_code=202,
+    response_description="The run, queued; Location says where to follow it",
+    responses={
+        409: {"model": InTheWay, "description": "Another run is in the way"},
+        400: problem("That body cannot be read at all"),
+        413: {"description": "That body is too large", "content": {"text/plain": {}}},
+    },
+)
+async def start(response: Response, body: StartRequest | None = None) -> Run:
+    """Start the notebook, unless it is running: a second start gets 409."""
+    # Busy and Grace become 409 and 503 in main.py.
+    run = await runs.admit(settings().notebook_path.name, body.requested_by if body else None)
+    try:
+        await run_in_threadpool(enqueue, run.run_id)
+    except OperationalError as error:
+        await runs.withdraw(run)
+        why = "The run could not be queued; nothing was started."
+        raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
+    response.headers["Location"] = f"/status/{run.run_id}"
+    return run
+
+
+@router.get("/status", responses=UNKNOWN)
+async def status_of_the_latest() -> Run:
+    """The newest run."""
+    if run := await runs.latest():
+        return run
+    raise HTTPException(404, "Nothing has been started yet: POST /start.")
+
+
+@router.get("/status/{run_id}", responses=UNKNOWN)
+async def status(run: KnownRun) -> Run:
+    """One run: where it stands, cells done of total, times, error."""
+    return run
+
+
+@router.get("/status/{run_id}/events", response_class=EventSourceResponse, responses=UNKNOWN)
+async def events(run: KnownRun) -> AsyncIterator[Run]:
+    """The run as server-sent events: whole, at once and at each change, until it ends.
+
+    Each event carries everything, so a client that was cut off has nothing to catch up on. And
+    because they are read from Redis, any API process can serve them.
+    """
+    yield run
+    missing_since = None
+    now = asyncio.get_running_loop().time
+    while run.status.active:
+        await asyncio.sleep(LOOK_EVERY)
+        try:
+            latest = await runs.get(run.run_id)
+        except RedisError:
+            continue  # it will be back, or the client will lose patience
+        if latest is None:  # Redis forgot it; a live worker writes it again within its lease
+            missing_since = missing_since or now()
+            if now() - missing_since > settings().lease_seconds:
+                return
+            continue
+        missing_since = None
+        if latest != run:
+            run = latest
+            yield run
+
+
+@router.post(
+    "/cancel",
+    status_code=202,
+    responses={409: problem("Nothing is running")},
+)
+async def cancel() -> Run:
+    """Cancel the run in progress. One that no worker has claimed ends at once."""
+    if run := await runs.cancel():
+        return run
+    raise HTTPException(409, "Nothing is running.")
+
+
+@router.get("/runs")
+async def recent() -> list[Run]:
+    """The last runs, newest first."""
+    return await runs.recent()

@@ -1,0 +1,36 @@
+"""What runs leave on disk: the executed notebook, and what it printed.
+
+On disk, because outputs can be large. Redis keeps a summary of a few hundred bytes.
+"""
+
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .notebook import printed
+
+log = logging.getLogger(__name__)
+
+# A run's folder, whole or not. Whatever else is in there is somebody else's.
+OURS = re.compile(r"\.?\d{8}-\d{6}-[0-9a-f]{6}")
+NOTEBOOK, TEXT, HTML = "executed.ipynb", "output.txt", "report.html"
+
+
+def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
+    """Write a run's artefacts, then forget all but the newest `runs`.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    unfinished = folder / f".{run_id}"  # seen by nobody until it is whole
+    unfinished.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, unfinished / NOTEBOOK)
+    (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
+    unfinished.rename(folder / run_id)
+    ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
+    for old in sorted(ours, key=lambda path: path.name)[:-runs]:  # ids sort by time
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""Settings, read from the environment once, checked before anything starts."""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, RedisDsn, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def _database_url(value: str) -> str:
+    """Let SQLAlchemy judge the URL, and name the driver that is installed for PostgreSQL."""
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
+    except ArgumentError as error:
+        raise ValueError("not a database URL") from error
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        # The worker and the kernel have different working folders.
+        url = url.set(database=str(Path(url.database).resolve()))
+    return url.render_as_string(hide_password=False)
+
+
+FullPath = Annotated[Path, AfterValidator(Path.resolve)]
+
+
+class Settings(BaseSettings):
+    """What can be set from outside. A description says what is allowed; mistakes are told it."""
+
+    # An empty variable is one that is not set: that is what ${RUNNER_API_KEY:-} in a compose file
+    # comes to.
+    model_config = SettingsConfigDict(env_ignore_empty=True, validate_default=True)
+
+    redis_url: RedisDsn = Field(
+        RedisDsn("redis://127.0.0.1:6379/0"), description="a URL like redis://host:6379/0"
+    )
+    notebook_path: FullPath = Field(description="the path of an .ipynb file")
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "sqlite:///nb_runner.db",
+        description="a URL like sqlite:////data/flights.db or postgresql://user:password@host/name",
+    )
+    runner_api_key: SecretStr | None = Field(
+        None, min_length=8, description="at least 8 characters; unset: no key is asked for"
+    )
+    cell_timeout: int = Field(
+        600, ge=1, le=604_800, description="the whole seconds a cell may take, from 1 to a week"
+    )
+    # TODO(13.1): refuse a lease that cannot work: anything but 2 to 3600 seconds.
+    #   Under 2 s, a worker that gets the next kernel ready would be too late for its next run; and
+    #   after a crash nobody wants to wait for more than an hour. The fields around this one show
+    #   how. The description is what people are told, so it has to say what is allowed.
+    lease_seconds: float = Field(15, description="a number")
+    artifacts_dir: FullPath = Field(
+        Path("artifacts"), description="a folder that can be written to"
+    )
+    keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
+
+    @property
+    def lease_ms(self) -> int:
+        """The lease as Redis wants it: whole milliseconds."""
+        return int(self.lease_seconds * 1000)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SystemExit: a variable is missing or wrong; names it, its value, and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SystemExit("\n".join(_complaints(error))) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    """One line for each wrong variable."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0])
+        allowed = Settings.model_fields[name].description
+        given = "is not set" if problem["type"] == "missing" else f"is {_shown(name)}"
+        lines.append(f"{name.upper()} {given}. Allowed: {allowed}.")
+    return lines
+
+
+def _shown(name: str) -> str:
+    """A variable's value, fit for a log: no keys, no passwords."""
+    value = os.environ.get(name.upper(), os.environ.get(name, ""))
+    if name == "runner_api_key":
+        return f"{len(value)} characters long"
+    return repr(re.sub(r"//[^/]*@", "//***@", value))

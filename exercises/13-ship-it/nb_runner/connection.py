@@ -1,0 +1,23 @@
+"""The API process's connection to Redis, made when it is first used, and the runs behind it."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from .config import settings
+from .runs import Runs
+
+# An answer of 503 is due within three seconds, so all of this gives up early.
+redis = Redis.from_pool(
+    BlockingConnectionPool.from_url(
+        str(settings().redis_url),
+        max_connections=50,
+        timeout=2,
+        decode_responses=True,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        # Once, at once: after a restart of Redis every pooled connection is stale.
+        retry=Retry(NoBackoff(), 1),
+    )
+)
+runs = Runs(redis, settings())

@@ -1,0 +1,59 @@
+"""Fencing tokens: numbers from the database that tell a newer run from an older one.
+
+No lease can stop a worker that was paused (a suspended machine, say) from waking up and writing
+after its successor has. So the database itself has to refuse it. Each run gets a number, larger
+than all before; what the notebook writes, it writes in one transaction that starts with
+
+    UPDATE fence SET token = :mine WHERE name = :table AND token <= :mine
+
+and gives up when that touches no row. The numbers come from the database because it never forgets
+them; a counter in Redis starts anew when Redis does.
+
+The idea: Martin Kleppmann, "How to do distributed locking", 2016.
+"""
+
+from itertools import count
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+)
+from sqlalchemy.pool import NullPool
+
+metadata = MetaData()
+tokens = Table(
+    "fencing_tokens",
+    metadata,
+    Column("token", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    # Without it, SQLite would give a deleted row's number out again.
+    sqlite_autoincrement=True,
+)
+numbers = count(1)
+
+
+def connect(url: str) -> Engine:
+    """The database; a connection for each token, for hours may lie between two of them."""
+    arguments = {"connect_timeout": 5} if url.startswith("postgresql") else {}
+    return create_engine(url, poolclass=NullPool, connect_args=arguments)
+
+
+def issue(engine: Engine, run_id: str) -> int:
+    """Take the next number, in the name of a run.
+
+    Has to come *before* the run is claimed. Whoever is admitted after us is admitted after our
+    claim, so takes its number later: the order of the numbers is the order of the claims.
+    """
+    # TODO(13.4): take the number from the database.
+    #   This counter is the worker's own: it starts anew with each worker, so a run of today gets a
+    #   smaller number than one of yesterday, and its writes are refused for ever. One in Redis
+    #   would start anew whenever Redis forgets. The database that is to be protected never forgets
+    #   what it has given out: a new row in `tokens` has the next number.
+    return next(numbers)

@@ -1,0 +1,178 @@
+"""The worker's side of a run: claim the lease, keep it alive, let it go."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Self
+
+from redis import Redis, RedisError
+
+from .config import Settings
+from .lua import script
+from .runs import INDEX, LEASE, TOTALS, Run, Status, record_key
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2 / 3  # of the lease may pass without an answer; then there is still time to stop
+
+
+class Order(Enum):
+    """Why a run has to stop before its notebook does."""
+
+    CANCELLED = "Cancelled."
+    LOST = "The lease went to another run."
+    SILENCE = "Redis did not answer for two thirds of the lease, so the worker stopped itself."
+    SHUTDOWN = "The worker was told to stop in the middle of the run."
+
+
+class Lease:
+    """A claim on the one run that may be going. Made by `claim`."""
+
+    def __init__(
+        self, redis: Redis, settings: Settings, run: Run, owner: str, claimed: float
+    ) -> None:
+        self.run = run
+        self.claimed = claimed  # by the monotonic clock, just before Redis was asked
+        self._mine = f"{run.run_id}:{owner}"
+        self._lease_ms = settings.lease_ms
+        self._keep = redis.register_script(script("keep"))
+
+    @classmethod
+    def claim(
+        cls, redis: Redis, settings: Settings, run_id: str, owner: str, token: int | None
+    ) -> Self | None:
+        """Make an admitted run ours. None: it is not there to be claimed (any more).
+
+        Tries for as long as an admission lasts, then raises RedisError.
+        """
+        fields = ["status", Status.RUNNING, "started", datetime.now(UTC).isoformat()]
+        if token is not None:
+            fields += ["token", str(token)]
+        claim = redis.register_script(script("claim"))
+        keys = [LEASE, record_key(run_id)]
+        args: list[str | int] = [
+            f"{run_id}:admitted",
+            f"{run_id}:{owner}",
+            settings.lease_ms,
+            *fields,
+        ]
+        deadline = time.monotonic() + settings.lease_seconds
+        while True:
+            asked = time.monotonic()
+            try:
+                flat = claim(keys=keys, args=args)
+                break
+            except RedisError:
+                if asked > deadline:
+                    raise
+                time.sleep(0.1)
+        if not flat:
+            return None
+        run = Run.model_validate(dict(zip(flat[::2], flat[1::2], strict=True)))
+        return cls(redis, settings, run, owner, asked)
+
+    def renew(self) -> Order | None:
+        """Renew the lease and the record, or learn why not. Raises RedisError without an answer."""
+        answer = self._tell(self._lease_ms)
+        return {"cancel": Order.CANCELLED, "lost": Order.LOST}.get(answer)
+
+    def finish(self, status: Status, error: str | None, patience: float) -> bool:
+        """Write how the run ended and let go of the lease, in one step.
+
+        Tries for `patience` seconds. False: the lease was gone, or Redis was; the run reads LOST.
+        """
+        self.run.status, self.run.error = status, error
+        self.run.finished = datetime.now(UTC)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return bool(self._tell(0) != "lost")
+            except RedisError as failure:
+                if time.monotonic() > deadline:
+                    log.error("Could not write the end of run %s: %s", self.run.run_id, failure)
+                    return False
+                time.sleep(0.2)
+
+    def _tell(self, lease_ms: int) -> str:
+        run_id = self.run.run_id
+        keys = [LEASE, INDEX, record_key(run_id), TOTALS]
+        return str(self._keep(keys=keys, args=[self._mine, run_id, lease_ms, *self.run.fields()]))
+
+
+class Heartbeat:
+    """A thread that keeps a lease alive.
+
+    It calls `beat` whenever the lease was renewed, and `stop_run` once if the run has to stop.
+
+    The thread does all the talking to Redis while cells run: progress is noted on the record and
+    goes out with the next beat, so a slow Redis never holds up a cell.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        lease_seconds: float,
+        told_to_stop: threading.Event,
+        beat: Callable[[], None],
+        stop_run: Callable[[], None],
+    ) -> None:
+        self.order: Order | None = None
+        self._lease = lease
+        self._answered = lease.claimed
+        # A third of the lease would do to keep it; a cancel should be seen sooner than that.
+        self._period = min(lease_seconds / 3, 0.5)
+        self._patience = lease_seconds * PATIENCE
+        self._told_to_stop = told_to_stop
+        self._beat = beat
+        self._stop_run = stop_run
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._news.set()
+        self._thread.join()
+        # The guard may have been quicker to notice than we were.
+        if self.order is None and time.monotonic() - self._answered > self._patience:
+            self.order = Order.SILENCE
+
+    def stopped(self) -> bool:
+        """Whether the run has been told to stop."""
+        return self.order is not None
+
+    def progress(self, cells_done: int, cells_total: int) -> None:
+        """Note how far the run is; the next beat, which comes at once, carries it to Redis."""
+        self._lease.run.cells_done = cells_done
+        self._lease.run.cells_total = cells_total
+        self._news.set()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            self._news.wait(self._period)
+            self._news.clear()
+            asked = time.monotonic()
+            order = Order.SILENCE if asked - self._answered > self._patience else None
+            if order is None:
+                try:
+                    order = self._lease.renew()
+                    self._answered = asked
+                    if order is not Order.LOST:
+                        self._beat()
+                except RedisError as error:
+                    log.warning("No answer from Redis: %s", error)
+            if order is None and self._told_to_stop.is_set():
+                order = Order.SHUTDOWN
+            if order and self.order is None:
+                log.warning("Stopping run %s: %s", self._lease.run.run_id, order.value)
+                self.order = order
+                self._stop_run()
+            if order in (Order.LOST, Order.SILENCE):
+                return

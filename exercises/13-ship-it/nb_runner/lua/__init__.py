@@ -1,0 +1,8 @@
+"""The scripts that Redis runs: each is one atomic step, which nothing can come between."""
+
+from importlib.resources import files
+
+
+def script(name: str) -> str:
+    """The text of a script in this folder."""
+    return (files(__name__) / f"{name}.lua").read_text(encoding="utf-8")

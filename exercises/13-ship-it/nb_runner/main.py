@@ -1,0 +1,103 @@
+"""The app: puts the calls together, and says what errors mean."""
+
+import gc
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import ceil
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from redis import (
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from . import api, health, notebook, output
+from .config import settings
+from .connection import redis, runs
+from .runs import Busy, Grace
+
+log = logging.getLogger("uvicorn.error")
+PAGE = Path(__file__).with_name("page")
+PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; base-uri 'none'"
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Before the first request: look at Redis and at the notebook. Neither is fatal."""
+    try:
+        await runs.look()
+    except RedisError as error:
+        log.error("Redis does not answer yet: %s", error)
+    try:
+        notebook.read(settings().notebook_path)
+    except notebook.Unusable as unusable:
+        log.error("%s", unusable)
+    gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
+    yield
+    await redis.aclose()
+
+
+app = FastAPIOffline(
+    title="Notebook runner",
+    description="Starts a notebook by an API call, and never twice at once.",
+    version="1.0.0",
+    lifespan=lifespan,
+    max_body_size=10_000,  # bytes; the one body there is has a name in it
+)
+app.include_router(api.router, tags=["runs"])
+app.include_router(output.router, tags=["runs"])
+app.include_router(health.router, tags=["health"])
+app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+
+@app.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The page for people."""
+    return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": PAGE_RULES})
+
+
+@app.exception_handler(RequestValidationError)
+async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong with the request, without the request: it may not even be Unicode."""
+    told = [{key: each[key] for key in ("loc", "msg", "type")} for each in error.errors()]
+    return JSONResponse({"detail": told}, 422)
+
+
+@app.exception_handler(Busy)
+async def busy(_: Request, error: Busy) -> JSONResponse:
+    """One at a time."""
+    return JSONResponse({"detail": str(error), "running": error.running}, 409)
+
+
+@app.exception_handler(Grace)
+async def grace(_: Request, error: Grace) -> JSONResponse:
+    """Not yet: a run that Redis forgot may still be alive."""
+    return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(ceil(error.seconds))})
+
+
+@app.exception_handler(ConnectionError)
+@app.exception_handler(TimeoutError)
+async def redis_is_away(_: Request, error: RedisError) -> JSONResponse:
+    """Without Redis nobody can know what is running, so nothing is started."""
+    return JSONResponse({"detail": "Redis does not answer."}, 503, {"Retry-After": "1"})
+
+
+@app.exception_handler(ResponseError)
+async def redis_does_not_write(_: Request, error: ResponseError) -> JSONResponse:
+    """It is full, or a replica. What cannot be written down is not started."""
+    of_a_script = re.search("OOM|READONLY", str(error))  # Redis 6 does not tell these two apart
+    if not (of_a_script or isinstance(error, OutOfMemoryError | ReadOnlyError)):
+        raise error
+    why = f"Redis does not take what has to be written: {error}"
+    return JSONResponse({"detail": why}, 503, {"Retry-After": "1"})

@@ -1,0 +1,49 @@
+// A run in words, for people.
+
+import { serverTime } from "./server.js";
+
+const STATUS = {
+  QUEUED: "Waiting for a worker",
+  RUNNING: "Running",
+  SUCCEEDED: "Succeeded",
+  FAILED: "Failed",
+  CANCELLED: "Cancelled",
+  LOST: "Lost",
+};
+
+export const active = (run) => run?.status === "QUEUED" || run?.status === "RUNNING";
+
+export const status = (run) =>
+  active(run) && run.cancel_requested ? "Cancelling" : STATUS[run.status];
+
+export function cells(run) {
+  const { cells_done: done, cells_total: total } = run;
+  if (total === null) return active(run) ? "not started yet" : "never started";
+  if (active(run)) return `cell ${Math.min(done + 1, total)} of ${total}`;
+  return `${done} of ${total} cells done`;
+}
+
+export function facts(run) {
+  const queued = `Queued ${moment(run.queued)}`;
+  const who = run.requested_by ? `asked for by ${run.requested_by}` : "";
+  const took = run.started ? `${active(run) ? "running for" : "took"} ${duration(run)}` : "";
+  return [queued, who, took].filter(Boolean).join(" · ");
+}
+
+/** A time of today, or of another day. */
+export function moment(time) {
+  const when = new Date(time);
+  const today = when.toDateString() === new Date().toDateString();
+  const day = today ? {} : { day: "numeric", month: "short" };
+  return when.toLocaleString("en-GB", { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
+export function duration(run) {
+  if (!run.started) return "–";
+  const end = run.finished ? Date.parse(run.finished) : serverTime();
+  const s = Math.max(0, Math.round((end - Date.parse(run.started)) / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  return `${Math.floor(s / 3600)} h ${two(Math.floor(s / 60) % 60)} min`;
+}

@@ -1,0 +1,73 @@
+"""The Celery app, its one task, and what happens when a worker starts and stops."""
+
+import os
+import signal
+from typing import Any
+
+import billiard
+from celery import Celery, signals
+from redis import RedisError
+
+from .config import settings
+from .runs import worker_key
+from .worker import Worker, connect
+
+SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
+
+app = Celery("nb_runner", broker=str(settings().redis_url))
+app.conf.update(
+    # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
+    task_ignore_result=True,
+    # A worker takes a message when it is free, never while another run still occupies it.
+    worker_disable_prefetch=True,
+    # A pool process is up when its kernel is, which can take a while on a busy machine.
+    worker_proc_alive_timeout=90,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"socket_connect_timeout": 1},
+)
+worker: Worker  # one in each pool process; made when the process starts
+
+
+@app.task(name="nb_runner.run_notebook")
+def run_notebook(run_id: str) -> None:
+    """Run the notebook as the run of that id."""
+    worker.run(run_id)
+    if not worker.told_to_stop.is_set():
+        worker.warm_up()
+
+
+@signals.worker_process_init.connect
+def pool_process_starts(**_: Any) -> None:
+    """In the pool process: make what runs notebooks, and listen for the main process."""
+    global worker
+    worker = Worker(settings())
+    signal.signal(signal.SIGUSR2, lambda *_: worker.told_to_stop.set())
+    worker.warm_up()
+
+
+@signals.worker_process_shutdown.connect
+def pool_process_ends(**_: Any) -> None:
+    """In the pool process: leave no kernel behind."""
+    worker.close()
+
+
+@signals.worker_shutting_down.connect
+def main_process_stops(**_: Any) -> None:
+    """In the main process, on SIGTERM: Celery would now wait for the task, hours perhaps.
+
+    Tell the pool to end its run instead, and to say so in the run's record.
+    """
+    for process in billiard.active_children():
+        if process.pid:
+            os.kill(process.pid, signal.SIGUSR2)
+
+
+@signals.heartbeat_sent.connect
+def main_process_lives(sender: Any, **_: Any) -> None:
+    """In the main process, every 2 seconds: say so, for GET /ready."""
+    try:
+        name = sender.eventer.hostname
+        with connect(settings()) as redis:
+            redis.set(worker_key(name), os.getpid(), ex=SEEN_SECONDS)
+    except RedisError:
+        pass  # the worker itself is looking for Redis, and says so

@@ -1,0 +1,245 @@
+"""Exercise 13: settings, readiness, metrics and fencing tokens of the runner that ships."""
+
+import time
+from collections.abc import Callable
+
+import nbformat
+import pytest
+import redis as redis_client
+import sqlalchemy
+
+from kit.child import Child
+from kit.errors import KitError
+from kit.grading.api import Answer, Api, curl
+from kit.grading.submission import Submission
+from kit.grading.trouble import reason
+from kit.grading.wrong import Wrong, require
+from kit.ports import free_socket
+from kit.project import start_api
+from kit.redis_tiers import INSTALL_REDIS
+
+PATIENCE = 30.0  # seconds for what only a busy machine delays
+LEASE = "60"  # long: nothing here dies of it
+
+SETTINGS = "nb_runner/config.py: Settings.lease_seconds"
+READY = "nb_runner/health.py: ready()"
+METRICS = "nb_runner/health.py: _Snapshot.collect()"
+ISSUE = "nb_runner/fencing.py: issue()"
+REFUSED = "nb_runner_refused_starts_total"
+
+
+def eventually(check: Callable[[], object], seconds: float) -> bool:
+    """Whether `check` came true in that time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+class Scene:
+    """Two API processes, each on a port of its own, and a notebook. Workers come later."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.notebook = submission.state / "short.ipynb"
+        self.hold = submission.state / "hold"  # while it is there, runs do not end
+        self.mend_notebook()
+        self.env = {"LEASE_SECONDS": LEASE, "NOTEBOOK_PATH": str(self.notebook)}
+        self.api, self.other = submission.up_apart(self.env, self.env)
+
+    def mend_notebook(self) -> None:
+        source = f"import os, time\nwhile os.path.exists({str(self.hold)!r}): time.sleep(0.05)"
+        cells = [nbformat.v4.new_code_cell(source), nbformat.v4.new_code_cell("print('done')")]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), self.notebook)
+
+    def workers(self) -> list[Child]:
+        return [child for child in self.submission.workers if child.running]
+
+    def ensure_worker(self) -> None:
+        self.workers() or self.submission.worker(self.env)
+
+    def run(self) -> dict[str, object]:
+        """Start a run, and wait for its end; its record."""
+        self.ensure_worker()
+        started = self.api.post("/start").expect(202, "nothing is running", "nb_runner/api.py")
+        path = f"/status/{started.field('run_id', 'nb_runner/api.py')}"
+
+        def status() -> Answer:
+            return self.api.get(path).expect(200, "that run was started", "nb_runner/api.py")
+
+        def ended() -> bool:
+            return status().field("status", "nb_runner/api.py") not in ("QUEUED", "RUNNING")
+
+        eventually(ended, PATIENCE)
+        run = status().object("nb_runner/api.py")
+        if run.get("status") != "SUCCEEDED":
+            got = f"{run.get('status')}: {run.get('error')}"
+            raise Wrong(curl("GET", path), "SUCCEEDED", got, "nb_runner/worker.py")
+        return run
+
+
+@pytest.fixture(scope="module")
+def scene(submission: Submission) -> Scene:
+    try:
+        submission.redis.info("server")
+    except redis_client.ResponseError:
+        raise KitError("exercise 13 needs a real Redis", INSTALL_REDIS) from None
+    return Scene(submission)
+
+
+@pytest.mark.task("13.1")
+def test_a_lease_that_cannot_work_is_refused_in_words(submission: Submission, scene: Scene) -> None:
+    values = ("1.9", "3601")
+    began: list[tuple[str, Child]] = []
+    for value in values:
+        sock = free_socket()
+        env = submission.env(scene.env | {"LEASE_SECONDS": value})
+        child = start_api(submission.stack, submission.project, 50 + len(began), sock, env)
+        sock.close()
+        began.append((value, child))
+    for value, child in began:
+        did = f"LEASE_SECONDS={value} ./workshop run 13"
+        eventually(
+            lambda child=child: (  # type: ignore[misc]
+                not child.running or "startup complete" in child.output()
+            ),
+            PATIENCE,
+        )
+        started = child.running
+        child.kill()
+        log = child.output()
+        require(
+            not started,
+            did,
+            "that it does not start, and says why",
+            f"it starts, with a lease of {value} s",
+            SETTINGS,
+        )
+        require(
+            "Traceback" not in log,
+            did,
+            "a sentence",
+            f"a traceback that ends with: {reason(log)}",
+            SETTINGS,
+        )
+        line = next((line for line in log.splitlines() if "LEASE_SECONDS" in line), "")
+        require(
+            "2" in line.replace(value, "") and "3600" in line,
+            did,
+            "a line that names LEASE_SECONDS and what is allowed: 2 to 3600",
+            line or "\n".join(log.splitlines()[-3:]) or "nothing",
+            f"{SETTINGS}, its description",
+        )
+
+
+def require_not_ready(answer: Answer, part: str, why: str) -> None:
+    answer.expect(503, why, READY)
+    words = answer.field(part, READY)
+    if not isinstance(words, str) or len(words.split()) < 3:
+        answer.wrong(f"{part!r} to say in words what is wrong", READY)
+
+
+@pytest.mark.task("13.2")
+def test_without_a_worker_it_is_not_ready(scene: Scene) -> None:
+    require_not_ready(scene.api.get("/ready"), "worker", "no worker is up, so no start would work")
+
+
+@pytest.mark.task("13.2")
+def test_with_a_worker_and_a_notebook_it_is_ready(scene: Scene) -> None:
+    scene.ensure_worker()
+    eventually(lambda: scene.api.get("/ready").status == 200, PATIENCE)
+    answer = scene.api.get("/ready")
+    answer.expect(200, "Redis and a worker answer, and the notebook can be used", READY)
+
+
+@pytest.mark.task("13.2")
+def test_with_a_broken_notebook_it_is_not_ready(scene: Scene) -> None:
+    scene.ensure_worker()
+    try:
+        scene.notebook.write_text("this is no notebook")
+        answer = scene.api.get("/ready")
+        require_not_ready(answer, "notebook", "the notebook was overwritten with nonsense")
+        scene.notebook.unlink()
+        answer = scene.api.get("/ready")
+        require_not_ready(answer, "notebook", "the notebook is gone")
+    finally:
+        scene.mend_notebook()
+
+
+@pytest.mark.task("13.3")
+def test_refused_starts_are_counted_for_all_processes(scene: Scene) -> None:
+    before = metric(scene.other)
+    scene.ensure_worker()
+    scene.hold.touch()
+    try:
+        first = scene.api.post("/start").expect(202, "nothing is running", "nb_runner/api.py")
+        for _ in range(3):
+            running = first.field("run_id", "nb_runner/api.py")
+            scene.api.post("/start").expect(409, f"run {running} is in the way", "nb_runner/api.py")
+        after = metric(scene.other)
+    finally:
+        scene.hold.unlink()
+    require(
+        after - before == 3,
+        f"{curl('POST', '/start')}   (three times, each answered 409)\n"
+        f"{curl('GET', '/metrics')}   (of another API process)",
+        f"{REFUSED} 3 more than before: {before + 3:g}",
+        f"{REFUSED} {after:g}",
+        METRICS,
+    )
+    path = f"/status/{first.field('run_id', 'nb_runner/api.py')}"
+    eventually(lambda: scene.api.get(path).field("status", METRICS) == "SUCCEEDED", PATIENCE)
+
+
+def metric(api: Api) -> float:
+    """How many starts were refused, as Prometheus would read it."""
+    answer = api.get("/metrics").expect(200, "in Prometheus's format", METRICS)
+    for line in answer.text.splitlines():
+        if line.startswith(f"{REFUSED} "):
+            try:
+                return float(line.split()[1])
+            except (ValueError, IndexError):
+                answer.wrong(f"a number behind {REFUSED}", METRICS, line)
+    near = [line for line in answer.text.splitlines() if "refused" in line]
+    answer.wrong(f"a line {REFUSED} and a number", METRICS, "\n".join(near) or "no such line")
+
+
+@pytest.mark.task("13.4")
+def test_a_later_run_has_a_larger_number_whatever_was_forgotten(scene: Scene) -> None:
+    did = (
+        f"{curl('POST', '/start')}\n{curl('GET', '/status')}   (its token)\n"
+        "killed the worker, emptied Redis, deleted the rows of fencing_tokens;\n"
+        "started a worker; and the same again"
+    )
+    first = token(scene.run(), did)
+    for child in scene.workers():
+        child.kill()
+    scene.submission.redis.flushall()
+    forget_tokens(scene.submission)
+    second = token(scene.run(), did)
+    require(
+        second > first,
+        did,
+        f"a token larger than {first}: a larger number means a later run, for ever",
+        f"{second}",
+        ISSUE,
+    )
+
+
+def token(run: dict[str, object], did: str) -> int:
+    number = run.get("token")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Wrong(did, "a whole number as its token", repr(number), ISSUE)
+    return number
+
+
+def forget_tokens(submission: Submission) -> None:
+    """As somebody does who tidies up: old rows go."""
+    url = submission.env()["DATABASE_URL"]
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    if sqlalchemy.inspect(engine).has_table("fencing_tokens"):
+        with engine.begin() as database:
+            database.execute(sqlalchemy.text("DELETE FROM fencing_tokens"))
+    engine.dispose()
