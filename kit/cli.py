@@ -1,10 +1,12 @@
 """The command line: which verbs there are, and how each way of ending becomes an exit code."""
 
 import contextlib
+import difflib
 import importlib
 import io
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -15,21 +17,24 @@ from kit.errors import KitError
 
 # In the order `--help` lists them.
 VERBS = {
+    "list": "kit.listing:list_",
+    "status": "kit.listing:status",
+    "watch": "kit.watch:watch",
+    "check": "kit.check:check",
+    "hint": "kit.hint:hint",
+    "solution": "kit.solution:solution",
+    "diff": "kit.solution:diff",
+    "reset": "kit.reset:reset",
+    "catch-up": "kit.reset:catch_up",
     "demo": "kit.demo:demo",
     "run": "kit.run:run",
+    "break": "kit.break_:break_",
     "seed": "kit.seed:seed",
     "doctor": "kit.doctor:doctor",
     "setup": "kit.setup:setup",
+    "pack": "kit.pack:pack",
+    "dev": "kit.dev:dev",
 }
-
-WELCOME = """\
-You are at the entrance of the notebook runner workshop.
-
-  ./workshop demo      watch the finished runner work through a year of flights
-  ./workshop run       start it and use it: http://127.0.0.1:8000
-  ./workshop doctor    see what is wrong with this machine, if anything is
-  ./workshop --help    the rest
-"""
 
 
 class Verbs(TyperGroup):
@@ -57,17 +62,36 @@ app = typer.Typer(
 def workshop(ctx: typer.Context) -> None:
     """Build a notebook runner, from an empty folder to production.
 
-    Example: ./workshop demo
+    Example: ./workshop check
     """
     if ctx.invoked_subcommand is None:
-        print(WELCOME, end="")
+        from kit.home import home
+
+        home()
 
 
 def add_verbs(argv: list[str]) -> None:
     """Import the verb that is called, or all when the help has to tell of them."""
+    if not argv[0].startswith("-") and argv[0] not in VERBS:
+        raise unknown(argv[0])
     for name in [argv[0]] if argv[0] in VERBS else VERBS:
         module, _, function = VERBS[name].partition(":")
-        app.command(name)(getattr(importlib.import_module(module), function))
+        verb = getattr(importlib.import_module(module), function)
+        if isinstance(verb, typer.Typer):  # verbs of its own below it
+            app.add_typer(verb, name=name)
+        else:
+            app.command(name)(verb)
+
+
+def unknown(word: str) -> KitError:
+    """What to say about a verb that does not exist."""
+    close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
+    if word.replace(".", "").isdecimal():
+        close = [f"check {word.partition('.')[0]}"]
+    return KitError(
+        f"there is no verb {word!r}; there is {', '.join(VERBS)}",
+        f"./workshop {close[0] if close else '--help'}",
+    )
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -85,7 +109,17 @@ def main() -> None:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)
     with contextlib.suppress(KeyboardInterrupt):
-        if sys.argv[1:]:
-            add_verbs(sys.argv[1:])
-        app(prog_name="./workshop")
+        try:
+            if sys.argv[1:]:
+                add_verbs(sys.argv[1:])
+        except KitError as error:
+            error.show()
+            raise SystemExit(2) from None
+        try:
+            app(prog_name="./workshop")
+        except Exception:
+            # Not 1: that would say that somebody's work is wrong.
+            traceback.print_exc()
+            print("workshop: this is a fault of the workshop, not yours", file=sys.stderr)
+            raise SystemExit(2) from None
     raise SystemExit(130)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kit.child import Child, wait_until
 from kit.errors import KitError
-from kit.paths import EXERCISES, NOTEBOOKS, SOLUTIONS, WORK, shown
+from kit.paths import EXERCISES, NOTEBOOKS, ROOT, SOLUTIONS, WORK, shown
 from kit.stack import Stack
 
 START_UP = 60.0  # seconds; a cold disk and two busy cores can take half of it
@@ -39,17 +39,22 @@ def find_project(n: str | None, *, solution: bool = False, path: Path | None = N
     if path is not None:
         folder = path.absolute()
     elif n is None:
-        opened = [] if solution else list(_projects(WORK))
-        folder = [*_projects(SOLUTIONS), *opened][-1] if opened or SOLUTIONS.is_dir() else WORK
+        folder = [WORK, *_projects(SOLUTIONS)][-1] if solution else _turned_to_last()
     else:
         name = _name(n)
         folder = (SOLUTIONS if solution else WORK) / name
         if not folder.is_dir() and not solution:
-            raise KitError(
-                f"{shown(folder)} is not there: you have not opened this exercise yet",
-                f"./workshop run {n} --solution",
-            )
+            from kit import course
+            from kit.work import open_exercise
+
+            folder = open_exercise(course.find(n))
+            print(f"Opened {shown(folder)}: {shown(folder / 'README.md')} says what to do.\n")
     if not (folder / "nb_runner" / "main.py").is_file():
+        if folder.name.startswith("01-"):
+            raise KitError(
+                "exercise 01 has nothing to run yet: it makes the project that the others run",
+                "./workshop check 01",
+            )
         raise KitError(
             f"{shown(folder)} has no nb_runner/main.py, so there is nothing to run",
             "./workshop run 13 --solution",
@@ -84,11 +89,21 @@ def project_env(
 
 
 def start_api(
-    stack: Stack, project: Project, n: int, sock: socket.socket, env: Mapping[str, str]
+    stack: Stack,
+    project: Project,
+    n: int,
+    sock: socket.socket,
+    env: Mapping[str, str],
+    *,
+    offline: bool = False,
 ) -> Child:
-    """Start the n-th uvicorn process. All share the listening `sock`."""
+    """Start the n-th uvicorn process. All share the listening `sock`.
+
+    `offline`: /docs and /redoc need no network.
+    """
     fd = sock.fileno()
-    argv = [sys.executable, "-m", "uvicorn", "nb_runner.main:app", "--fd", str(fd)]
+    uvicorn = [str(ROOT / "kit" / "offline.py")] if offline else ["-m", "uvicorn"]
+    argv = [sys.executable, *uvicorn, "nb_runner.main:app", "--fd", str(fd)]
     # A browser may hold a stream of events open for as long as it likes; we do not wait for it.
     argv += ["--timeout-graceful-shutdown", "3"]
     return stack.start(f"api-{n}", argv, cwd=project.path, env=env, pass_fds=[fd])
@@ -145,6 +160,16 @@ def wait_for_api(
         return True
 
     wait_until(answers, f"{url} to answer", timeout, child, meanwhile)
+
+
+def _turned_to_last() -> Path:
+    """The exercise that the learner turned to last, else the last of all solutions."""
+    from kit import progress
+
+    last = WORK / (progress.load().last or "none")
+    if last.is_dir():
+        return last
+    return [WORK, *_projects(SOLUTIONS), *_projects(WORK)][-1]
 
 
 def _projects(folder: Path) -> Iterator[Path]:

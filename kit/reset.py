@@ -1,0 +1,48 @@
+"""`reset` and `catch-up`: a fresh start. What was there before is kept aside."""
+
+from typing import Annotated
+
+import typer
+
+from kit import course, progress
+from kit.course import Exercise
+from kit.paths import shown
+from kit.work import is_untouched, start_afresh
+
+Choice = Annotated[str, typer.Argument(metavar="N", help="Exercise: its number or its name.")]
+
+
+def reset(n: Choice) -> None:
+    """Begin an exercise again: a fresh starter; your work is kept in work/.kept.
+
+    Example: ./workshop reset 07
+    """
+    _begin(course.find(n))
+
+
+def catch_up(n: Choice) -> None:
+    """Go straight to an exercise: a fresh starter that holds all the solutions before it.
+
+    Example: ./workshop catch-up 07
+    """
+    exercises = course.load()
+    exercise = course.find(n, exercises)
+    skipped = []
+    with progress.changing() as done:
+        for earlier in exercises:
+            record = done.of(earlier)
+            if earlier.number < exercise.number and not (record.passed or record.skipped):
+                record.skipped = True
+                skipped.append(f"{earlier.number:02}")
+    _begin(exercise)
+    if skipped:
+        print(f"Skipped: {', '.join(skipped)}. Come back to them when you like.")
+
+
+def _begin(exercise: Exercise) -> None:
+    untouched = exercise.work.is_dir() and is_untouched(exercise)
+    kept = start_afresh(exercise)
+    if kept is not None and not untouched:
+        print(f"Your work is kept in {shown(kept)}")
+    print(f"{shown(exercise.work)} is fresh: {shown(exercise.work / 'README.md')} says what to do.")
+    print(f"Then: ./workshop check {exercise.number:02}")

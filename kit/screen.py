@@ -1,0 +1,52 @@
+"""What the terminal can show: colours and marks, or plain words where it cannot."""
+
+import os
+import sys
+from typing import TextIO
+
+CODES = {"good": "32", "bad": "31", "strong": "1", "faint": "2", "ahead": "36"}
+
+
+def colourful(stream: TextIO | None = None) -> bool:
+    """Whether colours are welcome there."""
+    stream = stream or sys.stdout
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """`text` in a style of CODES, if colours are welcome."""
+    return f"\033[{CODES[style]}m{text}\033[0m" if colourful(stream) else text
+
+
+def mark(good: bool) -> str:
+    """✓ or ✗, or words for a terminal that has no such letters."""
+    tick, cross = ("✓", "✗") if _can_print("✓✗") else ("ok", "no")
+    return paint(tick, "good") if good else paint(cross, "bad")
+
+
+class StatusLine:
+    """One line on standard error that overwrites itself; nothing at all without a terminal."""
+
+    def __init__(self) -> None:
+        self._shows = colourful(sys.stderr)
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        """Put `text` in place of what stands there."""
+        if self._shows and text != self._text:
+            sys.stderr.write(f"\r\033[K{text}")
+            sys.stderr.flush()
+            self._text = text
+
+    def clear(self) -> None:
+        """Take it away, before something else is printed."""
+        self.show("")
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
