@@ -1,0 +1,51 @@
+"""Single key presses from a terminal."""
+
+import contextlib
+import os
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Keys:
+    """The keyboard, one key at a time; no keys at all where standard input is no terminal."""
+
+    def __init__(self) -> None:
+        self.fd = sys.stdin.fileno() if sys.stdin and sys.stdin.isatty() else -1
+
+    def __bool__(self) -> bool:
+        return self.fd >= 0
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Have keys arrive at once and unseen. The terminal is restored however this ends."""
+        if not self:
+            yield
+            return
+        before = termios.tcgetattr(self.fd)
+
+        def back_again(number: int, frame: FrameType | None) -> None:
+            self._listen()  # the shell had the terminal after Ctrl-Z
+
+        handler = signal.signal(signal.SIGCONT, back_again)
+        try:
+            self._listen()
+            yield
+        finally:
+            signal.signal(signal.SIGCONT, handler)
+            termios.tcsetattr(self.fd, termios.TCSADRAIN, before)
+
+    def read(self) -> str:
+        """The keys that were pressed, all that have arrived; a key like F1 counts for none.
+
+        Empty means that the terminal is gone.
+        """
+        text = os.read(self.fd, 1024).decode(errors="replace")
+        return " " if text.startswith("\x1b") else text
+
+    def _listen(self) -> None:
+        with contextlib.suppress(termios.error):
+            tty.setcbreak(self.fd)
