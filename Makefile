@@ -11,13 +11,14 @@ GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
-# They start whole runners, browsers and environments, or load a year of flights.
-SLOW := tests/e2e tests/notebooks tests/test_readme.py \
-	$(patsubst %,tests/kit/test_%.py,bootstrap demo doctor run seed)
+# They start whole runners, browsers and environments, load a year of flights, or grade the course.
+SLOW := tests/e2e tests/notebooks tests/graders \
+	$(patsubst %,tests/test_%.py,handbook mistakes readme starters) \
+	$(patsubst %,tests/kit/test_%.py,bootstrap break check demo docs doctor pack run seed verbs watch)
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test check bench lint format lock clean distclean venv
+.PHONY: help test check bench site pdf lint format lock clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -27,22 +28,28 @@ help: ## Show this
 test: lint ## Everything: lint, and all tests with real processes (minutes)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint ## The quick part of it (under a minute)
+check: lint ## The quick part of it (a minute or two)
 	$(BIN)/python -m pytest $(SLOW:%=--ignore=%) $(ARGS)
 
 bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m tests.e2e.chaos)
 
+SITE := site
+
+site: venv ## Build the handbook into site/, and the slides into site/slides/
+	HANDBOOK_SLIDES=1 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	$(BIN)/python -m sphinx -b revealjs -q -E --fail-on-warning -d .workshop/doctrees \
+		slides $(SITE)/slides
+
+pdf: site ## Print the slides to site/slides.pdf, with Chromium
+	$(BIN)/python slides/pdf.py $(SITE)/slides/talk.html $(SITE)/slides.pdf
+
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kit tests benchmarks workshop
-	@for package in $(PROJECTS); do \
-		echo "$(BIN)/mypy $$package"; \
-		(cd "$$package/.." && ../../$(BIN)/mypy --config-file ../../pyproject.toml \
-			--cache-dir "../../.mypy_cache/$$package" nb_runner) || exit 1; \
-	done
+	$(BIN)/mypy kit tests benchmarks docs/hooks.py workshop
+	$(BIN)/python -m tests.typecheck $(PROJECTS)
 
 format: venv ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .

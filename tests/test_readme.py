@@ -12,13 +12,14 @@ import httpx
 import pytest
 
 from benchmarks.setup import copy_working_tree
+from kit import course
 from kit.paths import ROOT
 from kit.stack import wait_until
 from tests.processes import Mark
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
-DEMO, TEST, DOCTOR, SEED, RUN = COMMANDS
+DEMO, HOME, TEST, DOCTOR, SEED, RUN = COMMANDS
 # A newcomer has none of these set.
 UNSET = {"REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"}
 
@@ -60,7 +61,7 @@ def run(command: str, clone: Path, mark: Mark) -> str:
 
 def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert DEMO == "./workshop demo"
-    assert TEST == "make test"
+    assert (HOME, TEST) == ("./workshop", "make test")
     assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
     assert RUN.startswith("./workshop run 13 --solution")
 
@@ -75,6 +76,12 @@ def test_the_demo_sets_up_and_prints_what_the_readme_shows(clone: Path, mark: Ma
     # Which Redis there is depends on the machine.
     assert [line for line in missing if not line.startswith("Redis")] == []
     assert (clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
+
+
+def test_the_entrance_says_where_you_are_and_what_is_next(clone: Path, mark: Mark) -> None:
+    output = run(HOME, clone, mark)
+    assert f"0 of {len(course.load())} exercises passed" in output
+    assert "Next: 01 Poetry" in output and "Traceback" not in output
 
 
 def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> None:
@@ -102,6 +109,29 @@ def test_make_test_is_everything(clone: Path) -> None:
     ).stdout
     assert ".venv/bin/ruff check ." in told
     assert re.search(r"^\.venv/bin/python -m pytest\s*$", told, re.MULTILINE)
+
+
+def test_the_table_tells_of_the_course_as_it_is() -> None:
+    exercises = course.load()
+    rows = re.findall(
+        r"^\| (\d\d) \| \[(.+)\]\(exercises/(.+)/README.md\) \| (\d+) \|", README, re.M
+    )
+    assert rows == [(e.slug[:2], e.title, e.slug, str(e.minutes)) for e in exercises]
+
+
+@pytest.mark.parametrize(
+    ("track", "words"),
+    [
+        ("self-paced", "{} minutes for those who do all of it alone"),
+        ("half-day", "{} for a half-day"),
+        ("evening", "{} for an evening ({})"),
+    ],
+)
+def test_the_minutes_of_a_track_add_up(track: str, words: str) -> None:
+    there = [exercise for exercise in course.load() if track in exercise.tracks]
+    numbers = ", ".join(exercise.slug[:2] for exercise in there)
+    told = words.format(sum(exercise.minutes for exercise in there), numbers)
+    assert told in " ".join(README.split())
 
 
 @pytest.mark.parametrize("readme", ["README.md", "solutions/13-ship-it/README.md"])

@@ -183,7 +183,7 @@ def _problem(told: list[dict[str, Any]], code: int | None, late: bool, log: str)
     for line in told:
         if "problem" in line:
             return str(line["problem"])
-    if late or code in (0, 1):
+    if late or (told and code in (0, 1)):
         return ""
     tail = "\n".join(log.splitlines()[-15:])
     return f"the grader ended with code {code}:\n{tail}"

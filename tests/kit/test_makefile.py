@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_every_project_is_type_checked_by_itself() -> None:
     assert packages
     for package in packages:
         assert str(package.relative_to(ROOT)) in planned
+
+
+def test_projects_of_one_name_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    for name, text in (
+        ("good", "a: int = 1\n"),
+        ("bad", "a: int = ''\n"),
+        ("fine", "a: int = 2\n"),
+    ):
+        (tmp_path / name / "nb_runner").mkdir(parents=True)
+        (tmp_path / name / "nb_runner" / "main.py").write_text(text)
+    packages = [str(tmp_path / name / "nb_runner") for name in ("good", "bad", "fine")]
+    argv = [sys.executable, "-m", "tests.typecheck", *packages, *packages]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "mypy: 6 projects, 2 with errors" in done.stdout
+    assert done.stdout.count(f"{tmp_path}/bad/nb_runner/main.py:1: error: ") == 2
 
 
 def test_check_leaves_out_what_is_slow_and_test_leaves_out_nothing() -> None:
