@@ -11,7 +11,7 @@ class Settings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     notebook_path: Path
     database_url: str = "sqlite:///nb_runner.db"
-    cell_timeout: float = 600  # seconds
+    cell_timeout: int = 600  # seconds
     lease_seconds: float = 15  # a worker that is silent for longer counts as dead
     artifacts_dir: Path = Path("artifacts")  # executed notebooks; API and worker share it
 
