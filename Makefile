@@ -13,8 +13,10 @@ PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
 # They start whole runners, browsers and environments, load a year of flights, or grade the course.
 SLOW := tests/e2e tests/notebooks tests/graders \
-	$(patsubst %,tests/test_%.py,handbook mistakes readme starters) \
+	$(patsubst %,tests/test_%.py,drawings handbook mistakes readme slides starters) \
 	$(patsubst %,tests/kit/test_%.py,bootstrap break check demo docs doctor pack run seed verbs watch)
+# Most tests wait for processes more than they compute, so three files of them go at once.
+LANES := -n 3 --dist loadfile
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
@@ -26,10 +28,10 @@ help: ## Show this
 		while IFS='|' read -r target words; do printf '  %-10s %s\n' "$$target" "$$words"; done
 
 test: lint ## Everything: lint, and all tests with real processes (minutes)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(LANES) $(ARGS)
 
 check: lint ## The quick part of it (a minute or two)
-	$(BIN)/python -m pytest $(SLOW:%=--ignore=%) $(ARGS)
+	$(BIN)/python -m pytest $(LANES) $(SLOW:%=--ignore=%) $(ARGS)
 
 bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -48,7 +50,7 @@ pdf: site ## Print the slides to site/slides.pdf, with Chromium
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kit tests benchmarks docs/hooks.py workshop
+	$(BIN)/mypy kit tests benchmarks docs/hooks.py slides/pdf.py workshop
 	$(BIN)/python -m tests.typecheck $(PROJECTS)
 
 format: venv ## Let ruff mend what it can

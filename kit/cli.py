@@ -29,10 +29,14 @@ VERBS = {
     "demo": "kit.demo:demo",
     "run": "kit.run:run",
     "break": "kit.break_:break_",
+    "docs": "kit.docs:docs",
+    "slides": "kit.slides:slides",
     "seed": "kit.seed:seed",
     "doctor": "kit.doctor:doctor",
     "setup": "kit.setup:setup",
     "pack": "kit.pack:pack",
+    "agenda": "kit.agenda:agenda",
+    "lab": "kit.lab:lab",
     "dev": "kit.dev:dev",
 }
 

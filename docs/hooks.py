@@ -1,0 +1,109 @@
+"""Macros of the handbook: what a page includes is taken from where it is true.
+
+A macro stands alone on its line, outside of code blocks:
+
+    [[code PATH]]              a file of the repository
+    [[code PATH NAME hl=3-5]]  a function, class, Class.method or assignment of a Python file
+    [[facts NN]]               minutes, tracks and what comes before an exercise
+    [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
+    [[hints NN]]               its hints, folded
+    [[solution NN]]            starter to solution as diffs, folded
+    [[exercises]]              the table of exercises
+    [[slides]]                 where the slides are
+    [[agenda TRACK]]           the running order of a track
+    [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
+
+What is not there fails the build, with page and line.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.pages import Page
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from kit.handbook import excerpts, exercises, runner, timetable, verbs
+from kit.handbook.markdown import Problem, outside_fences
+
+MACRO = re.compile(r"( *)\[\[(\w+)((?: [^\]]*)?)\]\]\s*")
+DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')
+HEADING = re.compile(r"(#+) ")
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Expand the macros of a page."""
+    return expanded(markdown, page.file.src_uri)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Make each drawing a link to itself: on a phone its words want to be larger."""
+    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', html)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Give the theme's search a name, for those who hear the page."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+
+
+def expanded(markdown: str, name: str) -> str:
+    """`markdown` with its macros expanded; `name` is the page's path in docs/."""
+    lines = markdown.splitlines()
+    prose = outside_fences(lines)
+    told, level = [], 1
+    for i, line in enumerate(lines):
+        if prose[i] and (heading := HEADING.match(line)):
+            level = len(heading[1])
+        found = MACRO.fullmatch(line) if prose[i] else None
+        if not found:
+            told.append(line)
+            continue
+        try:
+            text = expand(found[2], found[3].split(), page=name, level=level)
+        except Problem as problem:
+            raise PluginError(f"docs/{name}: {line.strip()}: {problem}") from None
+        told += [f"{found[1]}{each}" if each else each for each in ["", *text.splitlines(), ""]]
+    return "\n".join(told) + "\n"
+
+
+def slides() -> str:
+    """A link when they are built into the same site (`make site`), else how to see them."""
+    if os.environ.get("HANDBOOK_SLIDES"):
+        return 'The slides are <a href="slides/">here</a>, with notes for the speaker (press S).'
+    return "`./workshop slides` shows the slides, with notes for the speaker (press S)."
+
+
+def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
+    """The text of one macro. Raises Problem."""
+    options = dict(word.split("=", 1) for word in words if word.startswith("hl="))
+    rest = [word for word in words if not word.startswith("hl=")]
+    match macro, rest:
+        case "code", [path]:
+            return excerpts.code(path, **options)
+        case "code", [path, name]:
+            return excerpts.code(path, name, **options)
+        case "facts", [number]:
+            return exercises.facts(number, page=page)
+        case "tasks", [number]:
+            return exercises.tasks(number, level=level)
+        case "hints", [number]:
+            return exercises.hints(number)
+        case "solution", [number]:
+            return exercises.solution(number)
+        case "exercises", []:
+            return exercises.exercises(page=page)
+        case "agenda", [track]:
+            return timetable.timetable(track)
+        case "slides", []:
+            return slides()
+        case "verbs", []:
+            return verbs.verbs(level=level)
+        case "api", []:
+            return runner.api(level=level)
+        case "environment", []:
+            return runner.environment()
+    raise Problem("there is no such macro; docs/hooks.py lists them")

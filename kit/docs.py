@@ -1,0 +1,53 @@
+"""`docs`: the handbook, built when something in it has changed, and served on this machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit import serve
+from kit.errors import KitError
+from kit.paths import ROOT
+
+# A page tells of all of these.
+SOURCES = ("docs", "exercises", "kit", "mkdocs.yml", "notebooks", "solutions")
+# It would tell of another course, or at length of its successor.
+ENVIRONMENT = {"WORKSHOP_COURSE": "", "NO_MKDOCS_2_WARNING": "1"}
+
+
+def docs(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8001,
+) -> None:
+    """Read the handbook: builds it, and serves it on this machine. Ctrl-C stops it.
+
+    Example: ./workshop docs --port 0
+    """
+    with serve.served(handbook(), port) as address:
+        serve.until_interrupted("The handbook", address)
+
+
+def handbook() -> Path:
+    """The folder of the built handbook, up to date. Raises KitError."""
+    return serve.fresh("handbook", [ROOT / each for each in SOURCES], build)
+
+
+def build(folder: Path) -> None:
+    """Build it into `folder`. Raises KitError."""
+    # A warning is for those who write it: nobody is kept from reading for it.
+    argv = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--no-strict"]
+    done = subprocess.run(
+        [*argv, "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        raise KitError("the handbook cannot be built", "./workshop setup; git status", tail)

@@ -1,0 +1,1 @@
+"""What the handbook takes from elsewhere: code, tasks, hints, verbs, calls, settings."""

@@ -1,0 +1,72 @@
+"""`slides`: the decks, built when something in them has changed, and served on this machine."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit import serve
+from kit.errors import KitError
+from kit.paths import ROOT
+
+# A slide shows of all of these.
+SOURCES = ("docs/assets", "exercises", "kit/course.py", "slides", "solutions")
+# It would tell of another course.
+ENVIRONMENT = {"WORKSHOP_COURSE": ""}
+PAGE = "{address}{deck}.html"
+
+
+def slides(
+    deck: Annotated[
+        str, typer.Option(metavar="NAME", help="One deck, by its name; `talk` is all of them.")
+    ] = "talk",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8002,
+) -> None:
+    """Show the slides: builds them, and serves them on this machine. Ctrl-C stops it.
+
+    In the browser, S opens the speaker view: notes, the next slide, and the pace.
+
+    Example: ./workshop slides --deck celery
+    """
+    if deck not in names():
+        raise KitError(f"there is no deck {deck!r}; there is {', '.join(names())}", RETRY)
+    with serve.served(built(), port) as address:
+        print(f"All decks: {address}")
+        serve.until_interrupted("Slides", PAGE.format(address=address, deck=deck))
+
+
+def names() -> list[str]:
+    """The decks, and the talk that is all of them."""
+    return sorted(file.stem for file in (ROOT / "slides").glob("*.md"))
+
+
+def built() -> Path:
+    """The folder of the built slides, up to date. Raises KitError."""
+    return serve.fresh("slides", [ROOT / each for each in SOURCES], build)
+
+
+def build(folder: Path, *, strict: bool = False) -> None:
+    """Build them into `folder`; `strict` for those who write them. Raises KitError."""
+    with tempfile.TemporaryDirectory(prefix="slides-") as doctrees:
+        options = ["-b", "revealjs", "-q", "-E", "-d", doctrees]
+        options += ["--fail-on-warning"] if strict else []
+        done = subprocess.run(
+            [sys.executable, "-m", "sphinx", *options, str(ROOT / "slides"), str(folder)],
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        raise KitError("the slides cannot be built", "./workshop setup; git status", tail)
+
+
+RETRY = "./workshop slides --deck talk"
