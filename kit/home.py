@@ -1,9 +1,13 @@
 """Bare `./workshop`: where you are, and, at a terminal, on with it."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 from kit import course, progress
+from kit.errors import KitError
 from kit.listing import where_you_are
+from kit.paths import COURSE, ROOT
 from kit.screen import paint
 
 WELCOME = """\
@@ -13,6 +17,7 @@ call, and never twice at once. You build what makes that possible, in {count} ex
 Each is a small project in work/. You edit it in any editor, here it is checked whenever you save,
 and what is said here tells you what is missing. `./workshop --help` lists all there is.
 """
+PORT = 8001  # of handbook and slides, when it is free
 NEXT = """\
 At a terminal, `./workshop` checks your work whenever you save.
 """
@@ -37,4 +42,26 @@ def home() -> None:
     passed = sum(done.state(each) == "passed" for each in exercises)
     if done.last:
         print(f"Welcome back. {passed} of {len(exercises)} exercises are passed.")
-    Watch(exercises, done.here(exercises), Keys()).run()
+    with handbook_and_slides():
+        Watch(exercises, done.here(exercises), Keys()).run()
+
+
+@contextlib.contextmanager
+def handbook_and_slides() -> Iterator[None]:
+    """Serve both on this machine meanwhile, and say where. They tell of our course alone."""
+    if COURSE != ROOT:
+        yield
+        return
+    from kit.ports import free_socket
+    from kit.stack import Stack
+
+    try:
+        sock = free_socket(PORT)
+    except KitError:  # somebody else has it, or another terminal of ours
+        sock = free_socket()
+    with sock, Stack() as stack:
+        fd = sock.fileno()
+        stack.start("pages", [sys.executable, "-m", "kit.pages", str(fd)], pass_fds=[fd], grace=1)
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        print(f"Handbook: {address}   Slides: {address}slides/")
+        yield

@@ -44,7 +44,8 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture
 def observe(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Tell the learner something that is worth knowing and nobody's fault."""
-    return request.node.stash.setdefault(notes, []).append
+    seen: list[str] = request.node.stash.setdefault(notes, [])
+    return seen.append
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,13 @@
 """Bare `./workshop`: what a newcomer sees, and how far it takes them."""
 
+import re
+import subprocess
+import sys
+
+import httpx
+
 from tests.learner import Learner
+from tests.processes import eventually
 from tests.terminal import Terminal
 
 HELLO, PARROT = "01-hello", "02-parrot"
@@ -47,3 +54,28 @@ def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> 
     assert "The notebook runner workshop" not in again.stdout
     assert f"work/{HELLO}" in again.stdout
     assert "\x1b" not in again.stdout
+
+
+MEANWHILE = "import kit.home, sys\nwith kit.home.handbook_and_slides(): sys.stdin.readline()"
+
+
+def test_handbook_and_slides_are_served_meanwhile_and_no_longer(learner: Learner) -> None:
+    env = {name: value for name, value in learner.env.items() if name != "WORKSHOP_COURSE"}
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", MEANWHILE],
+        env=env,  # without a course of its own: they tell of the real one
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as home:
+        assert home.stdin and home.stdout
+        address = re.match(r"Handbook: (\S+) +Slides: (\S+)", home.stdout.readline())
+        assert address
+
+        def says(url: str, words: str) -> bool:
+            return words in httpx.get(url, trust_env=False).text
+
+        eventually(lambda: says(address[1], "never run twice"), "the handbook", 180)
+        eventually(lambda: says(address[2] + "celery.html", "reveal"), "the slides", 180)
+        home.communicate("\n")
+    eventually(lambda: not learner.mark.processes(), "everything to end")
