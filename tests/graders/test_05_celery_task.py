@@ -63,9 +63,10 @@ class Producer:
             if state not in self.seen:
                 self.seen.append(state)
                 self.ever.add(state)
-            if state in ("SUCCESS", "FAILURE"):
+            # Celery fails a task that it does not know; its log says so better than its result.
+            if state == "SUCCESS" or (state == "FAILURE" and not self.refusal()):
                 return told
-            if late:
+            if late or state == "FAILURE":
                 return None
             time.sleep(0.02)
 
