@@ -15,10 +15,12 @@ import typer
 from kit import running
 from kit.errors import KitError
 from kit.paths import shown
+from kit.project import Project
 from kit.redis_tiers import without_password
 from kit.running import Running, Started
 
 MORE_THAN_A_LEASE = 5.0  # seconds
+FIRST_WITH_STATUS, FIRST_WITH_LEASE = 7, 12  # exercises whose starters know of them
 # How Celery logs what becomes of a task.
 TASK = re.compile(r"Task [\w.]+\[([^\]]+)\] (\w+)")
 
@@ -87,7 +89,8 @@ def _pause_worker(there: Running, seconds: float) -> None:
     with _stopped(worker) as processes:
         print(f"done      SIGSTOP for {name} and all below it: {processes} processes")
         print(f"now       they stand still for {seconds:g} s; Ctrl-C wakes them up earlier")
-        print(f"          the lease lasts for {there.lease_seconds:g} s without a heartbeat")
+        if (Project(Path(there.project)).number or 13) >= FIRST_WITH_LEASE:
+            print(f"          the lease lasts for {there.lease_seconds:g} s without a heartbeat")
         _look_at(there, "/status")
         print(f"          curl -X POST {there.url}/start", flush=True)
         time.sleep(seconds)  # Ctrl-C and SIGTERM end it: the command line turns them into one
@@ -121,7 +124,7 @@ def _worker(there: Running) -> tuple[str, psutil.Process]:
     if not workers:
         raise KitError(
             f"{shown(Path(there.project))} runs without a worker, so there is none to break",
-            "./workshop run 12",
+            "./workshop run, with an exercise from 05 on",
         )
     at_work = [name for name, it in workers.items() if it.process() and _is_at_work(Path(it.log))]
     name = at_work[0] if at_work else next(iter(workers))
@@ -159,4 +162,7 @@ def _process(name: str, started: Started | None) -> psutil.Process:
 
 
 def _look_at(there: Running, path: str) -> None:
+    first = FIRST_WITH_STATUS if path == "/status" else 0
+    if (Project(Path(there.project)).number or 13) < first:
+        path = "/runs"  # what there was before
     print(f"look at   curl {there.url}{path}")

@@ -9,7 +9,7 @@ from kit import course, progress
 from kit.course import Exercise, Task
 from kit.errors import KitError
 from kit.report import go_to
-from kit.screen import paint
+from kit.screen import fitted, paint
 
 
 def hint(
@@ -50,7 +50,8 @@ def next_hints(exercise: Exercise, task: Task, *, everything: bool = False) -> l
     last = total if everything or again else seen + 1
     for i in range(first, last):
         lines += ["", paint(f"hint {i + 1} of {total}", "faint")]
-        lines.append(textwrap.indent(textwrap.dedent(task.hints[i]).strip("\n"), "  "))
+        text = textwrap.indent(textwrap.dedent(task.hints[i]).strip("\n"), "  ")
+        lines += [fitted(line, 2) for line in text.splitlines()]
     n = f"{exercise.number:02}"
     lines += ["", f"Then: ./workshop check {n}"]
     if last < total:

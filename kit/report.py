@@ -7,11 +7,13 @@ from kit.course import Exercise
 from kit.grading.verdict import TaskVerdict, Verdict
 from kit.paths import shown
 from kit.progress import Progress
-from kit.screen import mark, paint
+from kit.screen import fitted, mark, paint
 
 # Files of a project, as graders name them: below the project's folder.
 PACKAGE = re.compile(r"(?<![\w/.-])nb_runner/")
 BESIDE = re.compile(r"(?<![\w/.-])(pyproject\.toml|poetry\.toml|poetry\.lock)\b")
+INDENT = 10  # columns of a label and the space after it
+MARGIN = 4  # columns before a message
 LABEL = re.compile(r"^(We did|Expected|Got|Look at|Hint)(?=  )", re.MULTILINE)
 
 
@@ -22,7 +24,7 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
         lines.append(f"  {mark(task.passed)} {task.number}  {task.title}")
         lines += [f"      Seen: {_resolved(note, folder)}" for note in task.notes]
         if not task.passed:
-            lines += ["", *(f"    {line}" for line in message(task, folder).splitlines())]
+            lines += ["", *(" " * MARGIN + line for line in message(task, folder).splitlines())]
             break
     return "\n".join(lines)
 
@@ -37,7 +39,10 @@ def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
 
 def message(task: TaskVerdict, folder: Path) -> str:
     """Why a task failed. Every file is named as the reader would type it."""
-    return LABEL.sub(lambda found: paint(found[1], "faint"), _resolved(task.message, folder))
+    lines = _resolved(task.message, folder).splitlines()
+    # What is to be pasted stays in one piece.
+    lines = [each if each.startswith("We did") else fitted(each, INDENT, MARGIN) for each in lines]
+    return LABEL.sub(lambda found: paint(found[1], "faint"), "\n".join(lines))
 
 
 def unchecked(verdict: Verdict) -> str:

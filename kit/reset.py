@@ -7,7 +7,7 @@ import typer
 from kit import course, progress
 from kit.course import Exercise
 from kit.paths import shown
-from kit.work import is_untouched, start_afresh
+from kit.work import start_afresh
 
 Choice = Annotated[str, typer.Argument(metavar="N", help="Exercise: its number or its name.")]
 
@@ -40,9 +40,11 @@ def catch_up(n: Choice) -> None:
 
 
 def _begin(exercise: Exercise) -> None:
-    untouched = exercise.work.is_dir() and is_untouched(exercise)
+    passed = progress.load().of(exercise).passed is not None
     kept = start_afresh(exercise)
-    if kept is not None and not untouched:
+    if kept is not None:
         print(f"Your work is kept in {shown(kept)}")
+    if passed:
+        print(f"{exercise.number:02} was passed; it is to be passed anew.")
     print(f"{shown(exercise.work)} is fresh: {shown(exercise.work / 'README.md')} says what to do.")
     print(f"Then: ./workshop check {exercise.number:02}")

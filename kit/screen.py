@@ -1,7 +1,9 @@
 """What the terminal can show: colours and marks, or plain words where it cannot."""
 
 import os
+import shutil
 import sys
+import textwrap
 from typing import TextIO
 
 CODES = {"good": "32", "bad": "31", "strong": "1", "faint": "2", "ahead": "36"}
@@ -23,6 +25,25 @@ def mark(good: bool) -> str:
     """✓ or ✗, or words for a terminal that has no such letters."""
     tick, cross = ("✓", "✗") if _can_print("✓✗") else ("ok", "no")
     return paint(tick, "good") if good else paint(cross, "bad")
+
+
+def fitted(line: str, indent: int, margin: int = 0) -> str:
+    """`line`, broken between words where a terminal would break within one.
+
+    What follows the first break is moved in by `indent` columns. All of it will be, by `margin`.
+    """
+    width = shutil.get_terminal_size().columns - margin
+    if not sys.stdout.isatty() or len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        width - 1,
+        subsequent_indent=" " * indent,
+        replace_whitespace=False,
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class StatusLine:

@@ -1,6 +1,7 @@
 """`watch`: check after every save, and do the rest by single keys."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -17,6 +18,7 @@ from kit.keys import Keys
 from kit.paths import shown
 from kit.screen import StatusLine, paint
 
+HINT = re.compile(r"\./workshop hint \S+")
 HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
 
 
@@ -46,6 +48,7 @@ class Watch:
         self.line = StatusLine()
         self.asked = ""  # the key that asked something, which the next key answers
         self.before = ""  # what was asked before the key at hand
+        self.typing = False  # somebody types a command
         self.quits = False
         self.actions: dict[str, Callable[[], None]] = {
             "h": self.hint,
@@ -94,6 +97,11 @@ class Watch:
         if not keys:
             self.quits = True  # the terminal is gone
         for key in keys.lower():
+            if self.typing or key in "./":  # a command, which belongs into another terminal
+                if self.typing and key in "\r\n":
+                    self.say(f"Here, single keys do it: {HELP}")
+                self.typing = key not in "\r\n"
+                continue
             self.before, self.asked = self.asked, ""
             self.line.clear()
             try:
@@ -129,12 +137,15 @@ class Watch:
             self.say(unchecked(verdict))
             return
         record(job, verdict)
-        self.say(report(verdict, job.exercise, job.folder))
+        text = report(verdict, job.exercise, job.folder)
+        # Here, hints are a key away, and whoever types the command presses keys.
+        self.say(HINT.sub("press h", text) if self.keys else text)
         done = progress.load()
         if verdict.passed:
             self.say(f"\n{paint('Well done.', 'good')} {self.way_on(done)}")
         elif done.of(job.exercise).failures >= 2:
-            self.say("\nStuck? h shows a hint.")
+            how = "h shows" if self.keys else f"./workshop hint {job.exercise.number:02} shows"
+            self.say(f"\nStuck? {how} a hint.")
 
     # What the keys do.
 
@@ -153,7 +164,9 @@ class Watch:
         if task is None:
             self.say(f"{exercise.number:02} is passed: there is nothing to hint at.")
         else:
-            self.say("\n" + "\n".join(next_hints(exercise, task)))
+            lines = next_hints(exercise, task)
+            self.say("\n" + "\n".join(line for line in lines if "./workshop" not in line))
+            self.say("\nNot enough? h once more, or s for the solution.")
 
     def solution(self) -> None:
         """The way from here to our solution; asks first, unless it is passed."""

@@ -34,11 +34,6 @@ def start_afresh(exercise: Exercise) -> Path | None:
         return _place(exercise)
 
 
-def is_untouched(exercise: Exercise) -> bool:
-    """Whether the learner's copy is as the starter is."""
-    return progress.hash_of_work(exercise.work) == progress.hash_of_work(exercise.starter)
-
-
 def _place(exercise: Exercise) -> Path | None:
     """Copy the starter beside its place, then rename: whole, or not at all."""
     kept = None

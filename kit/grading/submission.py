@@ -16,6 +16,7 @@ from kit.errors import KitError
 from kit.grading.api import Api
 from kit.grading.trouble import reason
 from kit.grading.wrong import Wrong
+from kit.paths import shown
 from kit.ports import free_socket
 from kit.project import (
     Project,
@@ -230,4 +231,4 @@ def _client(url: str) -> "Redis":
 def _require_package(folder: Path, name: str) -> None:
     file = folder / "nb_runner" / name
     if not file.is_file():
-        raise Wrong(f"ls {folder.name}/nb_runner", name, "there is no such file", str(file))
+        raise Wrong(f"ls {shown(folder)}/nb_runner", name, "there is no such file", str(file))

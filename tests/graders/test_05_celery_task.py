@@ -46,7 +46,8 @@ class Producer:
     def line(self, name: str, args: list[Any]) -> str:
         """The call as a line to paste."""
         celery = [".venv/bin/celery", "--workdir", self._folder, "-A", "nb_runner.tasks"]
-        return shlex.join([*celery, "call", name, "--args", json.dumps(args)])
+        call = shlex.join([*celery, "call", name, "--args", json.dumps(args)])
+        return f"REDIS_URL=redis://127.0.0.1:PORT/0 {call}   # PORT as `./workshop run 05` tells"
 
     def run(self, name: str, args: list[Any], timeout: float) -> dict[str, Any] | None:
         """What the backend says of the task once it is over: its `status` and its `result`.
@@ -83,7 +84,12 @@ class Producer:
         """Why the worker does not do what it was given, as its log tells."""
         log = self.worker.output()
         if found := re.search(r"Received unregistered task of type '([^']*)'", log):
-            return f"the worker took the message, and knows no task called {found[1]}"
+            known = re.findall(r"^ +\. (\S+)$", log, re.MULTILINE)
+            own = ", ".join(name for name in known if not name.startswith("celery.")) or "none"
+            return (
+                f"the worker took the message, and knows no task called {found[1]}; "
+                f"of yours it knows: {own}"
+            )
         if "Refusing to deserialize" in log:
             return "the worker refuses messages in JSON: its `accept_content` leaves it out"
         return "" if self.worker.running else "the worker has ended"

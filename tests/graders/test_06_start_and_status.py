@@ -193,7 +193,7 @@ def follow(api: Api, run: Answer, seconds: float) -> tuple[list[str], Answer]:
         if status in ("SUCCEEDED", "FAILED"):
             return seen, look
         if time.monotonic() > deadline:
-            look.wrong(f"a run that is over: a worker is up, and the job takes {seconds} s", START)
+            look.wrong(f"SUCCEEDED or FAILED by now: a worker did the job of {seconds} s", STATUS)
         time.sleep(0.03)
 
 

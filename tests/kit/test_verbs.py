@@ -155,6 +155,7 @@ def test_reset_keeps_the_old_work(learner: Learner) -> None:
     assert done.returncode == 0
     [old] = kept(learner)
     assert f"Your work is kept in work/.kept/{old.name}" in done.stdout
+    assert "was passed" not in done.stdout
     assert (old / "nb_runner" / "main.py").read_text() == "mine = 1\n"
     assert (old / "notes.txt").read_text() == "note"
     assert "TODO(1.1)" in learner.file(HELLO).read_text()
@@ -222,3 +223,10 @@ def test_run_without_a_name_means_the_exercise_you_turned_to_last(learner: Learn
     done = learner.types("run", "--port", "0")
     assert done.returncode == 2
     assert "01" in done.stderr and "nothing to run" in done.stderr
+
+
+def test_reset_says_that_it_takes_a_pass_away(learner: Learner) -> None:
+    learner.types("reset", HELLO)
+    learner.solves(HELLO)
+    learner.types("check", HELLO)
+    assert "01 was passed; it is to be passed anew" in learner.types("reset", "1").stdout

@@ -116,6 +116,17 @@ def test_keys_for_hints_the_list_and_the_solution(watch: Watch, learner: Learner
     screen.shows("Look at", 2)
 
 
+def test_a_command_that_is_typed_there_presses_no_keys(watch: Watch, learner: Learner) -> None:
+    screen = watch()
+    screen.shows("press h")
+    screen.presses("./workshop solution 01\n")
+    screen.shows("Here, single keys do it")
+    screen.presses("q")
+    assert screen.ends() == 0
+    assert "You have not passed" not in screen.text
+    assert "hint 1 of" not in screen.text
+
+
 def test_next_opens_the_next_when_this_one_is_passed(watch: Watch, learner: Learner) -> None:
     learner.types("reset", HELLO)
     learner.solves(HELLO)

@@ -14,8 +14,6 @@ app = FastAPI(
 )
 
 
-# TODO(4.1): a run has a status now: QUEUED, RUNNING, SUCCEEDED. Make an enumeration of these words
-#   (StrEnum), and give Run a field `status` that begins with QUEUED.
 class StartRequest(BaseModel):
     """What a start may ask for. The job itself is a stand-in until exercise 10."""
 
@@ -24,6 +22,8 @@ class StartRequest(BaseModel):
     rows: int = Field(100, ge=0, le=1_000_000, description="How many rows it works through")
 
 
+# TODO(4.1): a run has a status now: QUEUED, RUNNING, SUCCEEDED. Make an enumeration of these words
+#   (StrEnum), and give Run a field `status` that begins with QUEUED.
 class Run(BaseModel):
     """A run, as the API shows it."""
 
