@@ -154,7 +154,7 @@ def wait_for_api(
 
     def answers() -> bool:
         try:
-            httpx.get(url, timeout=2, trust_env=False)
+            httpx.get(url, timeout=2, trust_env=False, verify=False)
         except httpx.HTTPError:
             return False
         return True

@@ -77,7 +77,7 @@ def refused(answer: Answer, running: str, meanwhile: str) -> None:
 @pytest.mark.task("7.1")
 def test_a_second_start_is_refused_while_the_first_is_queued_or_runs(stack: Stack) -> None:
     with stack.no_worker():
-        first = start(stack.api, {"seconds": 1})
+        first = start(stack.api, {"seconds": 0.5})
         refused(stack.api.post("/start"), first, "queued, and a second one has to wait")
     if follow(stack.api, first, ("RUNNING", *ENDED), START) == "RUNNING":
         answer = stack.apis[1].post("/start", {"seconds": 0})
