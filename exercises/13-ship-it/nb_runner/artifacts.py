@@ -32,5 +32,13 @@ def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
     (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
     unfinished.rename(folder / run_id)
     ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
-    for old in sorted(ours, key=lambda path: path.name)[:-runs]:  # ids sort by time
+    for old in sorted(ours, key=_written)[:-runs]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _written(folder: Path) -> float:
+    """When its run ended. (Ids sort by time, too, but only by whole seconds.)"""
+    try:
+        return (folder / NOTEBOOK).stat().st_mtime
+    except OSError:  # half written by somebody who died
+        return 0
