@@ -36,7 +36,10 @@ class Fault(StrEnum):
 def break_(
     fault: Annotated[
         Fault,
-        typer.Argument(help="worker: kill it. redis: kill it. pause: stop the worker for a while."),
+        typer.Argument(
+            metavar="worker | redis | pause",
+            help="worker: kill it. redis: kill it. pause: stop the worker for a while.",
+        ),
     ],
     seconds: Annotated[
         float | None,

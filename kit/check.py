@@ -39,7 +39,7 @@ class Job:
 
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[N… | all]", help="Default: where you are.")
+        list[str] | None, typer.Argument(metavar="N… | all", help="Default: where you are.")
     ] = None,
     folder: Annotated[
         Path | None,

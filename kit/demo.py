@@ -78,7 +78,7 @@ def demo(
     except KeyboardInterrupt:
         console.print("Interrupted, and stopped.")
         raise
-    console.print(f"Done in {time.monotonic() - began:.0f} s. Your turn: ./workshop run")
+    console.print(f"Done in {time.monotonic() - began:.0f} s. Your turn: ./workshop")
 
 
 def _refuse_imitations() -> None:

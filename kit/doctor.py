@@ -103,7 +103,7 @@ def _print(findings: list[Finding]) -> None:
     console = Console()
     console.print(table)
     bad = sum(finding.state == "failure" for finding in findings)
-    console.print(f"\n{bad} to mend first." if bad else "\nGood to go. Next: ./workshop demo")
+    console.print(f"\n{bad} to mend first." if bad else "\nGood to go. Next: ./workshop")
 
 
 def _plain(text: str) -> str:

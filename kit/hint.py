@@ -14,7 +14,7 @@ from kit.screen import fitted, paint
 
 def hint(
     n: Annotated[
-        str | None, typer.Argument(metavar="[N | N.M]", help="Exercise or task. Default: yours.")
+        str | None, typer.Argument(metavar="N | N.M", help="Exercise or task. Default: yours.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All hints of that task.")] = False,
 ) -> None:

@@ -34,7 +34,7 @@ QUIETLY = (
 
 def lab(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The one to open: redis_lock, say.")
+        str | None, typer.Argument(metavar="NAME", help="The one to open: redis_lock, say.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only say the address.")] = False,

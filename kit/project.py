@@ -183,4 +183,5 @@ def _name(n: str) -> str:
         number, _, slug = name.partition("-")
         if n in (name, slug) or (n.isdecimal() and int(n) == int(number)):
             return name
-    raise KitError(f"there is no exercise {n!r}; there is {', '.join(names) or 'none yet'}")
+    there = ", ".join(names) or "none yet"
+    raise KitError(f"there is no exercise {n!r}; there is {there}", "./workshop list")

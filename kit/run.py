@@ -14,6 +14,7 @@ from kit import running
 from kit.child import Child, NotReady, ending
 from kit.errors import KitError
 from kit.feed import Feed
+from kit.grading.trouble import reason
 from kit.paths import shown
 from kit.ports import free_socket
 from kit.project import (
@@ -48,7 +49,7 @@ class Post:
 
 def run(
     n: Annotated[
-        str | None, typer.Argument(metavar="[N]", help="Exercise: its number or its name.")
+        str | None, typer.Argument(metavar="N", help="Exercise: its number or its name.")
     ] = None,
     solution: Annotated[bool, typer.Option("--solution", help="The solution, not yours.")] = False,
     path: Annotated[
@@ -100,7 +101,9 @@ def run(
             code = _watch(posts, feed, tell, restart=not no_restart)
         except NotReady as error:
             feed.show(rest=True)
-            error.show()
+            # The log has been shown already; what it comes to is enough.
+            why = reason(error.detail)
+            KitError(f"{error.message}: {why}" if why else error.message, error.fix).show()
             code = 1
         except KeyboardInterrupt:
             feed.say("stopping; Ctrl-C again kills")

@@ -18,7 +18,7 @@ from kit.screen import paint
 PATTERNS = ("nb_runner/**/*", "pyproject.toml", "poetry.toml")
 
 Choice = Annotated[
-    str | None, typer.Argument(metavar="[N]", help="Exercise. Default: where you are.")
+    str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
 ]
 
 

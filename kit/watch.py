@@ -24,7 +24,7 @@ HELP = "h hint · s solution · n next · l list · r run the check again · q q
 
 def watch(
     n: Annotated[
-        str | None, typer.Argument(metavar="[N]", help="Exercise. Default: where you are.")
+        str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
     ] = None,
 ) -> None:
     """Check an exercise again after every save. Keys: h, s, n, l, r, q.

@@ -1,6 +1,7 @@
 """Reading exercises: the small course in full, and what is said about one that cannot be read."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,11 @@ def test_every_exercise_of_the_course_has_what_it_needs() -> None:
         for i, task in enumerate(exercise.tasks, start=1):
             assert task.number == f"{exercise.number}.{i}"
             assert task.title and len(task.hints) == 3 and all(map(str.strip, task.hints))
+
+
+@pytest.mark.parametrize("exercise", course.load(), ids=lambda exercise: exercise.slug)
+def test_tasks_are_called_the_same_in_the_readme(exercise: Exercise) -> None:
+    readme = (exercise.starter / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^### (\d+\.\d+) (.*)$", readme, re.M)
+    assert told == [(task.number, task.title) for task in exercise.tasks]
+    assert readme.startswith(f"# {exercise.number:02} {exercise.title}\n")
