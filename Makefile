@@ -15,8 +15,8 @@ PINNED := $(wildcard solutions/*/pyproject.toml)
 SLOW := tests/e2e tests/notebooks tests/graders \
 	$(patsubst %,tests/test_%.py,drawings handbook mistakes readme slides starters) \
 	$(patsubst %,tests/kit/test_%.py,bootstrap break check demo docs doctor forkserver home lab pack poetry run seed verbs watch wrong_lock)
-# Most tests wait for processes more than they compute, so three files of them go at once.
-LANES := -n 3 --dist loadfile
+# Most tests wait for processes more than they compute, so four files of them go at once.
+LANES := -n 4 --dist loadfile
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 

@@ -1,18 +1,27 @@
-"""Grading many projects, two at a time, each in a copy of its own."""
+"""Grading many projects, three at a time, each in a copy of its own.
+
+As `watch` does it: what a grader and a project import is imported once, and forked.
+"""
 
 import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
+from kit import child
+from kit.checker import IMPORTS
 from kit.course import Exercise
+from kit.forkserver import ForkServer
 from kit.grading.grade import grade
 from kit.grading.verdict import Verdict
 
-LANES = 2
+LANES = 3
 PATIENCE = 280.0  # seconds for one; pytest-timeout ends a test at 300
 # What running a project leaves in it is no part of it.
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
@@ -22,7 +31,7 @@ LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist"
 def lanes() -> Iterator[ProcessPoolExecutor]:
     """Processes that grade. Started afresh: they fork, and ours has threads that cannot follow."""
     before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)  # one Redis for both would not do
-    pool = ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn"), _get_ready)
     try:
         yield pool
     finally:
@@ -39,4 +48,22 @@ def copy_project(folder: Path, target: Path) -> Path:
 def grade_in(
     pool: ProcessPoolExecutor, exercise: Exercise, folder: Path, *, stop_early: bool
 ) -> "Future[Verdict]":
-    return pool.submit(grade, exercise, folder, stop_early=stop_early)
+    return pool.submit(_grade, exercise, folder, stop_early)
+
+
+def _get_ready() -> None:
+    """In each lane. Its fork server ends with it."""
+    for name in IMPORTS:
+        __import__(name)
+    if sys.platform == "linux":
+        child.fork_server = ForkServer(Path(os.devnull), os.environ)
+
+
+def _grade(exercise: Exercise, folder: Path, stop_early: bool) -> Verdict:
+    verdict = grade(exercise, folder, stop_early=stop_early)
+    if child.fork_server is not None:
+        # Who was forked carries the server's environment, by which nobody is found.
+        for left in psutil.Process(child.fork_server.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                left.kill()
+    return verdict

@@ -108,7 +108,7 @@ def test_make_test_is_everything(clone: Path) -> None:
         ["make", "-n", "test"], cwd=clone, capture_output=True, text=True, check=True
     ).stdout
     assert ".venv/bin/ruff check ." in told
-    assert re.search(r"^\.venv/bin/python -m pytest -n 3 --dist loadfile\s*$", told, re.MULTILINE)
+    assert re.search(r"^\.venv/bin/python -m pytest -n 4 --dist loadfile\s*$", told, re.MULTILINE)
 
 
 def test_the_table_tells_of_the_course_as_it_is() -> None:
