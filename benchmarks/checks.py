@@ -14,7 +14,15 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.harness import Measurement, Report, Say, Target, timed
+from benchmarks.harness import (
+    Measurement,
+    Report,
+    Say,
+    Target,
+    learners_env,
+    timed,
+    workshop,
+)
 from kit.errors import KitError
 from kit.paths import COURSE, GRADERS, ROOT, SOLUTIONS
 from kit.ports import free_port
@@ -41,7 +49,7 @@ def measure(repeat: int | None, say: Say) -> Report:
     with tempfile.TemporaryDirectory(prefix="workshop-bench-") as name, Stack(Path(name)) as stack:
         course = _copy_of_the_course(Path(name) / "course")
         env = _env(course)
-        _workshop(["--help"], env)  # a lock that has changed is set up now, and not in a sample
+        workshop("--help", env=env)  # a lock that has changed is set up now, and not in a sample
         parts: dict[str, Callable[[], object]] = {
             API: _one_request,
             CHECK_API: partial(_check, "02", env),
@@ -84,9 +92,7 @@ def _copy_of_the_course(folder: Path) -> Path:
 
 def _env(course: Path) -> dict[str, str]:
     more = {"WORKSHOP_COURSE": str(course), "WORKSHOP_STATE": str(course / ".workshop")}
-    # Absent on a learner's machine, so absent here.
-    unset = ("REDIS_URL", "WORKSHOP_CHECK_REDIS", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if name not in unset} | more
+    return learners_env() | more
 
 
 def _one_request() -> None:
@@ -128,30 +134,15 @@ def _answers(url: str) -> bool:
 
 
 def _check(n: str, env: dict[str, str]) -> None:
-    _workshop(["check", n, "--in", str(SOLUTIONS)], env)
+    workshop("check", n, "--in", str(SOLUTIONS), env=env)
 
 
 def _check_all(env: dict[str, str]) -> dict[str, float]:
     began = time.perf_counter()
-    said = _workshop(["check", "all", "--in", str(SOLUTIONS), "--json"], env)
+    said = workshop("check", "all", "--in", str(SOLUTIONS), "--json", env=env)
     whole = time.perf_counter() - began
     each = {f"check {told['exercise']}, of all": told["seconds"] for told in json.loads(said)}
     return {ALL: whole} | each
-
-
-def _workshop(words: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "workshop", *words],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        words_said = f"{done.stdout}\n{done.stderr}"
-        raise KitError(f"`./workshop {' '.join(words)}` failed", "look at what it says", words_said)
-    return done.stdout
 
 
 def _saves(course: Path, slug: str, env: dict[str, str], rounds: int) -> Iterator[float]:

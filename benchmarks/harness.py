@@ -4,6 +4,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,9 @@ from typing import Any, Literal
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+from kit.errors import KitError
+from kit.paths import ROOT
 
 Say = Callable[[str], None]
 
@@ -140,6 +145,28 @@ def timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def learners_env() -> dict[str, str]:
+    """Our environment, without what is not there on a learner's machine."""
+    unset = ("REDIS_URL", "WORKSHOP_CHECK_REDIS", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if name not in unset}
+
+
+def workshop(*words: str, env: Mapping[str, str] | None = None) -> str:
+    """What `./workshop` prints, called as a learner calls it. Raises KitError when it fails."""
+    done = subprocess.run(
+        [sys.executable, "workshop", *words],
+        cwd=ROOT,
+        env=learners_env() if env is None else env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        words_said = f"{done.stdout}\n{done.stderr}"
+        raise KitError(f"`./workshop {' '.join(words)}` failed", "look at what it says", words_said)
+    return done.stdout
 
 
 def _plain(report: Report) -> dict[str, Any]:
