@@ -27,6 +27,7 @@ AT_ONCE = 6  # starts
 DELAY = 0.005  # seconds on each way to Redis, so that all who look at once do so for certain
 SHORTLY = 2.0  # seconds that a refusal may take
 FREED = 15.0  # seconds after which a start has to be possible again
+LONG = 300  # seconds; a lock for a decision needs a few, and nobody waits for longer than this
 
 
 class Stack:
@@ -160,6 +161,14 @@ def test_the_lock_opens_by_itself(stack: Stack) -> None:
             f"a lock without one: {key}",
             LOCK,
         )
+    for seconds in sorted(timeouts(commands, stack.redis), reverse=True):
+        require(
+            seconds <= LONG,
+            curl("POST", "/start"),
+            "a lock with a timeout of seconds: it is held for a decision, not for a run",
+            f"a lock that stays shut for {seconds:g} s when its holder dies",
+            LOCK,
+        )
     follow(stack.api, run_id, ENDED, START)
 
 
@@ -230,4 +239,18 @@ def locks_for_ever(commands: list[str]) -> list[str]:
         )
         if takes and not ends:
             found.append(command)
+    return found
+
+
+def timeouts(commands: list[str], redis: "Redis") -> list[float]:
+    """After how many seconds the locks open by themselves that were taken in one step.
+
+    What is still there was no lock, which is released by now: a record, say, that may last.
+    """
+    found = []
+    for command in commands:
+        taken = re.match(r"SET (\S+) \S+ .*\bNX\b", command, re.IGNORECASE)
+        ends = re.search(r" (PX|EX) (\d+)", command, re.IGNORECASE)
+        if taken and ends and not redis.exists(taken[1]):
+            found.append(int(ends[2]) / (1000 if ends[1].upper() == "PX" else 1))
     return found
