@@ -10,6 +10,7 @@ A macro stands alone on its line, outside of code blocks:
     [[solution NN]]            starter to solution as diffs, folded
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
+    [[tracks]]                 how long each takes, and its exercises
     [[agenda TRACK]]           the running order of a track
     [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
 
@@ -96,6 +97,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.solution(number)
         case "exercises", []:
             return exercises.exercises(page=page)
+        case "tracks", []:
+            return timetable.tracks()
         case "agenda", [track]:
             return timetable.timetable(track)
         case "slides", []:

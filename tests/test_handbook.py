@@ -39,6 +39,13 @@ TYPED = {"console", "http", "json", "text"}
 expect.set_options(timeout=PATIENCE)
 # Misspelled on purpose, to be refused.
 MISSPELLED = "sceonds"
+CUT = """() => {
+    document.querySelectorAll("details").forEach(each => each.open = true)
+    return [...document.querySelectorAll("pre > code")]
+        .filter(code => code.textContent.split("\\n").every(line => line.length <= 101))
+        .filter(code => code.scrollWidth > code.clientWidth + 1)
+        .map(code => code.textContent.slice(0, 60))
+}"""
 ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/")
 
 
@@ -155,6 +162,19 @@ def test_no_page_is_wider_than_a_phone(site: Path, address: str, browser: Browse
             too_wide[path] = width
     context.close()
     assert too_wide == {}
+
+
+def test_no_line_of_code_is_cut_at_1280(site: Path, address: str, browser: Browser) -> None:
+    """Of code as long as ours may be: 100 columns, and the sign of a diff. With all unfolded."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    cut = {}
+    for path in handbook_pages(site):
+        page.goto(address + path)
+        if found := page.evaluate(CUT):
+            cut[path] = found
+    context.close()
+    assert cut == {}
 
 
 def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:

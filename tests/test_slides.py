@@ -16,6 +16,7 @@ from playwright.sync_api import Page
 
 from kit import course, serve
 from kit.errors import KitError
+from kit.handbook import decks, timetable
 from kit.paths import ROOT
 from kit.ports import free_socket
 from kit.project import find_project, project_env, start_api, wait_for_api
@@ -30,11 +31,13 @@ SLIDES = ROOT / "slides"
 DEMOS = SLIDES / "demos"
 DECKS = ["welcome", "poetry", "fastapi", "celery", "one-at-a-time", "notebook", "beyond"]
 TALK = 45  # minutes
-SECTION = re.compile(r'<section id="([^"]+)" class="(?:title|slide)" data-timing="(\d+)">')
+SECTION = re.compile(r'<section id="([^"]+)" class="(?:title|slide)" data-timing="(\d+)"[^>]*>')
 NOW_YOU = re.compile(r'<div class="now-you" data-number="(\d+)" data-minutes="(\d+)">')
 SCREEN = {"width": 1280, "height": 720}
 READY = "window.Reveal && Reveal.isReady()"
 
+# What slides say has gone: of a plugin now, or replaced.
+GONE = ("poetry shell", "poetry install --sync")
 # What each demo needs beside it: exercise and API processes.
 SERVED = {"validation": ("03", 1), "two_processes": ("04", 2)}
 
@@ -104,6 +107,36 @@ def test_commands_on_slides_exist() -> None:
     called = set(re.findall(r"\./workshop ([a-z-]+)", text))
     assert called
     assert called - set(VERBS) == set()
+
+
+def test_poetry_takes_the_commands_on_slides() -> None:
+    text = "\n".join(file.read_text(encoding="utf-8") for file in SLIDES.glob("*.md"))
+    console = "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    typed = re.findall(r"^poetry .*", console, re.MULTILINE)
+    typed += [said for said in re.findall(r"`(poetry [^`]+)`", text) if said not in GONE]
+    commands = {re.split(r" +#| …", line)[0].strip() for line in typed}
+    assert len(commands) >= 5
+    assert [line for line in sorted(commands) if not _poetry_takes(line)] == []
+
+
+@pytest.mark.parametrize("command", ["poetry instal", "poetry show --lastest", *GONE])
+def test_a_command_that_poetry_has_not_would_be_noticed(command: str) -> None:
+    assert not _poetry_takes(command)
+
+
+def test_the_evening_skips_so_many_slides_that_the_others_fit(site: Path) -> None:
+    plan = timetable.planned("evening")
+    shown = list(timetable.in_short(plan))
+    assert len(shown) >= 5
+    for block, slides in shown:
+        assert sum(slide.minutes for slide in slides) == block.minutes, block.title
+    whole = [block for block in plan.blocks if block.kind == "slides"]
+    assert [block for block, _ in shown] == whole, "slides that are told whole"
+    every = [slide for deck in DECKS for slide in decks.load() if slide.deck == deck]
+    notes = re.findall(r'<aside class="notes">(.*?)</aside>', _html(site, "talk"), re.DOTALL)
+    skipped = ["In the evening: skip this slide." in each for each in notes]
+    kept = [slide for _, slides in shown for slide in slides]
+    assert skipped == [slide not in kept for slide in every]
 
 
 def test_an_excerpt_is_python_so_no_line_was_lost(site: Path) -> None:
@@ -256,6 +289,20 @@ def test_a_deck_that_is_not_there_is_named_beside_those_that_are() -> None:
 
 def _html(site: Path, deck: str) -> str:
     return (site / f"{deck}.html").read_text(encoding="utf-8")
+
+
+def _poetry_takes(line: str) -> bool:
+    """Whether there is such a command, with such options, and none is deprecated."""
+    words = line.removeprefix("poetry ").split()
+    names = [word for word in words if not word.startswith("-")]
+    if names[0] == "run":  # what follows, --help too, is for what it runs
+        names = ["help", "run"]
+    argv = [sys.executable, "-m", "poetry", *names, "--help", "--no-ansi"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    options = [word for word in words if word.startswith("-")]
+    lines = done.stdout.splitlines()
+    told = "\n".join(line for line in lines if "deprecated" not in line.lower())
+    return done.returncode == 0 and all(re.search(rf"{each}\b", told) for each in options)
 
 
 def _timings(site: Path, deck: str) -> dict[str, int]:

@@ -163,7 +163,7 @@ def _object(name: str, schema: dict[str, Any], marks: str) -> str:
         (code(field), _type(told), told.get("description", ""))
         for field, told in schema.get("properties", {}).items()
     ]
-    return "\n\n".join(filter(None, [head, text, table(("Field", "Type", ""), rows)]))
+    return "\n\n".join(filter(None, [head, text, table(("Field", "Type", "Meaning"), rows)]))
 
 
 @functools.cache

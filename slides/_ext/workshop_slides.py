@@ -1,6 +1,7 @@
 """What our slides can do that sphinx-revealjs cannot.
 
-notes      what the speaker says, asks, shows and watches out for, and the slide's minutes
+notes      what the speaker says, asks, shows and watches out for, the slide's minutes, and
+           whether it is shown in the evening, when there is time for a few of them only
 now-you    an exercise: its number, title, minutes, tasks and command, from exercise.toml
 course     all exercises, from the same source
 changes    two files of the repository, or one object in both, as a red and green diff
@@ -23,7 +24,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
-from sphinx_revealjs.writers import RevealjsSlideTranslator
+from sphinx_revealjs.writers import RevealjsSlideTranslator  # type: ignore[import-untyped]
 
 from kit import course
 
@@ -38,10 +39,15 @@ DECKS = {
     "notebook": 4.0,
     "beyond": 5.0,
 }
+TITLE_PAPER = ' data-background-color="#0b4a57"'  # --deep, in workshop.css
 TERMS = ("Say", "Ask", "Demo", "Watch out")
-SMALLEST, LARGEST = 22, 28  # pixels, of code on a slide of 1280 x 720
-ROOM_WIDE = 1030 / 0.602  # of the width of a slide, in ems of the code's letters
+SMALLEST, LARGEST = 22, 34  # pixels, of code on a slide of 1280 x 720
+# Of the width of a slide, in ems of the code's letters: beside line numbers, and without.
+ROOM_WIDE, ROOM_WHOLE = 1030 / 0.602, 1100 / 0.602
 ROOM_HIGH = 480 / 1.3
+EVENING = '<i title="evening"> ●</i>'
+LEGEND = "● in the evening track, too"
+SKIP = '<p style="margin: 0 0 0.6em"><em>In the evening: skip this slide.</em></p>\n'
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
@@ -65,13 +71,16 @@ class Directive(SphinxDirective):
 
 
 class Notes(Directive):
-    """A definition list of Say, Ask, Demo, Watch out. `:minutes:` is the time of the slide."""
+    """A definition list of Say, Ask, Demo, Watch out.
+
+    `:minutes:` is the time of the slide. Without `:evening:`, the evening track skips it.
+    """
 
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {"minutes": float}
+    option_spec: ClassVar[dict[str, Any]] = {"minutes": float, "evening": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        node = notes(minutes=self.options.get("minutes", 0.0))
+        node = notes(minutes=self.options.get("minutes", 0.0), evening="evening" in self.options)
         self.state.nested_parse(self.content, self.content_offset, node)
         terms = [term.astext() for term in node.findall(nodes.term)]
         for term in node.findall(nodes.term):  # the speaker view has no style for them
@@ -111,10 +120,10 @@ class Course(Directive):
     def run(self) -> list[nodes.Node]:
         rows = "".join(
             f"<li><b>{exercise.number:02}</b> {_escaped(exercise.title)}"
-            f"<small>{exercise.minutes} min</small></li>"
+            f"<small>{exercise.minutes} min{_dot(exercise)}</small></li>"
             for exercise in course.load()
         )
-        return self.raw(f'<ul class="course">{rows}</ul>')
+        return self.raw(f'<ul class="course">{rows}</ul><p class="small">{LEGEND}</p>')
 
 
 class Changes(Directive):
@@ -183,15 +192,15 @@ class Demo(Directive):
         first = self.options.get("first")
         commands = [first] if first else []
         commands.append(f"{program} slides/demos/{name}")
-        shown = "\n".join(f"<b>$ {_escaped(command)}</b>" for command in commands)
-        size = _size([*commands, *said.splitlines()])
-        return self.raw(
-            f'<pre class="terminal" style="font-size: {size}px">{shown}\n'
-            f"{_escaped(said.rstrip())}</pre>"
-        )
+        typed = [f"$ {command}" for command in commands]
+        lines = said.rstrip().splitlines()
+        shown = [f"<b>{_escaped(line)}</b>" for line in typed] + [_escaped(line) for line in lines]
+        rows = "".join(f"<span>{row}\n</span>" for row in shown)
+        size = _size([*typed, *lines], ROOM_WHOLE)
+        return self.raw(f'<pre class="terminal" style="font-size: {size}px">{rows}</pre>')
 
 
-class Translator(RevealjsSlideTranslator):
+class Translator(RevealjsSlideTranslator):  # type: ignore[misc]  # it ships no types
     """One heading, one slide, all of them side by side; what is known of a slide in its foot."""
 
     _open: nodes.section | None = None
@@ -205,7 +214,8 @@ class Translator(RevealjsSlideTranslator):
         kind = "title" if self.section_level == 1 else "slide"
         seconds = round(60 * found["minutes"])
         self.body.append(
-            f'<section id="{node["ids"][-1]}" class="{kind}" data-timing="{seconds}">\n'
+            f'<section id="{node["ids"][-1]}" class="{kind}" data-timing="{seconds}"'
+            f"{TITLE_PAPER if kind == 'title' else ''}>\n"
         )
         self._open = node
 
@@ -223,22 +233,40 @@ class Translator(RevealjsSlideTranslator):
             self._open = None
 
     def visit_literal_block(self, node: nodes.Element) -> None:
+        """Each line a row of a table, numbered or not: what has to wrap is then indented."""
         node["linenos"] = node.get("linenos", False)
+        plain = "" if node["linenos"] or "data-line-numbers" in node else " plain"
+        if plain:
+            node["data-line-numbers"] = ""
         here = len(self.body)
         super().visit_literal_block(node)
-        style = f'<pre style="font-size: {node["size"]}px"'
+        style = f'<pre class="code-{node["language"]}{plain}" style="font-size: {node["size"]}px"'
         self.body[here] = self.body[here].replace("<pre", style, 1)
 
+    # The speaker view knows nothing of our style sheet, and has little room.
+
     def visit_notes(self, node: notes) -> None:
-        self.body.append('<aside class="notes">\n')
+        self.body.append('<aside class="notes"><div style="font-size: 0.85em; line-height: 1.3">\n')
+        if not node["evening"]:
+            self.body.append(SKIP)
 
     def depart_notes(self, node: notes) -> None:
-        self.body.append("</aside>\n")
+        self.body.append("</div></aside>\n")
+
+    def visit_definition(self, node: nodes.Element) -> None:
+        self.body.append('<dd style="margin: 0 0 0.6em">')
+
+    def visit_paragraph(self, node: nodes.Element) -> None:
+        if isinstance(node.parent, nodes.definition):
+            self.body.append('<p style="margin: 0">')
+        else:
+            super().visit_paragraph(node)
 
 
 def check(app: Sphinx, doctree: nodes.document) -> None:
     """Each slide has notes of its own; and learns its deck, and the exercise it leads to."""
-    exercise, opened = "", []
+    exercise = ""
+    opened: list[str] = []
     for section in reversed(list(doctree.findall(nodes.section))):
         here = [found for found in section.findall(notes) if _slide_of(found) is section]
         if len(here) != 1:
@@ -312,13 +340,14 @@ def _fit(slide: nodes.section) -> None:
     """Code as large as a slide takes, from SMALLEST up; longer lines wrap."""
     blocks = [it for it in slide.findall(nodes.literal_block) if _slide_of(it) is slide]
     lines = [line for block in blocks for line in block.astext().splitlines()]
+    numbered = any("data-line-numbers" in block for block in blocks)
     for block in blocks:
-        block["size"] = _size(lines)
+        block["size"] = _size(lines, ROOM_WIDE if numbered else ROOM_WHOLE)
 
 
-def _size(lines: list[str]) -> int:
+def _size(lines: list[str], wide: float) -> int:
     longest = max(map(len, lines), default=1)
-    room = min(ROOM_WIDE / max(longest, 1), ROOM_HIGH / max(len(lines), 1))
+    room = min(wide / max(longest, 1), ROOM_HIGH / max(len(lines), 1))
     return max(SMALLEST, min(LARGEST, int(room)))
 
 
@@ -345,6 +374,10 @@ def _alone(svg: str, place: str) -> str:
     # all, and would not reach into a <use> if they spoke of what is around it.
     style = re.compile(r"<style>.*?</style>", re.DOTALL)
     return style.sub(lambda css: css[0].replace(".drawing", f"#{place} .drawing"), svg)
+
+
+def _dot(exercise: course.Exercise) -> str:
+    return EVENING if "evening" in exercise.tracks else ""
 
 
 def _escaped(text: str) -> str:

@@ -14,7 +14,7 @@ with Stack() as stack:
     os.environ["NOTEBOOK_PATH"] = str(ROOT / "notebooks" / "hello.ipynb")
     os.environ["LEASE_SECONDS"] = "2"
     sys.path.insert(0, str(ROOT / "solutions" / "12-survive-a-crash"))
-    from nb_runner import lease
+    from nb_runner import lease  # type: ignore[import-not-found]
 
     print("first takes the lease:    ", lease.take("first"))
     print("second takes the lease:   ", lease.take("second"))

@@ -11,7 +11,7 @@ SOLUTION = Path(__file__).parents[2] / "solutions" / "05-celery-task"
 with Stack() as stack:
     os.environ["REDIS_URL"] = stack.redis()
     sys.path.insert(0, str(SOLUTION))
-    from nb_runner.tasks import app, run_notebook
+    from nb_runner.tasks import app, run_notebook  # type: ignore[import-not-found]
 
     waiting = run_notebook.delay(1, 100)
     print("queued, and no worker is up: ", waiting.state)

@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[2]
 os.environ["NOTEBOOK_PATH"] = str(ROOT / "notebooks" / "hello.ipynb")
 sys.path.insert(0, str(ROOT / "solutions" / "10-run-the-notebook"))
 
-from nb_runner.config import settings  # noqa: E402  (it reads the environment)
-from nb_runner.executor import NotebookFailed, run  # noqa: E402
+from nb_runner.config import settings  # type: ignore[import-not-found]  # noqa: E402
+from nb_runner.executor import NotebookFailed, run  # type: ignore[import-not-found]  # noqa: E402
 
 for name in ("hello.ipynb", "raises.ipynb"):
     print(f"--- {name}")

@@ -13,7 +13,7 @@ with Stack() as stack:
     stack.env["REDIS_URL"] = os.environ["REDIS_URL"] = stack.redis()
     sys.path.insert(0, str(WRONG))
     from fastapi.testclient import TestClient
-    from nb_runner.main import app
+    from nb_runner.main import app  # type: ignore[import-not-found]
 
     api = TestClient(app)
     worker = start_worker(stack, Project(WRONG), 1, stack.env)

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 from mkdocs.exceptions import PluginError
 
-from kit import course
-from kit.handbook import exercises, runner
+from kit import agenda, course
+from kit.handbook import decks, exercises, runner, timetable
 from kit.handbook.excerpts import highlighted, named
 from kit.handbook.markdown import Problem, fenced, folded, headings_below, table
 from kit.paths import ROOT
@@ -123,6 +123,9 @@ def test_a_macro_becomes_a_code_block_with_its_path_where_it_stands(hooks: Modul
         "[[tasks 99]]",
         "[[hints]]",
         "[[colour red]]",
+        "[[agenda]]",
+        "[[agenda morning]]",
+        "[[agenda self-paced]]",
     ],
 )
 def test_what_is_not_there_fails_the_build_and_says_where(line: str, hooks: ModuleType) -> None:
@@ -163,6 +166,52 @@ def test_the_table_of_exercises_has_all_and_leads_to_their_chapters() -> None:
     for each in course.load():
         assert f"| [{each.slug[:2]} {each.title}](exercises/{each.slug}.md) |" in text
     assert "(07-one-at-a-time.md)" in exercises.facts("08", page="exercises/08-cancel.md")
+
+
+@pytest.mark.parametrize("track", agenda.LENGTHS)
+def test_the_running_order_is_what_agenda_says(track: str, hooks: ModuleType) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kit", "agenda", "--track", track, "--start", "00:00"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = re.findall(r"^(\d\d:\d\d) +(\d+) min +(\S+) +(.*)$", done.stdout, re.MULTILINE)
+    text = hooks.expanded(f"[[agenda {track}]]\n", "index.md")
+    told = re.findall(
+        r"^\| (\d:\d\d) \| (\d+) \| (\w+) \| ([^:|]+?)(?:: .*)? \|$", text, re.MULTILINE
+    )
+    assert [(f"0{at}", *rest) for at, *rest in told] == said
+    assert len(said) > 10
+
+
+def test_slides_told_in_short_are_named() -> None:
+    text = timetable.timetable("evening")
+    assert "| celery, in short: *Four parts* · *Now you* |" in text
+    assert ": *" not in timetable.timetable("half-day")
+
+
+def test_a_track_that_cannot_fit_fails_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(agenda.LENGTHS, "evening", 60)
+    with pytest.raises(Problem, match=r"the track evening is \d+ minutes longer than 60 minutes"):
+        timetable.timetable("evening")
+
+
+def test_the_tracks_are_told_with_their_hours_and_exercises() -> None:
+    assert timetable.tracks().splitlines() == [
+        "- **evening**, 2 hours in a room: 02, 05, 06, 07 and 10",
+        "- **half-day**, 4 hours in a room: 01 to 10",
+        "- **self-paced**, at your own pace: 01 to 13",
+    ]
+
+
+def test_slides_are_read_as_agenda_reads_them() -> None:
+    minutes: dict[tuple[str, int], float] = {}
+    for slide in decks.load():
+        at = slide.deck, slide.before
+        minutes[at] = minutes.get(at, 0) + slide.minutes
+    assert minutes == {(each.deck, each.before): each.minutes for each in agenda.all_slides()}
 
 
 def test_the_runner_tells_of_its_calls_and_settings() -> None:
