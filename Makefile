@@ -50,7 +50,7 @@ pdf: site ## Print the slides to site/slides.pdf, with Chromium
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kit tests benchmarks docs/hooks.py slides/pdf.py workshop
+	$(BIN)/mypy kit tests benchmarks docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
 	$(BIN)/python -m tests.typecheck $(PROJECTS)
 
 format: venv ## Let ruff mend what it can

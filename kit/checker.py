@@ -13,13 +13,11 @@ from kit.check import Job, job
 from kit.course import Exercise
 from kit.errors import KitError
 from kit.forkserver import ForkServer
-from kit.grading.grade import Grading
+from kit.grading.grade import Grading, import_all
 from kit.grading.verdict import Verdict
 from kit.project import Project
 from kit.stack import Stack
 
-# What graders import. Each is forked from this process, and finds it there.
-IMPORTS = ("pytest", "httpx", "redis", "kit.grading.submission", "kit.grading.plugin")
 REDIS = "WORKSHOP_CHECK_REDIS"  # tells the graders of a Redis that they need not start
 
 
@@ -29,8 +27,7 @@ class Checker:
     def __init__(self) -> None:
         from kit.grading.submission import OURS
 
-        for name in IMPORTS:
-            __import__(name)
+        import_all()
         env = {name: value for name, value in os.environ.items() if name not in OURS}
         self._stack = Stack(env=env)
         self._forks: ForkServer | None = None

@@ -37,6 +37,7 @@ VERBS = {
     "pack": "kit.pack:pack",
     "agenda": "kit.agenda:agenda",
     "lab": "kit.lab:lab",
+    "grade": "kit.grade:grade",
     "dev": "kit.dev:dev",
 }
 

@@ -6,6 +6,9 @@ what Child asks for. Every program runs on a leash with the contract of leash.py
 of its own, and dies with the program that asked for it. Whatever cannot be done this way, or stops
 working, is started the common way instead.
 
+`grade` has another use for it: started in a sandbox, it starts there whatever it is asked for, by
+an exec where a fork will not do. Then nothing is started the common way: that would be outside.
+
 This file is both sides: the kit imports it to ask, and runs it as a program to be asked. It is for
 Linux only: the libraries of macOS do not survive a fork.
 """
@@ -24,19 +27,23 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, NoReturn, Self
 
 from kit import leash
+from kit.errors import KitError
 from kit.paths import ROOT
 
 PATIENCE = 20.0  # seconds until the first report: the first one waits for the imports as well
 LONGEST = 1 << 20  # bytes of one order
 MOST_FDS = 16
-PR_SET_CHILD_SUBREAPER = 36  # from Linux's prctl.h
+PR_SET_DUMPABLE = 4  # these from Linux's prctl.h
+PR_SET_CHILD_SUBREAPER = 36
+
+GONE = "what starts the project's programs has ended, or does not answer"
 
 # What we fork, and what these import when they are started for a project of the course.
 PROGRAMS = ("uvicorn", "celery")
@@ -52,7 +59,10 @@ IMPORTS = (
 
 @dataclass(frozen=True)
 class Order:
-    """What to start. `fds` are the files to pass on, under the numbers that they have here."""
+    """What to start. `fds` are the files to pass on, under the numbers that they have here.
+
+    `fresh`: by an exec, because what a fork of the server is will not do.
+    """
 
     argv: list[str]
     cwd: str
@@ -60,6 +70,7 @@ class Order:
     fds: list[int]
     grace: float
     largest_file: int
+    fresh: bool = False
 
 
 class Forked:
@@ -96,27 +107,43 @@ class Forked:
 
 
 class ForkServer:
-    """The asking side. Put into `kit.child.forkserver`, it serves this process and its forks."""
+    """The asking side. Put into `kit.child.fork_server`, it serves this process and its forks.
+
+    `inside` is a command line before its own: that of a sandbox. With one, it starts everything,
+    and what it cannot start is not started at all. `confine` is called in the new process first.
+    """
 
     def __init__(
-        self, log: Path, env: Mapping[str, str], programs: Sequence[str] = PROGRAMS
+        self,
+        log: Path,
+        env: Mapping[str, str],
+        programs: Sequence[str] = PROGRAMS,
+        *,
+        inside: Sequence[str] | None = None,
+        confine: Callable[[], None] | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Python reads these when it starts: a fork cannot have others than its server has.
         self._python = {name: value for name, value in env.items() if _is_pythons(name)}
         self._programs = programs
+        self._starts_all = inside is not None
         self._socket = ours
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "kit.forkserver"],
+                [*(inside or ()), sys.executable, "-u", "-m", "kit.forkserver"],
                 stdin=theirs.fileno(),
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
                 env=dict(env),
                 start_new_session=True,
+                preexec_fn=confine,
             )
         self.pid = self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
 
     def __enter__(self) -> Self:
         return self
@@ -130,12 +157,26 @@ class ForkServer:
         self.close()
 
     def start(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
-        """Fork it on the leash `held`, or None: then it has to be started the common way."""
+        """Fork it on the leash `held`, or None: then it has to be started the common way.
+
+        Raises KitError when it must not be.
+        """
+        if not self._forks(order):
+            if not self._starts_all:
+                return None
+            order = replace(order, fresh=True)
+        forked = self._ask(order, held, log)
+        if forked is None and self._starts_all:
+            raise KitError(GONE)
+        return forked
+
+    def _forks(self, order: Order) -> bool:
+        """Whether a fork of the server will do."""
         python = {name: value for name, value in order.env.items() if _is_pythons(name)}
-        if order.argv[:2] != [sys.executable, "-m"] or order.argv[2] not in self._programs:
-            return None
-        if python != self._python or len(order.fds) > MOST_FDS - 3:
-            return None
+        known = order.argv[:2] == [sys.executable, "-m"] and order.argv[2] in self._programs
+        return known and python == self._python and len(order.fds) <= MOST_FDS - 3
+
+    def _ask(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
         told, report = os.pipe()
         reports = os.fdopen(told, "rb")
         try:
@@ -240,6 +281,7 @@ def become_program(order: Order) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # it has nothing of ours any more
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -249,6 +291,8 @@ def become_program(order: Order) -> None:
     os.environ.clear()
     os.environ.update(order.env)
     os.chdir(order.cwd)
+    if order.fresh:
+        execute(order.argv)
     sys.path.insert(0, order.cwd)
     if shadowed(Path(order.cwd)):
         os.execv(sys.executable, order.argv)  # slowly, but it finds what is meant
@@ -256,6 +300,17 @@ def become_program(order: Order) -> None:
     sys.orig_argv = order.argv
     for name in [name for name in sys.modules if name.split(".")[0] == "kit"]:
         del sys.modules[name]
+
+
+def execute(argv: list[str]) -> NoReturn:
+    """Make this process another program, as if it had just been started."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+        os._exit(127)
 
 
 def shadowed(folder: Path) -> bool:
@@ -277,8 +332,10 @@ def _moved(fd: int, above: int) -> int:
 
 def get_ready() -> None:
     """Import what the programs will."""
-    # Orphans of what we fork become our children, so that they can be found.
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # Orphans of what we fork become our children, so that they can be found; and what we fork may
+    # not look into us.
+    for what, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
+        ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
     sys.path.pop(0)  # our own folder
     for name in IMPORTS:
         with contextlib.suppress(ImportError):

@@ -15,10 +15,9 @@ from pathlib import Path
 import psutil
 
 from kit import child
-from kit.checker import IMPORTS
 from kit.course import Exercise
 from kit.forkserver import ForkServer
-from kit.grading.grade import grade
+from kit.grading.grade import grade, import_all
 from kit.grading.verdict import Verdict
 
 LANES = 3
@@ -53,8 +52,7 @@ def grade_in(
 
 def _get_ready() -> None:
     """In each lane. Its fork server ends with it."""
-    for name in IMPORTS:
-        __import__(name)
+    import_all()
     if sys.platform == "linux":
         child.fork_server = ForkServer(Path(os.devnull), os.environ)
 

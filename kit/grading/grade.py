@@ -1,18 +1,21 @@
 """Grade projects: each grader runs in a process of its own, and we read what came of it."""
 
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -22,28 +25,46 @@ from kit.paths import ROOT, shown
 
 DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
 LOOK = 0.2  # seconds between looks at deadlines
+# What every grader needs at once, and what it can fetch while the project starts.
+FIRST = ("pytest", "kit.grading.plugin", "kit.grading.submission")
+LATER = ("httpx", "redis")
 MARK = "WORKSHOP_CHECK"  # a variable that everything under a grader inherits
 
 
 class Grading:
     """The check of one project, under way from the start. Ends by `finish` or `cancel`.
 
-    `stop_early`: no further than the first task that fails.
+    `stop_early`: no further than the first task that fails. `deadline` is in seconds. `confine` is
+    called first in the process of its own.
+
+    Once it has ended, `killed` and `surprise` say whether a signal was its end, and which error
+    came up that nobody had foreseen.
     """
 
-    def __init__(self, exercise: Exercise, folder: Path, *, stop_early: bool = False) -> None:
+    def __init__(
+        self,
+        exercise: Exercise,
+        folder: Path,
+        *,
+        stop_early: bool = False,
+        deadline: float = DEADLINE,
+        confine: Callable[[], None] | None = None,
+    ) -> None:
         self.exercise = exercise
         self.folder = folder
+        self.killed = False
+        self.surprise = ""
+        self._deadline = deadline
         self.began = time.monotonic()
-        self._born = time.time()
-        self._mark = uuid.uuid4().hex
-        self._temporary = tempfile.TemporaryDirectory(prefix="workshop-grade-")
-        self._place = Path(self._temporary.name)
-        # Forked, so that what it imports is imported already.
-        self._process = multiprocessing.get_context("fork").Process(
-            target=_run_pytest, args=(exercise, folder, self._place, self._mark, stop_early)
-        )
-        self._process.start()
+        self._grader = _ready.pop() if _ready and confine is None else _Grader(confine)
+        self._process = self._grader.process
+        self._grader.order(exercise, folder, stop_early)
+
+    @property
+    def pid(self) -> int:
+        """The grader's process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def sentinel(self) -> int:
@@ -60,23 +81,27 @@ class Grading:
         self._process.join(self._left())
         late = self._process.is_alive()
         self._kill()
+        code = self._process.exitcode
+        self.killed = not late and code is not None and code < 0
         # A grader that was stopped may have left half a line.
-        lines = _read(self._place / "verdict").splitlines(keepends=True)
+        lines = _read(self._grader.told).splitlines(keepends=True)
         told = [json.loads(line) for line in lines if line.endswith("\n")]
-        problem = _problem(told, self._process.exitcode, late, _read(self._place / "log"))
+        self.surprise = next((line["problem"] for line in told if line.get("surprise")), "")
+        problem = _problem(told, code, late, _read(self._grader.log))
         if not self.exercise.grader.is_file():
             problem = f"its grader is missing: {shown(self.exercise.grader)}"
-        self._temporary.cleanup()
+        self._grader.close()
         seconds = time.monotonic() - self.began
-        return Verdict(self.exercise.slug, seconds, _tasks(self.exercise, told, late), problem)
+        tasks = _tasks(self.exercise, told, self._deadline if late else 0)
+        return Verdict(self.exercise.slug, seconds, tasks, problem)
 
     def cancel(self) -> None:
         """Nobody wants to know any more."""
         self._kill()
-        self._temporary.cleanup()
+        self._grader.close()
 
     def _left(self) -> float:
-        return max(0.0, self.began + DEADLINE - time.monotonic())
+        return max(0.0, self.began + self._deadline - time.monotonic())
 
     def _kill(self) -> None:
         """End the grader, if it has not ended, and what it or the project left behind."""
@@ -86,8 +111,8 @@ class Grading:
         # Even a daemon with a session of its own inherits its environment.
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                young = process.create_time() > self._born - 2
-                if young and process.environ().get(MARK) == self._mark:
+                young = process.create_time() > self._grader.born - 2
+                if young and process.environ().get(MARK) == self._grader.mark:
                     process.kill()
 
 
@@ -126,27 +151,88 @@ def grade_all(
             grading.cancel()
 
 
-def _run_pytest(exercise: Exercise, folder: Path, place: Path, mark: str, early: bool) -> None:
+class _Grader:
+    """A process that gets ready to grade, and waits to be told what.
+
+    Forked, so that what is imported already is there, and what is open is open.
+    """
+
+    def __init__(self, confine: Callable[[], None] | None = None) -> None:
+        self.mark = uuid.uuid4().hex
+        self.born = time.time()
+        self._open = contextlib.ExitStack()
+        place = self._open.enter_context(tempfile.TemporaryDirectory(prefix="workshop-grade-"))
+        # Files without a name: the project has no business with them, and must not find them.
+        self.told, self.log = (self._open.enter_context(_nameless()) for _ in range(2))
+        ours, theirs = multiprocessing.Pipe()
+        self._orders = self._open.enter_context(ours)
+        papers = _Papers(place, self.told.fileno(), self.log.fileno(), self.mark, theirs)
+        self.process = multiprocessing.get_context("fork").Process(
+            target=_grade, args=(papers, confine), daemon=True
+        )
+        with theirs:
+            self.process.start()
+
+    def order(self, exercise: Exercise, folder: Path, early: bool) -> None:
+        """Say what to grade. A process that has ended already is not told: that will be seen."""
+        with contextlib.suppress(OSError):
+            self._orders.send((exercise, folder, early))
+
+    def close(self) -> None:
+        self._open.close()
+
+
+_ready: list[_Grader] = []
+
+
+def import_all() -> None:
+    """Import here what graders import: each is forked, and finds it there."""
+    _import((*FIRST, *LATER))
+
+
+def get_ready() -> None:
+    """Have a grader get ready that the first Grading will take."""
+    _ready.append(_Grader())
+
+
+@dataclass(frozen=True)
+class _Papers:
+    """What a grader gets: a folder, two open files by their numbers, and where orders come from."""
+
+    place: str
+    told: int
+    log: int
+    mark: str
+    orders: "Connection[Any, Any]"
+
+
+def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     """In the process of its own."""
+    if confine is not None:
+        confine()
     os.setpgrp()  # Ctrl-C is for those who wait for us: they end us
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with (place / "log").open("w") as out:
-        os.dup2(out.fileno(), 1)
-        os.dup2(out.fileno(), 2)
-    tempfile.tempdir = str(place)  # which is removed, however this ends
-    os.environ[MARK] = mark
-
-    import pytest
-
+    os.dup2(papers.log, 1)
+    os.dup2(papers.log, 2)
+    tempfile.tempdir = papers.place  # which is removed, however this ends
+    os.environ[MARK] = papers.mark
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    _import(FIRST)
+    exercise, folder, early = papers.orders.recv()
+    papers.orders.close()
     words = [str(exercise.grader), "--submission", str(folder)]
-    words += ["--verdict", str(place / "verdict")]
+    words += ["--verdict", f"/dev/fd/{papers.told}"]
     words += ["--rootdir", str(ROOT), "-o", "addopts=", "-o", "filterwarnings=default"]
     words += ["--noconftest", "-p", "no:cacheprovider", "-p", "kit.grading.plugin", "-q"]
-    code = pytest.main(words + (["-x"] if early else []))
+    code = sys.modules["pytest"].main(words + (["-x"] if early else []))
     raise SystemExit(int(code))
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 def _end_with_parent() -> None:
@@ -156,8 +242,11 @@ def _end_with_parent() -> None:
     os._exit(3)  # what we started is on a leash, and sees it
 
 
-def _tasks(exercise: Exercise, told: list[dict[str, Any]], late: bool) -> list[TaskVerdict]:
-    """A verdict for each task: passed when it has tests and all of them passed."""
+def _tasks(exercise: Exercise, told: list[dict[str, Any]], late: float) -> list[TaskVerdict]:
+    """A verdict for each task: passed when it has tests and all of them passed.
+
+    `late`: the seconds that it had, when they were not enough.
+    """
     verdicts = []
     for task in exercise.tasks:
         lines = [line for line in told if line["task"] == task.number]
@@ -170,7 +259,7 @@ def _tasks(exercise: Exercise, told: list[dict[str, Any]], late: bool) -> list[T
                 verdict.message = f"{line.get('wrong') or line.get('problem')}\n{hint}"
         if not lines:
             verdict.message = (
-                f"It took longer than {DEADLINE:g} s, so everything was stopped."
+                f"It took longer than {late:g} s, so everything was stopped."
                 if late
                 else "Not checked yet: what comes before it has to pass first."
             )
@@ -189,5 +278,10 @@ def _problem(told: list[dict[str, Any]], code: int | None, late: bool, log: str)
     return f"the grader ended with code {code}:\n{tail}"
 
 
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+def _nameless() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

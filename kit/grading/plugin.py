@@ -68,6 +68,8 @@ def pytest_runtest_makereport(
             line["wrong" if isinstance(error, Wrong) else "problem"] = (
                 error.message if isinstance(error, KitError) else f"{error}"
             ) or repr(error)
+            # What nobody has foreseen. Who must not trust the project asks whose doing it is.
+            line["surprise"] = not isinstance(error, Wrong | KitError)
         with file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
     return report

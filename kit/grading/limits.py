@@ -1,0 +1,51 @@
+"""How much a submission may use. Right work needs a tenth of it."""
+
+import resource
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one learner's work may use while it is graded, everything that it starts included."""
+
+    deadline: float = 240.0  # seconds for one exercise
+    cpu: int = 120  # seconds of one process
+    processes: int = 200
+    memory: int = 2048 * MIB  # bytes, all processes together
+    address_space: int = 8192 * MIB  # bytes of one process; what is asked for, used or not
+    disk: int = 256 * MIB  # bytes in its scratch folder
+    files: int = 20_000  # in its scratch folder
+    largest_file: int = 64 * MIB  # bytes
+    open_files: int = 1024  # of one process
+
+    def impose(self, threads: int) -> None:
+        """Have the system keep this process and its children to what it can keep them to.
+
+        `threads`: so many there were on this machine before.
+        """
+        wanted = {
+            resource.RLIMIT_CPU: self.cpu,
+            resource.RLIMIT_FSIZE: self.largest_file,
+            resource.RLIMIT_NOFILE: self.open_files,
+            resource.RLIMIT_CORE: 0,
+        }
+        if sys.platform == "linux":  # macOS takes no notice of the one, and counts otherwise
+            wanted[resource.RLIMIT_AS] = self.address_space
+            # Older systems count all threads of the user here. The watcher counts better; this is
+            # for what happens between two of its looks.
+            wanted[resource.RLIMIT_NPROC] = threads + 4 * self.processes
+        for what, most in wanted.items():
+            _, hard = resource.getrlimit(what)
+            if hard != resource.RLIM_INFINITY:
+                most = min(most, hard)
+            resource.setrlimit(what, (most, most))
+
+
+def count_threads() -> int:
+    """How many threads this machine has: no user has more."""
+    return sum(each.info["num_threads"] or 0 for each in psutil.process_iter(["num_threads"]))

@@ -1,0 +1,116 @@
+"""Whether there is a sandbox is found out by trying, and the reports can say what there is."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.grading import sandbox
+from kit.grading.limits import Limits
+from kit.grading.sandbox import Place, clean_env, inner, outer, protection
+from kit.paths import ROOT
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
+FULL = pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+
+
+@pytest.fixture
+def bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with nothing on it but what the test makes of this file."""
+    sandbox._protection.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path / "bwrap"
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """What was found out is for one test."""
+    yield
+    sandbox._protection.cache_clear()
+
+
+@LINUX
+def test_without_bubblewrap_the_sentence_names_the_command_that_mends_it(bwrap: Path) -> None:
+    told = protection()
+    assert not told.full
+    assert "bubblewrap is not installed" in told.sentence
+    assert told.sentence.endswith("sudo apt install bubblewrap")
+    assert "read what you can read" in told.sentence
+
+
+@LINUX
+def test_a_bubblewrap_that_may_not_is_as_good_as_none(bwrap: Path) -> None:
+    words = "bwrap: No permissions to create a new namespace"
+    bwrap.write_text(f"#!/bin/sh\necho {words} >&2\nexit 1\n")
+    bwrap.chmod(0o755)
+    told = protection()
+    assert not told.full
+    assert f"({words})" in told.sentence
+
+
+def test_it_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKSHOP_SANDBOX", "none")
+    told = protection()
+    assert not told.full
+    assert told.sentence.endswith("unset WORKSHOP_SANDBOX")
+
+
+@FULL
+def test_with_it_the_sentence_says_what_it_does() -> None:
+    assert "under bubblewrap" in protection().sentence
+
+
+@FULL
+def test_the_inner_sandbox_shows_what_it_has_to(tmp_path: Path) -> None:
+    source = "import json, os; print(json.dumps([os.listdir(p) for p in ('/', {root!r}, '/etc')]))"
+    top, root, etc = map(set, json.loads(inside(tmp_path, source)))
+    assert {"etc", "proc", "usr"} <= top
+    assert not {"home", "mnt", "opt", "run", "srv", "sys", "var"} & top - parents(ROOT, tmp_path)
+    assert {"kit", "notebooks"} <= root <= {"kit", "notebooks", Path(sys.prefix).name}
+    assert not {"shadow", "ssh", "sudoers"} & etc
+
+
+@FULL
+def test_its_disk_is_full_before_ours_is(tmp_path: Path) -> None:
+    source = "open({run!r} + '/tmp/large', 'wb').write(b'x' * (8 << 20))"
+    with pytest.raises(AssertionError, match="No space left on device"):
+        inside(tmp_path, source, Limits(disk=4 << 20))
+
+
+@FULL
+def test_it_has_no_rights_and_gets_none(tmp_path: Path) -> None:
+    told = inside(tmp_path, "print(open('/proc/self/status').read())")
+    assert "CapEff:\t0000000000000000" in told
+    assert "CapBnd:\t0000000000000000" in told
+    assert "Uid:\t1000" in told
+    with pytest.raises(AssertionError, match="unshare"):
+        inside(
+            tmp_path / "again",
+            "import subprocess; subprocess.run(['unshare', '-U', 'true'], check=True)",
+        )
+
+
+def inside(folder: Path, source: str, limits: Limits | None = None) -> str:
+    """What Python prints in both sandboxes."""
+    place = Place(folder.resolve() / "scratch" / "run")
+    place.run.mkdir(parents=True)
+    first = ["sh", "-c", sandbox.MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
+    line = source.replace("{root!r}", repr(str(ROOT))).replace("{run!r}", repr(str(place.run)))
+    ended = subprocess.run(
+        [*outer(place, limits or Limits()), *first, *inner(place), sys.executable, "-c", line],
+        env=clean_env(place),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def parents(*paths: Path) -> set[str]:
+    """The first folder on the way to each, and to Python: these have to be there."""
+    return {path.resolve().parts[1] for path in (*paths, Path(sys.prefix), Path(sys.base_prefix))}

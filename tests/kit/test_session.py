@@ -1,0 +1,352 @@
+"""A session grades right work right, and hostile work without harm to anybody."""
+
+import json
+import re
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import fastapi
+import httpx
+import psutil
+import pytest
+import uvicorn
+from redis import Redis
+
+from kit import course
+from kit.course import Exercise
+from kit.grading import session as session_module
+from kit.grading.grade import grade
+from kit.grading.limits import MIB, Limits
+from kit.grading.sandbox import protection
+from kit.grading.session import Session
+from kit.grading.verdict import Verdict
+from kit.paths import ROOT
+from kit.redis_tiers import redis_answers
+from kit.stack import Stack
+from tests.grading import copy_project
+from tests.hostile import HOSTILE, MARK, SLUG
+from tests.processes import eventually
+
+Maker = Callable[[Path], None]
+Run = Callable[..., list[Verdict]]
+SMALL = Limits(memory=700 * MIB, disk=128 * MIB, files=5000, processes=60, deadline=120)
+CONFINED = pytest.param(
+    True,
+    id="sandbox",
+    marks=pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here"),
+)
+EITHER = pytest.mark.parametrize("confined", [CONFINED, pytest.param(False, id="bare")])
+
+
+def graded(scratch: Path, *makers: Maker, confined: bool, limits: Limits = SMALL) -> list[Verdict]:
+    """Grade in one session what functions make of copies of a solution. Then nothing is left."""
+    exercise = course.find(SLUG)
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    projects = []
+    for number, make in enumerate(makers):
+        folder = copy_project(exercise.solution, scratch / f"{number}")
+        make(folder)
+        projects.append((exercise, folder))
+    with Session(projects, scratch, limits, confined=confined) as session:
+        verdicts = list(session)
+    after = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
+    assert after == []
+    assert left_behind() == []
+    assert written_outside() == []
+    assert not (scratch / "run").exists()
+    shutil.rmtree(scratch)  # nobody has locked anything
+    return verdicts
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return partial(graded, tmp_path / "scratch")
+
+
+@pytest.fixture(scope="module")
+def of_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], dict[str, list[Verdict]]]:
+    """The verdict on each hostile submission, and on the right one that comes next."""
+
+    @cache
+    def of_all(confined: bool) -> dict[str, list[Verdict]]:
+        chosen = [n for n, each in HOSTILE.items() if not each.slow]
+        chosen = [n for n in chosen if confined or not HOSTILE[n].harms]
+        makers = [maker for n in chosen for maker in (HOSTILE[n], nothing)]
+        verdicts = graded(tmp_path_factory.mktemp("all") / "scratch", *makers, confined=confined)
+        assert len(verdicts) == len(makers)
+        return {n: verdicts[2 * place : 2 * place + 2] for place, n in enumerate(chosen)}
+
+    return of_all
+
+
+def left_behind() -> list[psutil.Process]:
+    """Processes of hostile submissions that have outlived their session."""
+    return [p for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
+
+
+def written_outside() -> list[Path]:
+    """What hostile submissions have managed to write where they have no business."""
+    places = [ROOT, ROOT / "kit", ROOT / "kit" / "grading", ROOT / "tests" / "graders"]
+    places += [Path("/"), Path("/tmp"), Path("/usr"), Path("/etc"), Path("/var/tmp"), Path("/dev")]
+    places += [Path.home(), Path("/home"), *map(Path, site.getsitepackages())]
+    found = [file for place in places for file in place.glob(f"{MARK}*")]
+    for module in (fastapi, httpx, uvicorn):
+        file = Path(module.__file__ or "")
+        if MARK in file.read_text():
+            found.append(file)
+    return found
+
+
+def nothing(folder: Path) -> None:
+    """A right solution stays one."""
+
+
+def message(verdict: Verdict) -> str:
+    assert verdict.first_failure is not None
+    return verdict.first_failure.message
+
+
+@pytest.mark.parametrize("name", [name for name, each in HOSTILE.items() if not each.slow])
+@EITHER
+def test_a_hostile_submission_harms_itself_only(
+    of_all: Callable[[bool], dict[str, list[Verdict]]], name: str, confined: bool
+) -> None:
+    hostile = HOSTILE[name]
+    if hostile.harms and not confined:
+        pytest.skip("nobody promises this without a sandbox")
+    verdict, after = of_all(confined)[name]
+    assert verdict.passed == (not hostile.words)
+    assert verdict.problem == ""
+    if hostile.words:
+        assert hostile.words in message(verdict)
+    assert after.passed, after
+
+
+@pytest.mark.parametrize("name", ["endless_start", "endless_work"])
+@EITHER
+def test_a_start_without_end_is_ended(
+    run: Run, name: str, confined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKSHOP_CHECK_START", "8")
+    verdict, after = run(HOSTILE[name], nothing, confined=confined)
+    assert HOSTILE[name].words in message(verdict)
+    assert after.passed, after
+
+
+@EITHER
+def test_an_answer_without_end_is_ended(run: Run, confined: bool) -> None:
+    verdict, after = run(HOSTILE["endless_answer"], nothing, confined=confined)
+    assert f"It used more than {SMALL.memory // MIB} MiB of memory." == message(verdict)
+    assert after.passed, after
+
+
+@EITHER
+def test_a_session_that_is_stopped_ends_at_its_deadline(
+    run: Run, confined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "SLACK", 4)
+    limits = Limits(deadline=20)
+    verdict, after = run(HOSTILE["stops_the_session"], nothing, confined=confined, limits=limits)
+    assert message(verdict) == "It took longer than 20 s, so everything was stopped."
+    assert not any(task.passed for task in verdict.tasks)
+    assert after.passed, after
+
+
+@EITHER
+def test_at_the_deadline_all_is_stopped(run: Run, confined: bool) -> None:
+    verdict, _ = run(
+        HOSTILE["endless_start"], nothing, confined=confined, limits=Limits(deadline=4)
+    )
+    assert message(verdict) == "It took longer than 4 s, so everything was stopped."
+
+
+@EITHER
+def test_a_fork_bomb_has_no_time_to_grow(run: Run, confined: bool) -> None:
+    peak = 0
+    over = threading.Event()
+
+    def count() -> None:
+        nonlocal peak
+        while not over.wait(0.02):
+            peak = max(peak, len(psutil.Process().children(recursive=True)))
+
+    counting = threading.Thread(target=count)
+    counting.start()
+    try:
+        verdict, _ = run(HOSTILE["fork_bomb"], nothing, confined=confined)
+    finally:
+        over.set()
+        counting.join()
+    assert message(verdict) == f"It had more than {SMALL.processes} processes at the same time."
+    assert SMALL.processes < peak < 1000
+
+
+@EITHER
+def test_a_daemon_is_gone_before_the_next_project_is_graded(run: Run, confined: bool) -> None:
+    def looks(folder: Path) -> None:
+        """Answers with who is there that should not be."""
+        main = folder / "nb_runner" / "main.py"
+        first = (
+            "from pathlib import Path\n"
+            "commands = [p.read_text() for p in Path('/proc').glob('[0-9]*/cmdline')]\n"
+            f"seen = [c for c in commands if {MARK!r} in c.split(chr(0))]\n"
+        )
+        text = main.read_text().replace("-> str", "-> list").replace('return "pong"', "return seen")
+        main.write_text(first + text)
+
+    first, second = run(HOSTILE["leaves_a_daemon"], looks, confined=confined)
+    assert not first.passed
+    assert "200 OK: []" in message(second)
+
+
+ENDS_REDIS = """
+import os
+from redis import Redis
+
+try:
+    Redis.from_url(os.environ["REDIS_URL"]).shutdown(nosave=True)
+except Exception as error:
+    print(error)
+"""
+
+ENDS_STARTER = """
+import os, signal
+from pathlib import Path
+
+pid = os.getppid()
+while pid > 1 and "kit.forkserver" in Path(f"/proc/{pid}/cmdline").read_text().split(chr(0)):
+    last, pid = pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    if "bwrap" in Path(f"/proc/{pid}/cmdline").read_text():
+        break
+os.kill(last, signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "source", "words"),
+    [
+        ("05", "tasks.py", ENDS_REDIS, "made its own grader stumble|worker"),
+        ("04", "main.py", ENDS_STARTER, "ended what starts its programs"),
+    ],
+    ids=["redis", "starter"],
+)
+@EITHER
+def test_who_ends_what_it_is_graded_with_has_failed(
+    tmp_path: Path, confined: bool, name: str, file: str, source: str, words: str
+) -> None:
+    exercise = course.find(name)
+    good = copy_project(exercise.solution, tmp_path / "good")
+    bad = copy_project(exercise.solution, tmp_path / "bad")
+    with (bad / "nb_runner" / file).open("a") as out:
+        out.write(source)
+    projects = [(exercise, bad), (exercise, good)]
+    with Session(projects, tmp_path, SMALL, confined=confined) as session:
+        verdict, after = session
+    assert not verdict.passed
+    assert verdict.problem == ""
+    assert re.search(words, message(verdict)), message(verdict)
+    assert after.passed, after
+
+
+@pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+def test_nobody_reaches_a_redis_of_this_machine(run: Run, tmp_path: Path) -> None:
+    with Stack(tmp_path / "state") as stack:
+        url = stack.redis()
+        with Redis.from_url(url) as client:
+            client.set("theirs", "here")
+            (verdict,) = run(HOSTILE["network"], confined=True)
+            assert "200 OK: []" in message(verdict)
+            assert client.keys() == [b"theirs"]
+        assert redis_answers(url)
+
+
+@EITHER
+def test_its_environment_has_nothing_of_ours(
+    run: Run, confined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tells(folder: Path) -> None:
+        main = folder / "nb_runner" / "main.py"
+        text = main.read_text().replace("-> str", "-> dict")
+        answer = """return {n: v for n, v in os.environ.items() if n not in known or n == "HOME"}"""
+        known = ["PATH", "TMPDIR", "LANG", "LC_CTYPE", "USER", "LOGNAME", "WORKSHOP_CHECK"]
+        known += ["DATABASE_URL", "ARTIFACTS_DIR", "NOTEBOOK_PATH", "PYTHONUNBUFFERED"]
+        first = f"import os\nknown = {known}\n"
+        main.write_text(first + text.replace('return "pong"', answer))
+
+    monkeypatch.setenv("GITHUB_TOKEN", "abcdef")
+    monkeypatch.setenv("REDIS_URL", "redis://abcdef")
+    (verdict,) = run(tells, confined=confined)
+    found = re.search(r"200 OK: (.*)", message(verdict))
+    assert found is not None
+    told = json.loads(found[1])
+    assert told.pop("REDIS_URL", "") == ""
+    assert told.pop("HOME").endswith("/scratch/run/home")
+    assert told == {}
+
+
+@EITHER
+def test_closed_it_ends_at_once_and_gives_no_more(tmp_path: Path, confined: bool) -> None:
+    exercise = course.find(SLUG)
+    folder = copy_project(exercise.solution, tmp_path / "copies")
+    HOSTILE["endless_start"](folder)
+    session = Session([(exercise, folder)] * 2, tmp_path, SMALL, confined=confined)
+    threading.Timer(2, session.close).start()
+    began = time.monotonic()
+    assert list(session) == []
+    assert time.monotonic() - began < 30
+    session.close()
+    assert psutil.Process().children(recursive=True) == []
+
+
+@EITHER
+def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
+    exercise = course.find(SLUG)
+    folder = copy_project(exercise.solution, tmp_path / "copies")
+    HOSTILE["endless_start"](folder)
+    source = (
+        "import sys\nfrom pathlib import Path\nfrom kit import course\n"
+        "from kit.grading.session import Session\n"
+        f"list(Session([(course.find({SLUG!r}), Path({str(folder)!r}))], "
+        f"Path({str(tmp_path)!r}), confined={confined}))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT) as asking:
+        process = psutil.Process(asking.pid)
+        eventually(lambda: len(process.children(recursive=True)) > 5, "the project to be started")
+        family = process.children(recursive=True)
+        asking.send_signal(signal.SIGKILL)
+    eventually(lambda: not any(each.is_running() for each in family), "all to end")
+
+
+@pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+def test_every_solution_passes_in_the_sandbox(tmp_path: Path) -> None:
+    pass_all(course.load(), tmp_path, confined=True)
+
+
+def test_solutions_pass_where_there_is_no_sandbox(tmp_path: Path) -> None:
+    chosen = [course.find(name) for name in ("01", "04", "05", "10")]
+    pass_all(chosen, tmp_path, confined=False)
+
+
+def pass_all(exercises: list[Exercise], scratch: Path, *, confined: bool) -> None:
+    projects = [(each, copy_project(each.solution, scratch / "copies")) for each in exercises]
+    with Session(projects, scratch, confined=confined) as session:
+        verdicts = list(session)
+    assert [verdict for verdict in verdicts if not verdict.passed] == []
+    assert [verdict.exercise for verdict in verdicts] == [each.slug for each in exercises]
+
+
+@EITHER
+def test_a_wrong_answer_reads_as_in_check(run: Run, tmp_path: Path, confined: bool) -> None:
+    wrong = HOSTILE["conftest"]
+    (verdict,) = run(wrong, confined=confined)
+    folder = copy_project(course.find(SLUG).solution, tmp_path / "copies")
+    wrong(folder)
+    assert verdict.tasks == grade(course.find(SLUG), folder).tasks
