@@ -21,7 +21,7 @@ import psutil
 
 from kit.course import Exercise
 from kit.grading.verdict import TaskVerdict, Verdict
-from kit.paths import ROOT, shown
+from kit.paths import COURSE, shown
 
 DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
 LOOK = 0.2  # seconds between looks at deadlines
@@ -224,7 +224,8 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     papers.orders.close()
     words = [str(exercise.grader), "--submission", str(folder)]
     words += ["--verdict", f"/dev/fd/{papers.told}"]
-    words += ["--rootdir", str(ROOT), "-o", "addopts=", "-o", "filterwarnings=default"]
+    # Elsewhere, pytest would look through all that lies beside the course.
+    words += ["--rootdir", str(COURSE), "-o", "addopts=", "-o", "filterwarnings=default"]
     words += ["--noconftest", "-p", "no:cacheprovider", "-p", "kit.grading.plugin", "-q"]
     code = sys.modules["pytest"].main(words + (["-x"] if early else []))
     raise SystemExit(int(code))

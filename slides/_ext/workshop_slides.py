@@ -34,10 +34,10 @@ DECKS = {
     "welcome": 5.0,
     "poetry": 5.0,
     "fastapi": 9.0,
-    "celery": 9.0,
+    "celery": 8.5,
     "one-at-a-time": 8.0,
     "notebook": 4.0,
-    "beyond": 5.0,
+    "beyond": 5.5,
 }
 TITLE_PAPER = ' data-background-color="#0b4a57"'  # --deep, in workshop.css
 TERMS = ("Say", "Ask", "Demo", "Watch out")

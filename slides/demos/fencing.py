@@ -1,4 +1,4 @@
-"""Two runs and one table: the older run is paused in its write, and wakes up after the newer's."""
+"""Two runs and one table: the older run is paused, and wakes up after the newer has written."""
 
 import sys
 import tempfile

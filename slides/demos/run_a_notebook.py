@@ -4,9 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from jupyter_client import KernelManager
+
 ROOT = Path(__file__).parents[2]
 os.environ["NOTEBOOK_PATH"] = str(ROOT / "notebooks" / "hello.ipynb")
 sys.path.insert(0, str(ROOT / "solutions" / "10-run-the-notebook"))
+# Over TCP, every kernel would begin with a warning.
+KernelManager.transport.default_value = "ipc"
 
 from nb_runner.config import settings  # type: ignore[import-not-found]  # noqa: E402
 from nb_runner.executor import NotebookFailed, run  # type: ignore[import-not-found]  # noqa: E402

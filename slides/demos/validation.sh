@@ -4,5 +4,6 @@ for body in '{"seconds": 3}' '{"seconds": "soon"}' '{"seconds": -1}' '{"rows": 1
     answer=$(curl -s "$url/start" --json "$body" -w '%{http_code}')
     code=$(printf %s "$answer" | tail -c 3)
     why=$(printf %s "$answer" | sed -n 's/.*"msg":"\([^"]*\)".*/\1/p')
-    printf '%-20s %s%s\n' "$body" "$code" "${why:+  $why}"
+    printf '%-20s %s\n' "$body" "$code"
+    test -z "$why" || echo "    $why"
 done

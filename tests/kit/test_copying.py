@@ -49,6 +49,13 @@ Pack = Callable[[Path, Mapping[str, bytes]], Source]
 PACKS: dict[str, Pack] = {"folder": folder, "zip": zipped, "tar.gz": tarred}
 
 
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path) -> Iterator[None]:
+    """Nobody keeps bombs: pytest would, for three runs."""
+    yield
+    shutil.rmtree(tmp_path)
+
+
 @pytest.fixture(params=PACKS)
 def pack(request: pytest.FixtureRequest) -> Pack:
     return PACKS[request.param]
