@@ -22,6 +22,7 @@ smartquotes = False
 revealjs_html_theme = "revealjs-simple"
 revealjs_style_theme = "workshop.css"
 revealjs_static_path = ["_static"]
+revealjs_js_files = ["speaker.js"]
 revealjs_use_section_ids = True
 html_additional_pages = {"index": "index.html"}
 html_favicon = "../solutions/13-ship-it/nb_runner/page/favicon.svg"

@@ -4,18 +4,23 @@ notes      what the speaker says, asks, shows and watches out for, the slide's m
            whether it is shown in the evening, when there is time for a few of them only
 now-you    an exercise: its number, title, minutes, tasks and command, from exercise.toml
 course     all exercises, from the same source
-changes    two files of the repository, or one object in both, as a red and green diff
+changes    two files of the repository, or one object in both, as a red and green diff, without
+           docstrings: the speaker says that
 drawing    one of docs/assets; with `:steps:`, one group after the other
 demo       a script of slides/demos: the command, and the output that a test has compared
 
-Each heading starts a slide. The deck `talk` is all decks, one after the other.
+Each heading starts a slide. Python that is too wide for one is shown as ruff writes it for that
+width, so that no line wraps: `:data-line-numbers:` count the lines that are shown. The deck `talk` is all decks, one after the other.
 """
 
 import ast
 import difflib
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +50,8 @@ SMALLEST, LARGEST = 22, 34  # pixels, of code on a slide of 1280 x 720
 # Of the width of a slide, in ems of the code's letters: beside line numbers, and without.
 ROOM_WIDE, ROOM_WHOLE = 1030 / 0.602, 1100 / 0.602
 ROOM_HIGH = 480 / 1.3
+WIDE = int(ROOM_WHOLE / SMALLEST)  # columns
+TRAILING = re.compile(r"^( *)(.+?)  (# .+)$")
 EVENING = '<i title="evening"> ●</i>'
 LEGEND = "● in the evening track, too"
 SKIP = '<p style="margin: 0 0 0.6em"><em>In the evening: skip this slide.</em></p>\n'
@@ -141,14 +148,18 @@ class Changes(Directive):
         diff = list(difflib.unified_diff(old, new, n=context, lineterm=""))[2:]
         if not diff:
             raise self.error("the two are the same")
-        # Where one stretch ends and the next begins, a line of its own; no header, no numbers.
-        shown = ["" if line.startswith("@@") else line for line in diff[1:]]
+        # No header, no numbers; and where lines are missing, it says so.
+        shown = [" …" if line.startswith("@@") else line for line in diff]
+        if re.match(r"@@ -1[, ]", diff[0]):
+            del shown[0]
+        if diff[-1][1:] not in (old[-1], new[-1]):
+            shown.append(" …")
         block = nodes.literal_block("\n".join(shown), "\n".join(shown))
         block["language"], block["linenos"] = "diff", False
         return [block]
 
     def _lines(self, name: str) -> list[str]:
-        source = self.file(name).read_text(encoding="utf-8")
+        source = _narrow(_untold(self.file(name).read_text(encoding="utf-8")), WIDE - 1)
         wanted = self.options.get("object")
         if wanted is None:
             return source.splitlines()
@@ -337,12 +348,45 @@ def tidy(app: Sphinx, failure: Exception | None) -> None:
 
 
 def _fit(slide: nodes.section) -> None:
-    """Code as large as a slide takes, from SMALLEST up; longer lines wrap."""
+    """Code as large as a slide takes, from SMALLEST up; too wide even for that, it is narrowed."""
     blocks = [it for it in slide.findall(nodes.literal_block) if _slide_of(it) is slide]
-    lines = [line for block in blocks for line in block.astext().splitlines()]
     numbered = any("data-line-numbers" in block for block in blocks)
+    room = ROOM_WIDE if numbered else ROOM_WHOLE
     for block in blocks:
-        block["size"] = _size(lines, ROOM_WIDE if numbered else ROOM_WHOLE)
+        if block["language"] == "python":
+            block.rawsource = _narrow(block.astext(), int(room / SMALLEST))
+            block.children = [nodes.Text(block.rawsource)]
+    lines = [line for block in blocks for line in block.astext().splitlines()]
+    for block in blocks:
+        block["size"] = _size(lines, room)
+
+
+@cache
+def _narrow(source: str, columns: int) -> str:
+    """Python, or an excerpt of it, in so many columns. A comment too far out goes on a new line."""
+    if max(map(len, source.splitlines()), default=0) <= columns:
+        return source
+    argv = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet"]
+    argv += [f"--line-length={columns}", "-"]
+    done = subprocess.run(argv, input=source, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExtensionError(f"ruff cannot format this:\n{source}\n{done.stderr}")
+    return "\n".join(
+        TRAILING.sub(r"\1\2\n\1    \3", line) if len(line) > columns else line
+        for line in done.stdout.splitlines()
+    )
+
+
+def _untold(source: str) -> str:
+    """A module without the docstrings of its functions and classes."""
+    told: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first, *others = node.body
+            if others and ast.get_docstring(node) is not None:
+                told.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return "\n".join(line for number, line in lines if number not in told)
 
 
 def _size(lines: list[str], wide: float) -> int:
