@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -40,12 +39,7 @@ class Checker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import httpx
@@ -40,12 +39,7 @@ class Events:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._response.close()
         self._client.close()
 
