@@ -44,16 +44,21 @@ PR_SET_CHILD_SUBREAPER = 36
 
 GONE = "what starts the project's programs has ended, or does not answer"
 
-# What we fork, and what these import when they are started for a project of the course.
-PROGRAMS = ("uvicorn", "celery")
-IMPORTS = (
-    *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
-    *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
-    *("fastapi", "fastapi.responses", "pydantic", "pydantic_settings"),
-    *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
-    *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
-    *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
-)
+# What we fork, and what that imports when it is started for a project of the course.
+IMPORTS = {
+    "uvicorn": (
+        *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
+        *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
+        *("fastapi", "fastapi.responses", "pydantic"),
+    ),
+    "celery": (
+        *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
+        *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
+        *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
+        "pydantic_settings",
+    ),
+}
+PROGRAMS = tuple(IMPORTS)
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ class ForkServer:
         self._socket = ours
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*(inside or ()), sys.executable, "-u", "-m", "kit.forkserver"],
+                [*(inside or ()), sys.executable, "-u", "-m", "kit.forkserver", *programs],
                 stdin=theirs.fileno(),
                 stdout=output,
                 stderr=output,
@@ -324,23 +329,24 @@ def _moved(fd: int, above: int) -> int:
     return moved
 
 
-def get_ready() -> None:
+def get_ready(programs: Sequence[str]) -> None:
     """Import what the programs will."""
     # Orphans of what we fork become our children, so that they can be found; and what we fork may
     # not look into us.
     for what, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
         ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
     sys.path.pop(0)  # our own folder
-    for name in IMPORTS:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    for program in programs:
+        for name in IMPORTS.get(program, ()):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or the next collection would touch, and so copy, all pages that forks share
 
 
 if __name__ == "__main__":
     # On the top level, so that a program that ends unwinds nothing of ours.
-    get_ready()
+    get_ready(sys.argv[1:])
     order, fds = serve(socket.socket(fileno=os.dup(0)))
     tell = become_leash(order, fds)
     become_program(order)

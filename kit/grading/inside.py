@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ import psutil
 from kit import child, course
 from kit.classroom.results import not_passed
 from kit.course import Exercise
-from kit.forkserver import GONE, ForkServer
+from kit.forkserver import GONE, PROGRAMS, ForkServer
 from kit.grading.clearing import empty
 from kit.grading.family import end_family, keep_orphans, shut_eyes
 from kit.grading.grade import Grading, import_all
@@ -30,6 +31,7 @@ from kit.grading.sandbox import Place, inner
 from kit.grading.session import ENDED_GRADER, namespace
 from kit.grading.verdict import Verdict
 from kit.grading.watcher import Watcher
+from kit.project import Project
 
 LOOK = 0.1  # seconds between looks at limits
 FORKED = sys.platform == "linux"  # elsewhere there is no fork server
@@ -39,12 +41,21 @@ TRIPPED = "The work made its own grader stumble, so nothing of it counts: {}"
 
 
 class Inside:
-    """Grades projects one after the other."""
+    """Grades projects one after the other. `programs` are those that are worth being forked."""
 
-    def __init__(self, place: Place, limits: Limits, threads: int, *, sandbox: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        limits: Limits,
+        threads: int,
+        *,
+        programs: Sequence[str],
+        sandbox: bool,
+    ) -> None:
         self._place = place
         self._limits = limits
         self._threads = threads
+        self._programs = programs
         self._sandbox = sandbox
         self._watcher = Watcher(limits, place.run, whole=sandbox)
         self._server: ForkServer | None = None
@@ -79,6 +90,7 @@ class Inside:
         self._server = child.fork_server = ForkServer(
             self._place.run / "forkserver.log",
             dict(os.environ),
+            self._programs,
             inside=inner(self._place) if self._sandbox else [],
             confine=self._confine,
         )
@@ -155,15 +167,22 @@ def main(asked: int, tell: int) -> None:
     os.set_inheritable(tell, False)
     for name in ("WORKSHOP_COURSE", "PWD"):  # the first has been read, the other is bubblewrap's
         os.environ.pop(name, None)
+    projects = [(course.find(slug), Path(folder)) for slug, folder in order["projects"]]
+    # Half of the time goes into what only a worker needs.
+    works = any(Project(folder).has_worker for _, folder in projects)
     inside = Inside(
-        Place(Path(order["run"])), Limits(**order["limits"]), order["threads"], sandbox=sandbox
+        Place(Path(order["run"])),
+        Limits(**order["limits"]),
+        order["threads"],
+        programs=PROGRAMS if works else ["uvicorn"],
+        sandbox=sandbox,
     )
     try:
         inside.ready()
         import_all()
         os.environ.pop("WORKSHOP_CHECK_START", None)
-        for slug, folder in order["projects"]:
-            verdict = inside.grade(course.find(slug), Path(folder))
+        for exercise, folder in projects:
+            verdict = inside.grade(exercise, folder)
             with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
                 out.write(json.dumps(_plain(verdict)) + "\n")
     finally:
