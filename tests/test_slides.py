@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize, expect
 
 from kit import course, serve
 from kit.errors import KitError
@@ -33,7 +33,7 @@ DECKS = ["welcome", "poetry", "fastapi", "celery", "one-at-a-time", "notebook", 
 TALK = 45  # minutes
 SECTION = re.compile(r'<section id="([^"]+)" class="(?:title|slide)" data-timing="(\d+)"[^>]*>')
 NOW_YOU = re.compile(r'<div class="now-you" data-number="(\d+)" data-minutes="(\d+)">')
-SCREEN = {"width": 1280, "height": 720}
+SCREEN: ViewportSize = {"width": 1280, "height": 720}
 READY = "window.Reveal && Reveal.isReady()"
 
 # What slides say has gone: of a plugin now, or replaced.
@@ -54,6 +54,14 @@ OVERFLOWS = """() => {
             || (scrolls && it.matches('pre, pre code'))
     }).map(it => `${it.tagName} ${it.textContent.trim().slice(0, 40)}`)
 }"""
+# On the current slide: lines of code or of a terminal that take more room than one line.
+WRAPPED = """() => [...Reveal.getCurrentSlide().querySelectorAll(
+        'pre tr > td:last-child, pre.terminal > span')]
+    .filter(it => {
+        const line = parseFloat(getComputedStyle(it).lineHeight)
+        return it.getBoundingClientRect().height > 1.5 * line
+    })
+    .map(it => it.textContent.trim().slice(0, 40))"""
 CODE_SIZES = """() => [...Reveal.getCurrentSlide().querySelectorAll('pre, pre code, pre td')]
     .map(it => parseFloat(getComputedStyle(it).fontSize))"""
 NOTES = (
@@ -82,9 +90,9 @@ def test_there_is_a_deck_for_each_part_of_the_talk() -> None:
 def test_a_deck_adds_up_to_its_minutes_and_the_talk_to_45(site: Path) -> None:
     seconds = {deck: sum(_timings(site, deck).values()) for deck in DECKS}
     listed = dict(
-        re.findall(r'<a href="([\w-]+)\.html">[^<]+</a>, (\d+) minutes', _html(site, "index"))
+        re.findall(r'<a href="([\w-]+)\.html">[^<]+</a>, ([\d.]+) minutes', _html(site, "index"))
     )
-    assert {deck: str(time // 60) for deck, time in seconds.items()} == {
+    assert {deck: f"{time / 60:g}" for deck, time in seconds.items()} == {
         deck: minutes for deck, minutes in listed.items() if deck != "talk"
     }
     assert sum(seconds.values()) == sum(_timings(site, "talk").values()) == TALK * 60
@@ -167,6 +175,7 @@ def test_every_slide_fits_has_notes_and_can_be_read(address: str, open_page: Ope
         page.evaluate("i => Reveal.slide(i)", i)
         where = f"slide {i + 1} ({page.evaluate('Reveal.getCurrentSlide().id')})"
         wrong += [f"{where} overflows: {each}" for each in page.evaluate(OVERFLOWS)]
+        wrong += [f"{where} wraps: {each}" for each in page.evaluate(WRAPPED)]
         sizes = page.evaluate(CODE_SIZES)
         wrong += [f"{where} has code of {min(sizes):g} px"] if min(sizes, default=22) < 22 else []
         terms = page.evaluate(NOTES)
@@ -205,8 +214,26 @@ def test_the_speaker_view_shows_notes_and_pace(address: str, open_page: OpenPage
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     notes = opened.value.locator(".speaker-controls-notes .value")
-    notes.locator("dt strong", has_text="Watch out").wait_for()
+    notes.locator("dt strong", has_text="Watch out").first.wait_for()
     assert "PACING" in opened.value.locator(".speaker-controls-time").inner_text().upper()
+
+
+def test_notes_fit_the_speaker_view_of_a_small_screen(address: str, open_page: OpenPage) -> None:
+    page = open_page(f"{address}talk.html")
+    page.wait_for_function(READY)
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    view = opened.value
+    view.set_viewport_size(SCREEN)
+    shown = view.locator(".speaker-controls-notes .value")
+    cut = []
+    for i in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("i => Reveal.slide(i)", i)
+        say = page.evaluate("Reveal.getCurrentSlide().querySelector('aside dl').textContent")
+        expect(shown.locator("dl")).to_have_text(say)  # a moment later
+        if shown.evaluate("it => it.getBoundingClientRect().bottom > innerHeight"):
+            cut.append(f"slide {i + 1} ({page.evaluate('Reveal.getCurrentSlide().id')})")
+    assert cut == []
 
 
 def test_the_pdf_has_a_sheet_for_each_slide(site: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ drawing    one of docs/assets; with `:steps:`, one group after the other
 demo       a script of slides/demos: the command, and the output that a test has compared
 
 Each heading starts a slide. Python that is too wide for one is shown as ruff writes it for that
-width, so that no line wraps: `:data-line-numbers:` count the lines that are shown. The deck `talk` is all decks, one after the other.
+width, so that no line wraps: `:data-line-numbers:` counts the lines that are shown. The deck `talk`
+is all decks, one after the other.
 """
 
 import ast
@@ -257,7 +258,7 @@ class Translator(RevealjsSlideTranslator):  # type: ignore[misc]  # it ships no 
     # The speaker view knows nothing of our style sheet, and has little room.
 
     def visit_notes(self, node: notes) -> None:
-        self.body.append('<aside class="notes"><div style="font-size: 0.85em; line-height: 1.3">\n')
+        self.body.append('<aside class="notes"><div style="font-size: 0.72em; line-height: 1.3">\n')
         if not node["evening"]:
             self.body.append(SKIP)
 
