@@ -96,7 +96,7 @@ def grade(
     )
     gathering = _Gathering(sources, wanted, everything, worth, earlier)
     try:
-        with schedule, Bar(len(sources)) as bar:
+        with schedule, Bar(len(sources), wanted) as bar:
             for step in schedule:
                 gathering.take(step)
                 bar.show(step)
@@ -202,10 +202,25 @@ def _sources(paths: Sequence[Path], out: Path) -> list[Source]:
             f"the reports cannot go to {shown(out.absolute())}: the work is there",
             "./workshop grade PATH --out grades",
         )
-    sources = [source for source in find_sources(paths) if source.path.resolve() != place]
+    sources = find_sources(paths)
+    for source in sources:
+        if place.is_relative_to(source.path.resolve()) and _is_work(place, source.path.resolve()):
+            raise KitError(
+                f"the reports cannot go to {shown(out.absolute())}: that is {source.name}'s work",
+                "./workshop grade PATH --out grades",
+            )
+    sources = [source for source in sources if source.path.resolve() != place]
     if not sources:
         raise KitError("there is nobody's work to grade", "./workshop grade --help")
     return sources
+
+
+def _is_work(place: Path, repository: Path) -> bool:
+    """Whether a folder in the repository, or the whole of it, holds what is to be graded."""
+    if place == repository:
+        return any(repository.glob("[0-9][0-9]-*")) or (repository / "work").is_dir()
+    first = place.relative_to(repository).parts[0]
+    return first == "work" or course.number_of(Path(first)) is not None
 
 
 def _prepare(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -9,15 +10,20 @@ from rich.text import Text
 
 from kit.classroom.results import LearnerResult
 from kit.classroom.schedule import Step
+from kit.course import Exercise
 from kit.grading.verdict import Verdict
 from kit.screen import mark
 
 
 class Bar:
-    """Shows steps as they come. Many learners get a line each, one alone a line an exercise."""
+    """Shows steps as they come. Many learners get a line each, one alone a line an exercise.
 
-    def __init__(self, learners: int) -> None:
+    `wanted` are the exercises asked for by name, if any were: who has not handed one in is told so.
+    """
+
+    def __init__(self, learners: int, wanted: Sequence[Exercise] = ()) -> None:
         self._learners = learners
+        self._wanted = wanted
         self._to_grade: dict[str, int] = {}  # exercises, of those whose work has been looked at
         self._graded = 0
         self._over = 0
@@ -54,7 +60,9 @@ class Bar:
         if self._learners == 1 and step.verdict is not None:
             self._say(_exercise(step.verdict))
         elif step.over:
-            self._say(_learner(step.learner, graded=self._to_grade[name]))
+            done = {verdict.exercise for verdict in step.learner.verdicts}
+            missing = [f"{each.number:02}" for each in self._wanted if each.slug not in done]
+            self._say(_learner(step.learner, missing, graded=self._to_grade[name]))
 
     def _say(self, line: str) -> None:
         if self._progress.disable:
@@ -76,17 +84,19 @@ def _exercise(verdict: Verdict) -> str:
     return f"{mark(verdict.passed)} {verdict.exercise}: {result}, {verdict.seconds:.1f} s"
 
 
-def _learner(learner: LearnerResult, graded: int) -> str:
-    start = f"{mark(learner.passed)} {learner.name}: "
+def _learner(learner: LearnerResult, missing: Sequence[str], graded: int) -> str:
+    start = f"{mark(learner.passed and not missing)} {learner.name}: "
     if learner.problem:
         return start + learner.problem
     done = sum(verdict.passed for verdict in learner.verdicts)
-    parts = [f"{done} of {len(learner.verdicts)} exercises passed"]
+    parts = [f"{done} of {len(learner.verdicts) + len(missing)} exercises passed"]
+    if missing:
+        parts.append(f"not handed in: {', '.join(missing)}")
     if broken := [verdict.exercise for verdict in learner.verdicts if verdict.problem]:
         parts.append(f"not graded: {', '.join(broken)}")
     if missed := _missed(learner):
         parts.append(f"not {', '.join(missed)}")
-    if not graded:
+    if not graded and learner.verdicts:
         parts.append("unchanged")
     return start + "; ".join(parts)
 

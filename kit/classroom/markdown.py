@@ -103,9 +103,15 @@ def _stuck(result: ClassResult) -> str:
     lines = ["## Where the class is stuck"]
     for each in hardest:
         title = f"**{plain(each.task.number)} {plain(each.task.title)}**"
-        lines.append(f"{title}: {each.failed} of {each.of} not yet. Most were told:")
+        lines.append(f"{title}: {each.failed} of {each.of} not yet. {_alike(each)}:")
         lines.append(_block(each.message))
     return "\n\n".join(lines)
+
+
+def _alike(each: stuck.Stuck) -> str:
+    """How many the message below is about."""
+    alike = len(each.who)
+    return "One was told" if alike == 1 else f"{alike} failed at the same thing; one was told"
 
 
 def _details(result: ClassResult, learner: LearnerResult) -> str:

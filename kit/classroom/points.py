@@ -50,7 +50,7 @@ def read(file: Path, course: Sequence[Exercise]) -> dict[str, Fraction]:
 def _points(told: dict[str, Any], course: Sequence[Exercise]) -> dict[str, Fraction]:
     for key in told:
         if key != "points":
-            raise _Bad(key, f"there is only a table [points], and no {key!r}")
+            raise _Bad(key, f"{key!r} stands outside of the table [points]: that line comes first")
     table = told.get("points")
     if not isinstance(table, dict):
         raise _Bad("points", 'a table [points] is wanted, with lines such as "07.1" = 2')
@@ -83,7 +83,8 @@ def _of(
     left = shared - sum(given.values())
     if left < 0 or (left and not others):
         key = f"{exercise.number:02}"
-        raise _Bad(key, f"{key} gives {float(shared):g}, and its tasks do not add up to that")
+        alone = float(sum(given.values()))
+        raise _Bad(key, f"{key} gives {float(shared):g}, but its tasks alone give {alone:g}")
     return given | {number: left / len(others) for number in others}
 
 
@@ -135,4 +136,4 @@ def _line(text: str, key: str) -> int:
 
 
 def _edit(file: Path) -> str:
-    return f"edit {shown(file)}: ./workshop grade --help shows what is in it"
+    return f"edit {shown(file)}; templates/points.toml is one to copy"

@@ -55,7 +55,7 @@ WIDE = int(ROOM_WHOLE / SMALLEST)  # columns
 TRAILING = re.compile(r"^( *)(.+?)  (# .+)$")
 EVENING = '<i title="evening"> ●</i>'
 LEGEND = "● in the evening track, too"
-SKIP = '<p style="margin: 0 0 0.6em"><em>In the evening: skip this slide.</em></p>\n'
+SKIP = '<p style="margin: 0 0 0.6em"><em>In an evening of two hours: skip this slide.</em></p>\n'
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 

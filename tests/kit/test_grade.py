@@ -149,6 +149,26 @@ def test_two_gradings_say_the_same_to_the_byte(instructor: Instructor) -> None:
         assert first.read_bytes() == second.read_bytes()
 
 
+def test_who_has_not_handed_in_what_is_asked_for_has_not_passed(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO, PARROT)
+    instructor.hands_in("bob", PARROT)
+    done = instructor.types("grade", "class", "--exercises", "01")
+    assert done.returncode == 1
+    assert "✓ ada: 1 of 1 exercises passed\n" in done.stdout
+    assert "✗ bob: 0 of 1 exercises passed; not handed in: 01\n" in done.stdout
+
+
+@pytest.mark.parametrize("out", ["class/ada", "class/ada/work", "class/ada/work/01-hello/new"])
+def test_reports_do_not_go_into_anybodys_work(instructor: Instructor, out: str) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.hands_in("bob", HELLO)
+    before = sorted(instructor.submissions.rglob("*"))
+    done = instructor.types("grade", "class", "--out", out)
+    assert done.returncode == 2
+    assert f"the reports cannot go to {out}: that is ada's work" in done.stderr
+    assert sorted(instructor.submissions.rglob("*")) == before
+
+
 def test_resume_grades_only_what_has_changed(instructor: Instructor) -> None:
     for name in ("ada", "bob"):
         instructor.hands_in(name, HELLO, PARROT)
