@@ -80,10 +80,16 @@ class RedisServer:
 class Stack:
     """Processes that belong together: started in order, stopped in reverse.
 
-    `state` is where logs and data go; `env` is what children inherit (default: our own).
+    `state` is where data goes and, unless they have a place of their own, `logs`; `env` is what
+    children inherit (default: our own).
     """
 
-    def __init__(self, state: Path = STATE, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state: Path = STATE,
+        env: Mapping[str, str] | None = None,
+        logs: Path | None = None,
+    ) -> None:
         self.state = state
         self.env = dict(os.environ if env is None else env)
         self.children: list[Child] = []
@@ -91,9 +97,10 @@ class Stack:
         self.redis_server: RedisServer | None = None
         self.largest_file = 0  # bytes that a child may write into one file; 0 means no limit
         self._throw_away: list[Path] = []
-        logs = state / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        _tidy(state)
+        if logs is None:
+            logs = state / "logs"
+            logs.mkdir(parents=True, exist_ok=True)
+            _tidy(state)
         self.logs = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=logs))
 
     def __enter__(self) -> Self:

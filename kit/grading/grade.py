@@ -86,13 +86,15 @@ class Grading:
         # A grader that was stopped may have left half a line.
         lines = _read(self._grader.told).splitlines(keepends=True)
         told = [json.loads(line) for line in lines if line.endswith("\n")]
+        tests: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
+        told = [line for line in told if "task" in line]
         self.surprise = next((line["problem"] for line in told if line.get("surprise")), "")
         problem = _problem(told, code, late, _read(self._grader.log))
         if not self.exercise.grader.is_file():
             problem = f"its grader is missing: {shown(self.exercise.grader)}"
         self._grader.close()
         seconds = time.monotonic() - self.began
-        tasks = _tasks(self.exercise, told, self._deadline if late else 0)
+        tasks = _tasks(self.exercise, told, tests, self._deadline if late else 0)
         return Verdict(self.exercise.slug, seconds, tasks, problem)
 
     def cancel(self) -> None:
@@ -243,10 +245,12 @@ def _end_with_parent() -> None:
     os._exit(3)  # what we started is on a leash, and sees it
 
 
-def _tasks(exercise: Exercise, told: list[dict[str, Any]], late: float) -> list[TaskVerdict]:
+def _tasks(
+    exercise: Exercise, told: list[dict[str, Any]], tests: dict[str, int], late: float
+) -> list[TaskVerdict]:
     """A verdict for each task: passed when it has tests and all of them passed.
 
-    `late`: the seconds that it had, when they were not enough.
+    `tests`: how many it has. `late`: the seconds that it had, when they were not enough.
     """
     verdicts = []
     for task in exercise.tasks:
@@ -258,7 +262,9 @@ def _tasks(exercise: Exercise, told: list[dict[str, Any]], late: float) -> list[
                 verdict.passed = False
                 hint = f"Hint      ./workshop hint {exercise.number:02}"
                 verdict.message = f"{line.get('wrong') or line.get('problem')}\n{hint}"
-        if not lines:
+        if verdict.passed and len(lines) < tests.get(task.number, 1):
+            verdict.passed = False
+        if not verdict.passed and not verdict.message:
             verdict.message = (
                 f"It took longer than {late:g} s, so everything was stopped."
                 if late

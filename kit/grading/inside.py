@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -24,11 +25,12 @@ from kit.classroom.results import not_passed
 from kit.course import Exercise
 from kit.forkserver import GONE, PROGRAMS, ForkServer
 from kit.grading.clearing import empty
-from kit.grading.family import end_family, keep_orphans, shut_eyes
+from kit.grading.family import end_family, keep_orphans, leave_keyring, shut_eyes
 from kit.grading.grade import Grading, import_all
 from kit.grading.limits import Limits
 from kit.grading.sandbox import Place, inner
 from kit.grading.session import ENDED_GRADER, namespace
+from kit.grading.submission import SHARED
 from kit.grading.verdict import Verdict
 from kit.grading.watcher import Watcher
 from kit.project import Project
@@ -36,6 +38,8 @@ from kit.project import Project
 LOOK = 0.1  # seconds between looks at limits
 FORKED = sys.platform == "linux"  # elsewhere there is no fork server
 
+NOT_STARTED = "cannot be started"  # as kit.child says it
+NO_VERDICT = "the grader ended with code"  # as grade.py says it
 ENDED_STARTER = "The work ended what starts its programs, so nothing of it counts."
 TRIPPED = "The work made its own grader stumble, so nothing of it counts: {}"
 
@@ -61,6 +65,7 @@ class Inside:
         self._server: ForkServer | None = None
         for folder in place.folders:
             folder.mkdir()
+        tempfile.tempdir = str(place.own)
 
     def grade(self, exercise: Exercise, folder: Path) -> Verdict:
         """Grade a copy of the project, and let nothing of it stay."""
@@ -125,10 +130,10 @@ class Inside:
         self._drop_server()
         if grading.killed:
             return not_passed(grading.exercise, ENDED_GRADER)
-        if server_ended or verdict.problem == GONE:
+        if server_ended or verdict.problem == GONE or NOT_STARTED in verdict.problem:
             return not_passed(grading.exercise, ENDED_STARTER)
-        if grading.surprise:
-            return not_passed(grading.exercise, TRIPPED.format(grading.surprise))
+        if why := grading.surprise or (verdict.problem if NO_VERDICT in verdict.problem else ""):
+            return not_passed(grading.exercise, TRIPPED.format(why))
         return verdict
 
     def _spared(self) -> set[int]:
@@ -154,6 +159,7 @@ class Inside:
     def _confine_grader(self) -> None:
         self._confine()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.environ[SHARED] = str(self._place.temporary)
 
 
 def main(asked: int, tell: int) -> None:
@@ -163,6 +169,7 @@ def main(asked: int, tell: int) -> None:
     sandbox = _in_sandbox(order)
     keep_orphans()
     shut_eyes()
+    leave_keyring()
     signal.signal(signal.SIGTERM, _exit)
     os.set_inheritable(tell, False)
     for name in ("WORKSHOP_COURSE", "PWD"):  # the first has been read, the other is bubblewrap's
@@ -182,12 +189,16 @@ def main(asked: int, tell: int) -> None:
         import_all()
         os.environ.pop("WORKSHOP_CHECK_START", None)
         for exercise, folder in projects:
-            verdict = inside.grade(exercise, folder)
-            with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
-                out.write(json.dumps(_plain(verdict)) + "\n")
+            _tell(tell, {"begun": exercise.slug})
+            _tell(tell, _plain(inside.grade(exercise, folder)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         inside.close()
+
+
+def _tell(tell: int, what: dict[str, Any]) -> None:
+    with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
+        out.write(json.dumps(what) + "\n")
 
 
 def _in_sandbox(order: dict[str, Any]) -> bool:

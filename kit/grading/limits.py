@@ -16,6 +16,7 @@ class Limits:
     deadline: float = 240.0  # seconds for one exercise
     cpu: int = 120  # seconds of one process
     processes: int = 200
+    threads: int = 2000  # of all processes together
     memory: int = 2048 * MIB  # bytes, all processes together
     address_space: int = 8192 * MIB  # bytes of one process; what is asked for, used or not
     disk: int = 256 * MIB  # bytes in its scratch folder

@@ -5,6 +5,7 @@ pytest tests/graders/test_02_…py --submission DIR
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from kit.errors import KitError
+from kit.grading.verdict import clipped
 from kit.grading.wrong import Wrong
 from kit.paths import SOLUTIONS
 
@@ -65,11 +67,22 @@ def pytest_runtest_makereport(
             error = call.excinfo.value
             # Anything but Wrong is our own mistake, or our environment's, and must not look
             # like the learner's.
-            line["wrong" if isinstance(error, Wrong) else "problem"] = (
-                error.message if isinstance(error, KitError) else f"{error}"
-            ) or repr(error)
+            said = (error.message if isinstance(error, KitError) else f"{error}") or repr(error)
+            line["wrong" if isinstance(error, Wrong) else "problem"] = clipped(said)
             # What nobody has foreseen. Who must not trust the project asks whose doing it is.
             line["surprise"] = not isinstance(error, Wrong | KitError)
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
+        _tell(file, line)
     return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell how many tests each task has: it has passed when all of them have."""
+    file = session.config.getoption("--verdict")
+    marks = [item.get_closest_marker("task") for item in session.items]
+    if file:
+        _tell(file, {"tests": Counter(mark.args[0] for mark in marks if mark)})
+
+
+def _tell(file: Path, line: dict[str, Any]) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line) + "\n")

@@ -92,8 +92,13 @@ class Place:
         return self.run / "shm"
 
     @property
+    def own(self) -> Path:
+        """For those who grade, logs among it. The submission's programs do not see it."""
+        return self.run / "own"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
-        return self.work, self.home, self.temporary, self.shared_memory
+        return self.work, self.home, self.temporary, self.shared_memory, self.own
 
 
 def protection() -> Protection:

@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from kit.child import Child, ending
 from kit.classroom.results import not_passed
 from kit.course import Exercise
@@ -23,9 +25,11 @@ from kit.grading.clearing import empty, remove
 from kit.grading.family import shut_eyes
 from kit.grading.limits import Limits, count_threads
 from kit.grading.sandbox import Place, clean_env, outer, protection
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.grading.verdict import LINES, TaskVerdict, Verdict, clipped
 from kit.paths import ROOT
 
+INSIDE = "kit.grading.inside"
+SELDOM = 1.0  # seconds between looks whether it has been stopped
 SLACK = 60.0  # seconds that the inside has beyond the deadline, to bring things to an end itself
 GRACE = 15.0  # seconds to clear up where there is no sandbox that takes everything with it
 # Of our own environment, what says which course this is and how to check; nothing secret.
@@ -59,6 +63,7 @@ class Session:
         self._child: Child | None = None
         self._told = -1
         self._heard = b""
+        self._begun = False  # whether the work has had a hand in what comes
         if not self._confined:
             shut_eyes()
         if self._waiting:
@@ -75,6 +80,9 @@ class Session:
             exercise, _ = self._waiting[0]
             try:
                 line = self._hear()
+                if line and "begun" in json.loads(line):
+                    self._begun = True
+                    continue
                 verdict = _verdict(line) if line else self._silent(exercise)
             except TimeoutError:
                 why = f"It took longer than {self._limits.deadline:g} s, so everything was stopped."
@@ -103,7 +111,8 @@ class Session:
             asked, ask = os.pipe()
             self._told, tell = os.pipe()
             self._heard = b""
-            argv = [sys.executable, "-m", "kit.grading.inside", str(asked), str(tell)]
+            self._begun = False
+            argv = [sys.executable, "-m", INSIDE, str(asked), str(tell)]
             try:
                 self._child = Child(
                     "session",
@@ -148,6 +157,7 @@ class Session:
     def _hear(self) -> bytes:
         """The next line from the inside; nothing when there will be none. Raises TimeoutError."""
         deadline = time.monotonic() + self._limits.deadline + SLACK
+        look = time.monotonic() + SELDOM
         while b"\n" not in self._heard:
             with self._lock:  # who closes it has to wait for so long
                 if self._told < 0:
@@ -160,18 +170,36 @@ class Session:
                 self._heard += data
             elif time.monotonic() > deadline:
                 raise TimeoutError
+            elif time.monotonic() > look:
+                look = time.monotonic() + SELDOM
+                if self._stopped():
+                    return b""
         line, _, self._heard = self._heard.partition(b"\n")
         return line
+
+    def _stopped(self) -> bool:
+        """Whether somebody has stopped those who grade, who would see nothing then."""
+        child = self._child
+        if child is None:
+            return False
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(child.pid).children(recursive=True):
+                if process.status() == psutil.STATUS_STOPPED and INSIDE in process.cmdline():
+                    return True
+        return False
 
     def _silent(self, exercise: Exercise) -> Verdict:
         """What came of a project that the inside has not outlived."""
         child = self._child
         if child is None:
             return not_passed(exercise, "It was stopped.")
+        if self._stopped():
+            return not_passed(exercise, ENDED_GRADER)
         with contextlib.suppress(TimeoutError):
             child.wait(GRACE)
         code = child.returncode
-        if code is None or code < 0 or code > 128:  # 128 and a signal's number, says bubblewrap
+        # 128 and a signal's number, says bubblewrap.
+        if self._begun or code is None or code < 0 or code > 128:
             return not_passed(exercise, ENDED_GRADER)
         why = f"what grades it ended ({ending(code)}):\n{child.tail(15)}"
         return Verdict(exercise.slug, 0.0, not_passed(exercise, "Not checked.").tasks, why)
@@ -186,4 +214,9 @@ def namespace() -> str:
 
 def _verdict(line: bytes) -> Verdict:
     told = json.loads(line)
-    return Verdict(**{**told, "tasks": [TaskVerdict(**task) for task in told["tasks"]]})
+    verdict = Verdict(**{**told, "tasks": [TaskVerdict(**task) for task in told["tasks"]]})
+    verdict.problem = clipped(verdict.problem)
+    for task in verdict.tasks:
+        task.message = clipped(task.message)
+        task.notes = [clipped(note) for note in task.notes[:LINES]]
+    return verdict

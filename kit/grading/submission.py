@@ -35,9 +35,18 @@ if TYPE_CHECKING:
 START = float(os.environ.get("WORKSHOP_CHECK_START") or 30)
 # We hand over a socket, and then uvicorn names that.
 OWN_SERVER = re.compile(r"Uvicorn running on (http\S+)")
+SHARED = "WORKSHOP_CHECK_SHARED"  # a folder that the project sees, where not all are
 LARGEST_FILE = 64 << 20  # bytes; endless output must not fill the disk
 # Of our own environment, what could change how a project runs stays with us.
-OURS = ("REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "RUNNER_API_KEY", "VIRTUAL_ENV", "PYTHONPATH")
+OURS = (
+    "REDIS_URL",
+    "DATABASE_URL",
+    "NOTEBOOK_PATH",
+    "RUNNER_API_KEY",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    SHARED,
+)
 
 
 class Submission:
@@ -47,7 +56,9 @@ class Submission:
         self.folder = folder.absolute()
         self.project = Project(self.folder)
         self.number = self.project.number or 0
-        self.state = Path(tempfile.mkdtemp(prefix="workshop-check-"))
+        # What the project has to see may lie elsewhere than what it must not get at, as its logs.
+        shared = os.environ.get(SHARED)
+        self.state = Path(tempfile.mkdtemp(prefix="workshop-check-", dir=shared))
         self.apis: list[Child] = []
         self.workers: list[Child] = []
         self._open: list[Api | socket.socket] = []
@@ -61,7 +72,8 @@ class Submission:
         package = self.folder / "nb_runner"
         if not package.is_symlink():  # to a place where we have nothing to remove
             shutil.rmtree(package / "__pycache__", ignore_errors=True)
-        self.stack = Stack(self.state, env)
+        self._logs = Path(tempfile.mkdtemp(prefix="workshop-logs-"))
+        self.stack = Stack(self.state, env, self._logs)
         self.stack.largest_file = LARGEST_FILE
 
     def __enter__(self) -> Self:
@@ -143,7 +155,8 @@ class Submission:
             thing.close()
         with contextlib.suppress(KitError):
             self.stack.kill()
-        shutil.rmtree(self.state, ignore_errors=True)
+        for folder in (self.state, self._logs):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _client(self, child: Child, sock: socket.socket) -> Api:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"

@@ -3,6 +3,15 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+WIDTH, LINES = 1000, 100  # of a message; what is longer nobody reads
+
+
+def clipped(text: str) -> str:
+    """`text`, as much of it as somebody would read: the work has its say in it."""
+    lines = text[: 2 * WIDTH * LINES].splitlines()
+    short = [f"{line[:WIDTH]} …" if len(line) > WIDTH else line for line in lines[:LINES]]
+    return "\n".join([*short, "…"] if len(lines) > LINES else short)
+
 
 @dataclass
 class TaskVerdict:

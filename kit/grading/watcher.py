@@ -31,6 +31,8 @@ class Watcher:
         processes = family()
         if len(processes) > limits.processes:
             return f"It had more than {limits.processes} processes at the same time."
+        if sum(map(_threads, processes)) > limits.threads:
+            return f"It had more than {limits.threads} threads at the same time."
         # What forks share counts for each of them at first; the true sum takes long to ask for.
         if sum(map(_resident, processes)) > limits.memory < sum(map(_own, processes)):
             return f"It used more than {limits.memory // MIB} MiB of memory."
@@ -73,6 +75,12 @@ def _entries(folder: str) -> "list[os.DirEntry[str]]":
         with os.scandir(folder) as entries:
             return list(entries)
     return []
+
+
+def _threads(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return process.num_threads()
+    return 0
 
 
 def _resident(process: psutil.Process) -> int:
