@@ -306,6 +306,29 @@ def looks_for_the_verdict(folder: Path) -> None:
     _main(folder, first, "changed")
 
 
+@hostile(NOTHING, harms=True)
+def gets_at_the_logs(folder: Path) -> None:
+    """To have others write, or read, what a log is a link to."""
+    first = """
+    import os
+    from pathlib import Path
+    log = Path(os.readlink("/proc/self/fd/2"))
+    changed = []
+    for change in (
+        lambda: os.listdir(log.parent),
+        lambda: log.with_name("worker-1.log").symlink_to("/proc/self/fd/4"),
+        lambda: log.unlink(),
+        lambda: log.parent.rename(log.parent.with_name("mine")),
+    ):
+        try:
+            change()
+            changed.append(str(log))
+        except OSError:
+            pass
+    """
+    _main(folder, first, "changed")
+
+
 @hostile("ended its own grader")
 def kills_its_grader(folder: Path) -> None:
     first = ANCESTORS + "\nfor pid in graders()[0]:\n    os.kill(pid, signal.SIGKILL)\n"
@@ -318,7 +341,13 @@ def kills_the_session(folder: Path) -> None:
     _main(folder, first, '"pong"')
 
 
-@hostile("so everything was stopped", slow=True)
+@hostile("ended its own grader")
+def asks_the_session_to_end(folder: Path) -> None:
+    first = ANCESTORS + "\nfor pid in graders()[1]:\n    os.kill(pid, signal.SIGTERM)\n"
+    _main(folder, first, '"pong"')
+
+
+@hostile("ended its own grader")
 def stops_the_session(folder: Path) -> None:
     first = ANCESTORS + "\nfor pids in graders():\n    for pid in pids:\n"
     _main(folder, first + "        os.kill(pid, signal.SIGSTOP)\n", '"pong"')

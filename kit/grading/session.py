@@ -183,7 +183,8 @@ class Session:
         if child is None:
             return False
         with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(child.pid).children(recursive=True):
+            first = psutil.Process(child.pid)
+            for process in [first, *first.children(recursive=True)]:
                 if process.status() == psutil.STATUS_STOPPED and INSIDE in process.cmdline():
                     return True
         return False

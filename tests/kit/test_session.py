@@ -23,11 +23,12 @@ from redis import Redis
 from kit import course
 from kit.course import Exercise
 from kit.grading import session as session_module
-from kit.grading.grade import grade
+from kit.grading.grade import _tasks, grade
 from kit.grading.limits import MIB, Limits
 from kit.grading.sandbox import protection
 from kit.grading.session import Session
-from kit.grading.verdict import Verdict
+from kit.grading.verdict import LINES, WIDTH, Verdict, clipped
+from kit.grading.watcher import Watcher
 from kit.paths import ROOT
 from kit.redis_tiers import redis_answers
 from kit.stack import Stack
@@ -149,15 +150,41 @@ def test_an_answer_without_end_is_ended(run: Run, confined: bool) -> None:
 
 
 @EITHER
-def test_a_session_that_is_stopped_ends_at_its_deadline(
-    run: Run, confined: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_module, "SLACK", 4)
-    limits = Limits(deadline=20)
-    verdict, after = run(HOSTILE["stops_the_session"], nothing, confined=confined, limits=limits)
-    assert message(verdict) == "It took longer than 20 s, so everything was stopped."
+def test_a_session_that_is_stopped_is_ended(run: Run, confined: bool) -> None:
+    began = time.monotonic()
+    verdict, after = run(HOSTILE["stops_the_session"], nothing, confined=confined)
+    assert time.monotonic() - began < SMALL.deadline
+    assert message(verdict) == session_module.ENDED_GRADER
     assert not any(task.passed for task in verdict.tasks)
     assert after.passed, after
+
+
+def test_a_task_has_passed_when_all_its_tests_have() -> None:
+    exercise = course.find(SLUG)
+    first, second = (
+        {"task": task.number, "passed": True, "notes": []} for task in exercise.tasks[:2]
+    )
+    tests = {exercise.tasks[0].number: 2, exercise.tasks[1].number: 1}
+    half, whole, _ = _tasks(exercise, [first, second], tests, late=5)
+    assert (half.passed, whole.passed) == (False, True)
+    assert half.message == "It took longer than 5 s, so everything was stopped."
+
+
+def test_threads_are_counted(tmp_path: Path) -> None:
+    sleeps = "import threading, time\nfor _ in range(30):\n"
+    sleeps += "    threading.Thread(target=time.sleep, args=(60,)).start()\nprint(1, flush=True)"
+    limits = Limits(threads=20)
+    with subprocess.Popen([sys.executable, "-c", sleeps], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        said = Watcher(limits, tmp_path, whole=False).look()
+        process.kill()
+    assert said == "It had more than 20 threads at the same time."
+
+
+def test_nobody_reads_a_message_without_end() -> None:
+    assert clipped("A" * 10**7) == "A" * WIDTH + " …"
+    assert len(clipped("A\n" * 10**6).splitlines()) == LINES + 1
+    assert clipped("Got  1\n  2") == "Got  1\n  2"
 
 
 @EITHER
