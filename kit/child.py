@@ -190,9 +190,9 @@ class Child:
         self._close()
 
     def _let_go(self) -> None:
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        held, self._held = self._held, -1  # first, for Ctrl-C may come between any two lines
+        if held >= 0:
+            os.close(held)
 
     def _close(self) -> None:
         self._let_go()

@@ -55,6 +55,7 @@ class Grading:
         self.killed = False
         self.surprise = ""
         self._deadline = deadline
+        self._stop_early = stop_early
         self.began = time.monotonic()
         self._grader = _ready.pop() if _ready and confine is None else _Grader(confine)
         self._process = self._grader.process
@@ -87,6 +88,8 @@ class Grading:
         lines = _read(self._grader.told).splitlines(keepends=True)
         told = [json.loads(line) for line in lines if line.endswith("\n")]
         tests: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
+        if self._stop_early and not late:
+            tests = {}  # those after the first that failed were not run, on purpose
         told = [line for line in told if "task" in line]
         self.surprise = next((line["problem"] for line in told if line.get("surprise")), "")
         problem = _problem(told, code, late, _read(self._grader.log))
