@@ -81,7 +81,9 @@ class Stack:
     """Processes that belong together: started in order, stopped in reverse.
 
     `state` is where data goes and, unless they have a place of their own, `logs`; `env` is what
-    children inherit (default: our own).
+    children inherit (default: our own). Their temporary files go to `temporary`; by default, to a
+    folder that goes when the stack stops, for who is killed, as workers and kernels are here,
+    removes none.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Stack:
         state: Path = STATE,
         env: Mapping[str, str] | None = None,
         logs: Path | None = None,
+        temporary: Path | None = None,
     ) -> None:
         self.state = state
         self.env = dict(os.environ if env is None else env)
@@ -97,10 +100,15 @@ class Stack:
         self.redis_server: RedisServer | None = None
         self.largest_file = 0  # bytes that a child may write into one file; 0 means no limit
         self._throw_away: list[Path] = []
+        if temporary is None:
+            # Not below `state`: kernels have sockets there, whose paths must be short.
+            temporary = _own_folder("workshop-", self.env.get("TMPDIR"))
+            self._throw_away.append(temporary)
+        self._temporary = temporary
         if logs is None:
             logs = state / "logs"
             logs.mkdir(parents=True, exist_ok=True)
-            _tidy(state)
+            _tidy(state, temporary.parent)
         self.logs = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=logs))
 
     def __enter__(self) -> Self:
@@ -125,7 +133,7 @@ class Stack:
             argv,
             self.logs / f"{name}.log",
             cwd=cwd,
-            env=self.env if env is None else env,
+            env={**(self.env if env is None else env), "TMPDIR": str(self._temporary)},
             pass_fds=pass_fds,
             grace=grace,
             largest_file=self.largest_file,
@@ -153,7 +161,7 @@ class Stack:
                 )
             return choice.url
         if folder is None:
-            folder = Path(tempfile.mkdtemp(prefix=f"redis-{os.getpid()}-", dir=self.state))
+            folder = _own_folder("redis-", self.state)
             self._throw_away.append(folder)
         for _ in range(4):
             server = RedisServer(self, choice, port or free_port(), folder, appendonly)
@@ -178,19 +186,27 @@ class Stack:
         except BaseException:
             self.kill()
             raise
-        finally:
-            while self._throw_away:
-                shutil.rmtree(self._throw_away.pop(), ignore_errors=True)
+        self._clear()
 
     def kill(self) -> None:
         """Kill all at once."""
         while self.children:
             self.children.pop().kill()
+        self._clear()
+
+    def _clear(self) -> None:
+        while self._throw_away:
+            shutil.rmtree(self._throw_away.pop(), ignore_errors=True)
 
 
-def _tidy(state: Path) -> None:
-    """Remove old logs, and Redis data whose owner was killed before it could."""
-    for folder in state.glob("redis-*-*"):
+def _own_folder(prefix: str, place: Path | str | None) -> Path:
+    """A new folder that tells whose it is, for `_tidy`."""
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
+
+
+def _tidy(state: Path, temporary: Path) -> None:
+    """Remove old logs, and what others have left who were killed before they could."""
+    for folder in [*state.glob("redis-*-*"), *temporary.glob("workshop-*-*")]:
         owner = folder.name.split("-")[1]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -275,18 +275,19 @@ def test_everything_dies_with_a_parent_that_is_killed(tmp_path: Path, mark: Mark
         "REST", "signal.signal(15, signal.SIG_IGN); signal.pause()"
     )
     argv = [*python(PARENT), str(tmp_path), textwrap.dedent(family)]
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environment(**mark.env), stdout=subprocess.PIPE, text=True
-    ) as parent:
+    env = environment(TMPDIR=str(tmp_path), **mark.env)
+    with subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "up\n"
         assert len(mark.processes()) >= 7  # parent, two leashes, Redis, child, two grandchildren
         parent.kill()
     eventually(lambda: not mark.processes(), "all to die")
-    # The data of the dead is cleared away by who comes next.
+    # What the dead have left is cleared away by who comes next.
     assert list(tmp_path.glob("redis-*"))
-    with Stack(tmp_path):
+    (temporary,) = tmp_path.glob("workshop-*")
+    with Stack(tmp_path, env):
         assert not list(tmp_path.glob("redis-*"))
+        assert not temporary.exists()
 
 
 def test_a_killed_leash_does_not_save_its_child(stack: Stack, mark: Mark) -> None:
@@ -318,6 +319,27 @@ def test_the_last_started_is_stopped_first(stack: Stack, tmp_path: Path) -> None
     stack.stop()
     assert order.read_text() == "cba"
     stack.stop()  # a second time is no harm
+
+
+LITTER = """
+    import signal, tempfile
+    print(tempfile.mkdtemp(), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("end", [Stack.stop, Stack.kill])
+def test_temporary_files_of_children_go_with_the_stack(
+    tmp_path: Path, end: Callable[[Stack], None]
+) -> None:
+    with Stack(tmp_path, environment(TMPDIR=str(tmp_path))) as stack:
+        child = stack.start("child", python(LITTER))
+        wait_until(lambda: "/" in child.tail(), "its folder", 60, child)
+        folder = Path(child.tail())
+        assert folder.is_dir() and folder.is_relative_to(tmp_path)
+        end(stack)
+        assert not folder.exists()
+        assert list(tmp_path.iterdir()) == [tmp_path / "logs"]
 
 
 def test_an_exception_stops_the_stack_and_keeps_the_logs(tmp_path: Path) -> None:
