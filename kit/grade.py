@@ -293,6 +293,8 @@ def _interrupted(gathering: _Gathering, out: Path) -> None:
         report_json.write(result, out)
         kept = f", and kept in {shown(out.absolute() / report_json.NAME)}"
     print(f"Interrupted: {done} of {of} learners are graded{kept}.", file=sys.stderr)
+    if kept and (out / report_html.NAME).exists():
+        print("The other reports there are still those of an earlier grading.", file=sys.stderr)
     print(f"Try: {_again()}", file=sys.stderr)
 
 

@@ -173,13 +173,15 @@ class Schedule:
                     yield len(waiting), steady_verdict(verdict, Places(exercise.slug, scratch))
             if waiting and not self._closed:
                 raise KitError("the session ended before its work was done")
-        except (KitError, OSError) as error:
+        except Exception as error:  # a mistake of ours, too, must not be the end of the others
             if self._closed:
                 return
+            foreseen = isinstance(error, KitError | OSError)
             while waiting:
                 exercise = waiting.pop(0)
                 tasks = not_passed(exercise, PROBLEM).tasks
-                verdict = Verdict(exercise.slug, 0.0, tasks, str(error))
+                why = str(error) if foreseen else f"a mistake of the workshop's: {error!r}"
+                verdict = Verdict(exercise.slug, 0.0, tasks, why)
                 yield len(waiting), steady_verdict(verdict, Places(exercise.slug, scratch))
 
     @contextlib.contextmanager

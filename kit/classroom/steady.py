@@ -51,6 +51,7 @@ RUN = re.compile(
     r"""|/(?:status|output)/([\w-]{6,})"""
     r"""|\b[Rr]un ([\w-]{6,})\b"""
 )
+WORD = re.compile(r"(?<![\w-])[\w-]{6,}(?![\w-])")
 # No word of eight letters has only these; eight digits may be a number, unless a run is named so.
 HEX = r"(?<![\w#])(?=[0-9]*[a-f])[0-9a-f]{8,64}(?!\w)"
 # "ada-3f2a1c", as graders call somebody, and others too.
@@ -132,9 +133,6 @@ def _measured(text: str) -> str:
 def _named(text: str) -> str:
     """Each id under a name of its own, in the order in which they come."""
     runs = {each for found in RUN.finditer(text) if (each := _id(found)) and _is_random(each)}
-    known = [
-        rf"(?<![\w-]){re.escape(each)}(?![\w-])" for each in sorted(runs, key=len, reverse=True)
-    ]
     names: dict[str, str] = {}
     counts = {"run": 0, "id": 0}
 
@@ -146,7 +144,9 @@ def _named(text: str) -> str:
             names[word] = f"{kind}-{counts[kind]}"
         return names[word]
 
-    return re.sub("|".join([*known, rf"\b{UUID}\b", HEX, MARKED]), name, text)
+    # Words are looked up: to look for each run in all of the text would take for ever with many.
+    text = WORD.sub(lambda found: name(found) if found[0] in runs else found[0], text)
+    return re.sub(rf"\b{UUID}\b|{HEX}|{MARKED}", name, text)
 
 
 def _id(found: re.Match[str]) -> str:

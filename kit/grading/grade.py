@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -75,17 +76,19 @@ class Grading:
     @property
     def over(self) -> bool:
         """Whether `finish` would not have to wait."""
+        self._grader.hear()  # or it might have to wait for us
         return self._left() == 0 or not self._process.is_alive()
 
     def finish(self) -> Verdict:
         """Wait for the end, or bring it about when it is overdue, and say what came of it."""
-        self._process.join(self._left())
+        while not self.over:
+            self._process.join(min(LOOK, self._left()))
         late = self._process.is_alive()
         self._kill()
         code = self._process.exitcode
         self.killed = not late and code is not None and code < 0
         # A grader that was stopped may have left half a line.
-        lines = _read(self._grader.told).splitlines(keepends=True)
+        lines = self._grader.hear().decode(errors="replace").splitlines(keepends=True)
         told = [json.loads(line) for line in lines if line.endswith("\n")]
         tests: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
         if self._stop_early and not late:
@@ -167,21 +170,33 @@ class _Grader:
         self.born = time.time()
         self._open = contextlib.ExitStack()
         place = self._open.enter_context(tempfile.TemporaryDirectory(prefix="workshop-grade-"))
-        # Files without a name: the project has no business with them, and must not find them.
-        self.told, self.log = (self._open.enter_context(_nameless()) for _ in range(2))
+        # A file without a name: the project has no business with it, and must not find it.
+        self.log = self._open.enter_context(_nameless())
+        # Verdicts come by a socket. All else that is open could be opened once more, by its name
+        # in /proc, should a grader be led to write into a link that the project has put there.
+        self._told, tell = socket.socketpair()
+        self._open.enter_context(self._told)
+        self._heard = b""
         ours, theirs = multiprocessing.Pipe()
         self._orders = self._open.enter_context(ours)
-        papers = _Papers(place, self.told.fileno(), self.log.fileno(), self.mark, theirs)
+        papers = _Papers(place, tell.fileno(), self.log.fileno(), self.mark, theirs)
         self.process = multiprocessing.get_context("fork").Process(
             target=_grade, args=(papers, confine), daemon=True
         )
-        with theirs:
+        with theirs, tell:
             self.process.start()
 
     def order(self, exercise: Exercise, folder: Path, early: bool) -> None:
         """Say what to grade. A process that has ended already is not told: that will be seen."""
         with contextlib.suppress(OSError):
             self._orders.send((exercise, folder, early))
+
+    def hear(self) -> bytes:
+        """All that it has told so far."""
+        with contextlib.suppress(BlockingIOError):
+            while data := self._told.recv(1 << 16, socket.MSG_DONTWAIT):
+                self._heard += data
+        return self._heard
 
     def close(self) -> None:
         self._open.close()
@@ -202,10 +217,10 @@ def get_ready() -> None:
 
 @dataclass(frozen=True)
 class _Papers:
-    """What a grader gets: a folder, two open files by their numbers, and where orders come from."""
+    """What a grader gets: a folder, a socket and a file by their numbers, and a way for orders."""
 
     place: str
-    told: int
+    tell: int
     log: int
     mark: str
     orders: "Connection[Any, Any]"
@@ -228,7 +243,7 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     exercise, folder, early = papers.orders.recv()
     papers.orders.close()
     words = [str(exercise.grader), "--submission", str(folder)]
-    words += ["--verdict", f"/dev/fd/{papers.told}"]
+    words += ["--verdict", str(papers.tell)]
     # Elsewhere, pytest would look through all that lies beside the course.
     words += ["--rootdir", str(COURSE), "-o", "addopts=", "-o", "filterwarnings=default"]
     words += ["--noconftest", "-p", "no:cacheprovider", "-p", "kit.grading.plugin", "-q"]

@@ -29,7 +29,7 @@ from kit.grading.family import end_family, keep_orphans, leave_keyring, shut_eye
 from kit.grading.grade import Grading, import_all
 from kit.grading.limits import Limits
 from kit.grading.sandbox import Place, inner
-from kit.grading.session import ENDED_GRADER, namespace
+from kit.grading.session import ENDED_GRADER, begun, namespace
 from kit.grading.submission import SHARED
 from kit.grading.verdict import Verdict
 from kit.grading.watcher import Watcher
@@ -189,7 +189,7 @@ def main(asked: int, tell: int) -> None:
         import_all()
         os.environ.pop("WORKSHOP_CHECK_START", None)
         for exercise, folder in projects:
-            _tell(tell, {"begun": exercise.slug})
+            _tell(tell, begun(exercise))
             _tell(tell, _plain(inside.grade(exercise, folder)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

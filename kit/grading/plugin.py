@@ -5,6 +5,7 @@ pytest tests/graders/test_02_…py --submission DIR
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ notes = pytest.StashKey[list[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("workshop")
     group.addoption("--submission", metavar="DIR", type=Path, help="The project to grade.")
-    group.addoption("--verdict", metavar="FILE", type=Path, help="Write a JSON line for each test.")
+    group.addoption("--verdict", metavar="FD", type=int, help="Write a JSON line for each test.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,9 +56,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    file = item.config.getoption("--verdict")
+    tell = item.config.getoption("--verdict")
     task = item.get_closest_marker("task")
-    if file and task and (report.when == "call" or not report.passed):
+    if tell is not None and task and (report.when == "call" or not report.passed):
         line = {
             "task": task.args[0],
             "passed": report.passed,
@@ -71,18 +72,18 @@ def pytest_runtest_makereport(
             line["wrong" if isinstance(error, Wrong) else "problem"] = clipped(said)
             # What nobody has foreseen. Who must not trust the project asks whose doing it is.
             line["surprise"] = not isinstance(error, Wrong | KitError)
-        _tell(file, line)
+        _tell(tell, line)
     return report
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell how many tests each task has: it has passed when all of them have."""
-    file = session.config.getoption("--verdict")
+    tell = session.config.getoption("--verdict")
     marks = [item.get_closest_marker("task") for item in session.items]
-    if file:
-        _tell(file, {"tests": Counter(mark.args[0] for mark in marks if mark)})
+    if tell is not None:
+        _tell(tell, {"tests": Counter(mark.args[0] for mark in marks if mark)})
 
 
-def _tell(file: Path, line: dict[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as out:
+def _tell(tell: int, line: dict[str, Any]) -> None:
+    with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
         out.write(json.dumps(line) + "\n")

@@ -12,9 +12,6 @@ ACTIVE = ("QUEUED", "RUNNING")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 PATIENCE = 30.0  # seconds; what a busy machine may take for what takes a second
 POLL = 0.05
-# Seconds that a worker is given to hear from its own child that a task has begun. Who loses the
-# child before that finds out five seconds later: right all the same, but everybody waits.
-HEARD = 0.5
 
 
 def start(api: Api, body: dict[str, Any], why: str = "the run is on its way") -> str:

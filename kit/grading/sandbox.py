@@ -1,8 +1,9 @@
 """Where submissions run: bubblewrap's command lines, and what protects where there is none.
 
 Two sandboxes, one in the other. In the outer one, one for each learner, is trusted code: the
-session, the graders. It has process and network namespaces of its own, can write nowhere but in a
-scratch folder that is in memory and goes with it, and takes with it whatever runs in it. In the
+session, the graders. It has process and network namespaces of its own, sees the kit without its
+solutions and this learner's work, can write nowhere but in a scratch folder that is in memory and
+goes with it, and takes with it whatever runs in it. In the
 inner one is everything that is the submission's. It sees the system's programs, Python, the kit
 without its solutions and graders, its own copy, its own HOME and temp; nothing else.
 
@@ -28,11 +29,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.grading.limits import Limits
-from kit.paths import COURSE, NOTEBOOKS, ROOT
+from kit.paths import EXERCISES, GRADERS, NOTEBOOKS, ROOT
 from kit.redis_tiers import find_redis
 
 SWITCH = "WORKSHOP_SANDBOX"  # "none": do without, to see what comes of it
@@ -124,18 +126,15 @@ def outer(place: Place, limits: Limits) -> list[str]:
     """The command line of the sandbox for trusted code, whose own is to follow.
 
     `place.run` is there, and empty: the only thing that can be written to, and it is in memory.
+
+    A grader reads and writes where the submission does, so it might be led on by a link. What is
+    not here it cannot be led to: solutions, other submissions, anybody's home.
     """
-    scratch = place.run.parent
-    hidden = dict.fromkeys([Path("/tmp"), scratch.parent])
-    hidden.pop(Path("/"), None)
-    words = [_bwrap(), "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    for folder in hidden:  # what others have there is none of this learner's business
-        words += ["--tmpfs", str(folder)]
-    for needed in dict.fromkeys([ROOT, COURSE, *_pythons(), scratch]):
-        if any(needed.is_relative_to(folder) for folder in hidden):
-            words += ["--ro-bind", str(needed), str(needed)]
+    words = [_bwrap(), *_system(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    words += _read_only([*_pythons(), *_kit(), *_redis(), place.run.parent])
     # A little more than is allowed: who exceeds it is told so, and not that the disk is full.
     words += ["--size", str(limits.disk * 5 // 4), "--tmpfs", str(place.run)]
+    words += ["--remount-ro", "/"]
     words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     words += ["--cap-drop", "ALL"]
     if os.geteuid() == 0:  # who maps root to another user, as the inner one does, needs it
@@ -146,7 +145,21 @@ def outer(place: Place, limits: Limits) -> list[str]:
 def inner(place: Place) -> list[str]:
     """The command line of the sandbox for what is the submission's, inside the outer one."""
     words = [_bwrap(), "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
-    words += ["--cap-drop", "ALL"]
+    words += ["--cap-drop", "ALL", *_system()]
+    # The process ids are those of the outer one: graders look whom they have to do with.
+    words += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    words += _read_only([*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()])
+    for folder in (place.work, place.home, place.temporary):
+        words += ["--bind", str(folder), str(folder)]
+    words += ["--bind", str(place.shared_memory), "/dev/shm"]
+    for folder in map(Path, ("/dev", "/tmp", "/")):
+        words += ["--remount-ro", str(folder)]
+    return [*words, "--die-with-parent", "--chdir", str(ROOT), "--"]
+
+
+def _system() -> list[str]:
+    """What every program needs of the system."""
+    words = []
     for folder in map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")):
         if folder.is_symlink():
             words += ["--symlink", str(folder.readlink()), str(folder)]
@@ -154,16 +167,17 @@ def inner(place: Place) -> list[str]:
             words += ["--ro-bind", str(folder), str(folder)]
     for name in ETC:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    # The process ids are those of the outer one: graders look whom they have to do with.
-    words += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    for folder in (*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()):
-        words += ["--ro-bind", str(folder), str(folder)]
-    for folder in (place.work, place.home, place.temporary):
-        words += ["--bind", str(folder), str(folder)]
-    words += ["--bind", str(place.shared_memory), "/dev/shm"]
-    for folder in map(Path, ("/dev", "/tmp", "/")):
-        words += ["--remount-ro", str(folder)]
-    return [*words, "--die-with-parent", "--chdir", str(ROOT), "--"]
+    return words
+
+
+def _kit() -> list[Path]:
+    """What of the kit and the course those need who grade."""
+    exercises = sorted(EXERCISES.glob("*/exercise.toml"))
+    return [ROOT / "kit", ROOT / "pyproject.toml", NOTEBOOKS, GRADERS, *exercises]
+
+
+def _read_only(paths: Sequence[Path]) -> list[str]:
+    return [word for path in paths for word in ("--ro-bind", str(path), str(path))]
 
 
 @functools.cache

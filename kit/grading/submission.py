@@ -73,7 +73,8 @@ class Submission:
         if not package.is_symlink():  # to a place where we have nothing to remove
             shutil.rmtree(package / "__pycache__", ignore_errors=True)
         self._logs = Path(tempfile.mkdtemp(prefix="workshop-logs-"))
-        self.stack = Stack(self.state, env, self._logs)
+        # Who shares a folder with us empties it when we are done.
+        self.stack = Stack(self.state, env, self._logs, Path(shared) if shared else None)
         self.stack.largest_file = LARGEST_FILE
 
     def __enter__(self) -> Self:

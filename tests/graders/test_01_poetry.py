@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -22,10 +23,12 @@ from kit.grading.trouble import reason
 from kit.grading.wrong import Wrong, require
 
 PYPROJECT = "pyproject.toml"
+SETTINGS = "poetry.toml"
 LOCK = "poetry.lock"
 PATIENCE = 90.0  # seconds for one call of Poetry, which takes one on a quiet machine
 HEAVY = shutil.ignore_patterns(".venv", "dist", "__pycache__", ".git", "*.whl")
-POETRY = (sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi")
+# By -I, Poetry itself: not something of the project's that is called like it.
+POETRY = (sys.executable, "-I", "-m", "poetry", "--no-interaction", "--no-ansi")
 CAN_WAIT = (
     "Locking asks the package index, so without a network this one has to wait: "
     "exercise 02 does not need it"
@@ -53,14 +56,30 @@ class Poetry:
         self.check = start("check", "check", "--lock")
 
 
+Files = dict[str, bytes | OSError]
+
+
 @pytest.fixture(scope="module")
-def poetry(submission: Submission) -> Poetry:
+def files(submission: Submission) -> Files:
+    """What was handed in, read before anything of it runs: a build may run what it likes."""
+
+    def read(file: Path) -> bytes | OSError:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            return error
+
+    return {name: read(submission.folder / name) for name in (PYPROJECT, SETTINGS, LOCK)}
+
+
+@pytest.fixture(scope="module")
+def poetry(submission: Submission, files: Files) -> Poetry:
     return Poetry(submission)
 
 
 @pytest.fixture
-def pyproject(submission: Submission) -> dict[str, Any]:
-    return table_of(submission.folder / PYPROJECT, "here is where the project says what it is")
+def pyproject(files: Files) -> dict[str, Any]:
+    return table_of(files, PYPROJECT, "here is where the project says what it is")
 
 
 @pytest.mark.task("1.1")
@@ -127,16 +146,14 @@ def test_what_only_developers_need_is_in_a_group(pyproject: dict[str, Any]) -> N
 
 
 @pytest.mark.task("1.3")
-def test_the_environment_lies_in_the_project(
-    submission: Submission, pyproject: dict[str, Any]
-) -> None:
+def test_the_environment_lies_in_the_project(files: Files, pyproject: dict[str, Any]) -> None:
     where = "poetry.toml: [virtualenvs] in-project"
     expected = "in-project = true, under [virtualenvs]"
     if "virtualenvs" in tool_poetry(pyproject):
         got = "[tool.poetry.virtualenvs] in pyproject.toml, where Poetry does not look for it"
         wrong(expected, got, where, did="cat poetry.toml")
-    settings = table_of(submission.folder / "poetry.toml", "Poetry's settings for this project")
-    found = table(settings, "virtualenvs", "poetry.toml").get("in-project", "nothing of it")
+    settings = table_of(files, SETTINGS, "Poetry's settings for this project")
+    found = table(settings, "virtualenvs", SETTINGS).get("in-project", "nothing of it")
     if str(found).lower() != "true":
         wrong(expected, f"in-project = {found!r}", where, did="cat poetry.toml")
 
@@ -157,7 +174,7 @@ def test_the_wheel_has_the_package_in_it(
     done(poetry.build, "poetry build", expected, where)
     wheels = list((poetry.folder / "dist").glob("*.whl"))
     require(wheels, "poetry build; ls dist", "a wheel", "none", where)
-    unpacked = submission.state / "unpacked"
+    unpacked = Path(tempfile.mkdtemp(dir=submission.state))
     with zipfile.ZipFile(wheels[0]) as wheel:
         wheel.extractall(unpacked)
     line = f"import sys; sys.path.insert(0, {str(unpacked)!r}); import nb_runner as package"
@@ -174,21 +191,19 @@ def test_the_wheel_has_the_package_in_it(
 
 
 @pytest.mark.task("1.5")
-def test_the_lock_belongs_to_this_project(submission: Submission, poetry: Poetry) -> None:
-    if not (submission.folder / LOCK).is_file():
+def test_the_lock_belongs_to_this_project(files: Files, poetry: Poetry) -> None:
+    if isinstance(files[LOCK], FileNotFoundError):
         raise Wrong(
             "ls", "poetry.lock", f"there is none yet. {CAN_WAIT}", "poetry lock, which writes it"
         )
-    table_of(submission.folder / LOCK, "written by `poetry lock`, never by hand")
+    table_of(files, LOCK, "written by `poetry lock`, never by hand")
     where = "poetry lock, which writes it anew"
     done(poetry.check, "poetry check --lock", "a lock made from this pyproject.toml", where)
 
 
 @pytest.mark.task("1.5")
-def test_the_lock_names_all_that_is_needed(
-    submission: Submission, pyproject: dict[str, Any]
-) -> None:
-    locked = dict(packages(table_of(submission.folder / LOCK, "written by `poetry lock`")))
+def test_the_lock_names_all_that_is_needed(files: Files, pyproject: dict[str, Any]) -> None:
+    locked = dict(packages(table_of(files, LOCK, "written by `poetry lock`")))
     groups = {"main": dependencies(pyproject)}
     for group in table(pyproject, "dependency-groups"):
         groups[str(group)] = members(pyproject, str(group))
@@ -282,16 +297,19 @@ def done(child: Child, did: str, expected: str, where: str) -> None:
         raise Wrong(did, expected, got, where)
 
 
-def table_of(file: Path, purpose: str) -> dict[str, Any]:
-    """A TOML file, read."""
-    did = f"cat {file.name}"
+def table_of(files: Files, name: str, purpose: str) -> dict[str, Any]:
+    """What one of the files says in TOML."""
+    did = f"cat {name}"
+    content = files[name]
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, OSError):
+            raise content
+        return tomllib.loads(content.decode())
     except FileNotFoundError:
-        raise Wrong("ls", f"{file.name}: {purpose}", "there is no such file", file.name) from None
+        raise Wrong("ls", f"{name}: {purpose}", "there is no such file", name) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         got = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise Wrong(did, "a file in TOML", f"{got}", file.name) from None
+        raise Wrong(did, "a file in TOML", f"{got}", name) from None
 
 
 def table(above: dict[str, Any], name: str, file: str = PYPROJECT) -> dict[str, Any]:

@@ -175,6 +175,13 @@ def test_two_gradings_read_the_same(template: str, said: str | None) -> None:
         assert first == said
 
 
+def test_thousands_of_ids_are_named_too() -> None:
+    """And in a moment: each was once looked for in all of the text."""
+    text = " ".join(f"/output/a{i:05}" for i in range(8000))
+    said = steady(text).split()
+    assert (said[0], said[-1]) == ("/output/run-1", "/output/run-8000")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -74,6 +74,24 @@ def test_the_inner_sandbox_shows_what_it_has_to(tmp_path: Path) -> None:
 
 
 @FULL
+def test_the_outer_one_has_no_solutions_nobodys_home_and_only_this_learners_work(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "another").mkdir()
+    seen = "[f for f in map(str, pathlib.Path('/').rglob('*')) if not f.startswith(('/proc/', "
+    seen += "'/usr/', '/sys/'))]"
+    told = in_outer(tmp_path, f"import json, pathlib; print(json.dumps({seen}))")
+    files = [Path(file) for file in json.loads(told)]
+    assert ROOT / "tests" / "graders" / "test_01_poetry.py" in files
+    assert not [f for f in files if f.is_relative_to(ROOT / "solutions")]
+    assert {f.name for f in files if f.is_relative_to(ROOT / "exercises") and f.suffix} == {
+        "exercise.toml"
+    }
+    assert tmp_path / "another" not in files
+    assert [f for f in files if f.name in (".ssh", ".gitconfig", ".bashrc", "shadow")] == []
+
+
+@FULL
 def test_its_disk_is_full_before_ours_is(tmp_path: Path) -> None:
     source = "open({run!r} + '/tmp/large', 'wb').write(b'x' * (8 << 20))"
     with pytest.raises(AssertionError, match="No space left on device"):
@@ -93,14 +111,25 @@ def test_it_has_no_rights_and_gets_none(tmp_path: Path) -> None:
         )
 
 
+def in_outer(folder: Path, source: str) -> str:
+    """What Python prints in the outer sandbox."""
+    place = Place(folder.resolve() / "scratch" / "run")
+    return _said(place, [*outer(place, Limits()), sys.executable, "-c", source])
+
+
 def inside(folder: Path, source: str, limits: Limits | None = None) -> str:
     """What Python prints in both sandboxes."""
     place = Place(folder.resolve() / "scratch" / "run")
-    place.run.mkdir(parents=True)
     first = ["sh", "-c", sandbox.MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
     line = source.replace("{root!r}", repr(str(ROOT))).replace("{run!r}", repr(str(place.run)))
+    words = [*outer(place, limits or Limits()), *first, *inner(place), sys.executable, "-c", line]
+    return _said(place, words)
+
+
+def _said(place: Place, words: list[str]) -> str:
+    place.run.mkdir(parents=True)
     ended = subprocess.run(
-        [*outer(place, limits or Limits()), *first, *inner(place), sys.executable, "-c", line],
+        words,
         env=clean_env(place),
         capture_output=True,
         text=True,
