@@ -244,7 +244,8 @@ def virtual_env() -> Finding:
 
 def encoding() -> Finding:
     """Whether the terminal takes more than ASCII."""
-    name = sys.stdout.encoding or "nothing"
+    # Not sys.stdout: while we look, what shows that we do stands in its place.
+    name = (sys.__stdout__ and sys.__stdout__.encoding) or "nothing"
     if name.lower().replace("-", "") == "utf8":
         return Finding("encoding", "ok", "the terminal speaks UTF-8")
     message = f"the terminal speaks {name}; names and dashes may come out as question marks"

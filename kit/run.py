@@ -98,6 +98,7 @@ def run(
             )
             tell()
             feed.console.print(f"ready {url}", highlight=False)
+            feed.say("Ctrl-C stops all of it")
             code = _watch(posts, feed, tell, restart=not no_restart)
         except NotReady as error:
             feed.show(rest=True)

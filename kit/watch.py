@@ -166,7 +166,9 @@ class Watch:
         else:
             lines = next_hints(exercise, task)
             self.say("\n" + "\n".join(line for line in lines if "./workshop" not in line))
-            self.say("\nNot enough? h once more, or s for the solution.")
+            more = progress.load().of(exercise).hints.get(task.number, 0) < len(task.hints)
+            what = "h once more, or s for" if more else "That was the last one; s shows"
+            self.say(f"\nNot enough? {what} the solution.")
 
     def solution(self) -> None:
         """The way from here to our solution; asks first, unless it is passed."""

@@ -75,7 +75,7 @@ def _parameter(parameter: Any, context: Any) -> Parameter:
     shown, help = parameter.get_help_record(context)
     is_option = parameter.param_type_name == "option"
     if not is_option:  # its type says nothing that its name does not
-        shown = re.sub(r" <(str|path|list\[str\])>$", "", shown)
+        shown = re.sub(r" <[^>]*>$", "", shown)
     return Parameter(
         shown=re.sub(r"<(int|float)( range)?>", "NUMBER", shown).replace("<str>", "TEXT"),
         help=RANGE.sub(r"\1 to \2", help),

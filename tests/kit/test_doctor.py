@@ -12,6 +12,7 @@ from kit.doctor import CHECKS
 from kit.paths import ROOT
 from kit.ports import free_socket
 from tests.processes import Mark
+from tests.terminal import Terminal
 
 
 def doctor(tmp_path: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -42,6 +43,12 @@ def test_everything_is_looked_at_and_nothing_is_left(tmp_path: Path) -> None:
     assert all(finding["fix"] for finding in found.values() if finding["state"] != "ok")
     assert "a task went to redis://127.0.0.1:" in found["redis"]["message"]
     assert mark.commands() == []
+
+
+def test_at_a_terminal_it_says_what_that_speaks(tmp_path: Path) -> None:
+    env = {**os.environ, "WORKSHOP_STATE": str(tmp_path), "PYTHONUTF8": "1"}
+    with Terminal("doctor", cwd=ROOT, env=env) as screen:
+        screen.shows("the terminal speaks UTF-8")
 
 
 def test_what_is_worse_here_is_said_with_the_command_that_mends_it(tmp_path: Path) -> None:

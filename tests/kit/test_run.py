@@ -158,6 +158,17 @@ def test_a_second_interrupt_kills_what_does_not_want_to_stop(start: Start, proje
     run.assert_nothing_is_left()
 
 
+def test_a_job_that_is_cut_short_is_told_in_a_line(start: Start) -> None:
+    run = start("04", "--solution")
+    started = httpx.post(f"{run.ready()}/start", json={"seconds": 60}, trust_env=False)
+    assert started.status_code == 202
+    run.process.send_signal(signal.SIGINT)
+    assert run.code() == 0
+    assert "Cut short: a request, or its background job, was still at work." in run.text
+    assert "Traceback" not in run.text
+    run.assert_nothing_is_left()
+
+
 def test_nothing_outlives_a_run_that_is_killed(start: Start, project: Path) -> None:
     run = start("--path", project)
     run.ready()
