@@ -1,15 +1,11 @@
 """`docs`: the handbook, built when something in it has changed, and served on this machine."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kit import serve
-from kit.errors import KitError
 from kit.paths import ROOT
 
 # A page tells of all of these.
@@ -37,17 +33,5 @@ def handbook() -> Path:
 def build(folder: Path) -> None:
     """Build it into `folder`. Raises KitError."""
     # A warning is for those who write it: nobody is kept from reading for it.
-    argv = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--no-strict"]
-    done = subprocess.run(
-        [*argv, "--site-dir", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
-        raise KitError("the handbook cannot be built", "./workshop setup; git status", tail)
+    words = ["mkdocs", "build", "--quiet", "--no-strict", "--site-dir", str(folder)]
+    serve.run_builder("handbook", words, ENVIRONMENT)

@@ -1,16 +1,19 @@
 """Built pages: made anew when their sources are newer, and served on 127.0.0.1 until Ctrl-C."""
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
-from kit.paths import STATE, shown
+from kit.paths import ROOT, STATE, shown
 from kit.ports import free_socket
 
 Build = Callable[[Path], None]
@@ -42,6 +45,23 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
             f"{shown(folder)} cannot be written: {error}", f"ls -ld {shown(STATE)}; df -h ."
         ) from None
     return folder
+
+
+def run_builder(what: str, words: Sequence[str], env: Mapping[str, str]) -> None:
+    """Run a Python program that builds pages. Raises KitError, with its last words."""
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-20:])
+        raise KitError(f"the {what} cannot be built", "./workshop setup; git status", tail)
 
 
 @contextlib.contextmanager

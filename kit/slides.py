@@ -1,8 +1,5 @@
 """`slides`: the decks, built when something in them has changed, and served on this machine."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -54,19 +51,8 @@ def build(folder: Path, *, strict: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="slides-") as doctrees:
         options = ["-b", "revealjs", "-q", "-E", "-d", doctrees]
         options += ["--fail-on-warning"] if strict else []
-        done = subprocess.run(
-            [sys.executable, "-m", "sphinx", *options, str(ROOT / "slides"), str(folder)],
-            cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
-        raise KitError("the slides cannot be built", "./workshop setup; git status", tail)
+        words = ["sphinx", *options, str(ROOT / "slides"), str(folder)]
+        serve.run_builder("slides", words, ENVIRONMENT)
 
 
 RETRY = "./workshop slides --deck talk"
