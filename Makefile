@@ -11,10 +11,11 @@ GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
-# They start whole runners, browsers and environments, load a year of flights, or grade the course.
+# They start whole runners, browsers and environments, load a year of flights, or grade work.
 SLOW := tests/e2e tests/notebooks tests/graders \
-	$(patsubst %,tests/test_%.py,drawings handbook mistakes readme slides starters) \
-	$(patsubst %,tests/kit/test_%.py,bootstrap break check demo docs doctor forkserver home lab pack poetry run seed verbs watch wrong_lock)
+	$(patsubst %,tests/test_%.py,class_of_forty drawings handbook mistakes readme slides starters) \
+	$(patsubst %,tests/kit/test_%.py,bootstrap break check cli copying demo docs doctor forkserver grade home) \
+	$(patsubst %,tests/kit/test_%.py,lab lock pack poetry progress run seed session verbs watch wrong_lock)
 # Most tests wait for processes more than they compute, so four files of them go at once.
 LANES := -n 4 --dist loadfile
 # More words for the tool behind a target: make test ARGS="-k page"
