@@ -154,9 +154,15 @@ def test_a_paused_worker_stands_still_with_all_its_children_and_wakes_up(
     with paused(tmp_path, *(["--seconds", "3"] if number is None else [])) as process:
         eventually(lambda: states(worker) == {psutil.STATUS_STOPPED}, "the worker to stand still")
         assert len(psutil.Process(worker).children(recursive=True)) > 0
+        assert process.stdout is not None
+        said = ""
+        while "/start" not in said:  # the last line before it waits
+            line = process.stdout.readline()
+            assert line, said
+            said += line
         if number is not None:
             process.send_signal(number)
-        said = process.communicate(timeout=60)[0]
+        said += process.communicate(timeout=60)[0]
         assert process.returncode == (0 if number is None else 130)
     eventually(lambda: psutil.STATUS_STOPPED not in states(worker), "the worker to wake up")
     assert ("3 s" if number is None else "20 s") in said  # the lease of 15 s, and 5 more
