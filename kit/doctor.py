@@ -31,7 +31,10 @@ PATIENCE = 60  # seconds for what takes one on a machine in good health
 State = Literal["ok", "warning", "failure"]
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),
+    *("google-chrome", "google-chrome-stable", "chrome"),
+)
 MAC_BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",

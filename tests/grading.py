@@ -18,6 +18,7 @@ from kit import child
 from kit.course import Exercise
 from kit.forkserver import ForkServer
 from kit.grading.grade import grade, import_all
+from kit.grading.submission import OURS
 from kit.grading.verdict import Verdict
 
 LANES = 3
@@ -54,7 +55,8 @@ def _get_ready() -> None:
     """In each lane. Its fork server ends with it."""
     import_all()
     if sys.platform == "linux":
-        child.fork_server = ForkServer(Path(os.devnull), os.environ)
+        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        child.fork_server = ForkServer(Path(os.devnull), env)
 
 
 def _grade(exercise: Exercise, folder: Path, stop_early: bool) -> Verdict:

@@ -1,7 +1,6 @@
 """The handbook as its readers get it: built, followed, looked at in a browser; and true."""
 
 import functools
-import os
 import re
 import shlex
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from typer.testing import CliRunner
 
 from kit import cli, course, serve
@@ -21,9 +20,10 @@ from kit.handbook.markdown import outside_fences
 from kit.paths import ROOT
 from tests import axe, pages
 from tests.browser import PATIENCE, OpenPage, browser, open_page
+from tests.built import built
 from tests.e2e.runner import start_runner
 
-__all__ = ["browser", "open_page"]
+__all__ = ["browser", "built", "open_page"]
 
 DOCS = ROOT / "docs"
 PROSE = [
@@ -49,28 +49,14 @@ CUT = """() => {
 ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make site` builds: both builds are strict."""
-    folder = tmp_path_factory.mktemp("site")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        ["make", "site", f"SITE={folder}"],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return folder
+@pytest.fixture
+def site(built: Path) -> Path:
+    return built
 
 
 @pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    with serve.served(site) as address:
+def address(built: Path) -> Iterator[str]:
+    with serve.served(built) as address:
         yield address
 
 
@@ -135,13 +121,6 @@ def test_a_broken_link_and_a_request_abroad_would_be_noticed(tmp_path: Path) -> 
 # The built site, in a browser
 
 
-@pytest.mark.parametrize("page", LOOKED_AT)
-def test_a_page_asks_no_other_host_and_logs_no_error(
-    page: str, address: str, open_page: OpenPage
-) -> None:
-    expect(open_page(address + page).locator("h1").first).to_be_visible()
-
-
 def test_search_finds_a_word_without_a_network(address: str, open_page: OpenPage) -> None:
     page = open_page(address)
     page.keyboard.press("/")
@@ -151,30 +130,22 @@ def test_search_finds_a_word_without_a_network(address: str, open_page: OpenPage
     assert ADDRESS.match(str(found.first.evaluate("link => link.href")))
 
 
-def test_no_page_is_wider_than_a_phone(site: Path, address: str, browser: Browser) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 740})
-    page = context.new_page()
-    too_wide = {}
-    for path in handbook_pages(site):
-        page.goto(address + path)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        if width > 360:
-            too_wide[path] = width
-    context.close()
-    assert too_wide == {}
-
-
-def test_no_line_of_code_is_cut_at_1280(site: Path, address: str, browser: Browser) -> None:
+def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_phone(
+    site: Path, address: str, open_page: OpenPage
+) -> None:
     """Of code as long as ours may be: 100 columns, and the sign of a diff. With all unfolded."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    cut = {}
+    page = open_page(address)
+    cut, too_wide = {}, {}
     for path in handbook_pages(site):
+        page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(address + path)
         if found := page.evaluate(CUT):
             cut[path] = found
-    context.close()
-    assert cut == {}
+        page.set_viewport_size({"width": 360, "height": 740})
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            too_wide[path] = width
+    assert (cut, too_wide) == ({}, {})
 
 
 def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, ViewportSize
 
 from kit import course, serve
 from kit.errors import KitError
@@ -20,12 +20,13 @@ from kit.handbook import decks, timetable
 from kit.paths import ROOT
 from kit.ports import free_socket
 from kit.project import find_project, project_env, start_api, wait_for_api
-from kit.slides import build, names
+from kit.slides import names
 from kit.stack import Stack
 from tests import axe
 from tests.browser import OpenPage, browser, open_page
+from tests.built import built
 
-__all__ = ["browser", "open_page"]
+__all__ = ["browser", "built", "open_page"]
 
 SLIDES = ROOT / "slides"
 DEMOS = SLIDES / "demos"
@@ -67,19 +68,25 @@ CODE_SIZES = """() => [...Reveal.getCurrentSlide().querySelectorAll('pre, pre co
 NOTES = (
     "() => [...Reveal.getCurrentSlide().querySelectorAll('aside.notes dt')].map(t => t.innerText)"
 )
+# In the speaker view: the slides whose notes have no room, were they shown there.
+CUT_NOTES = """notes => {
+    const shown = document.querySelector('.speaker-controls-notes .value')
+    return notes.filter(([slide, text]) => {
+        shown.innerHTML = text
+        return shown.getBoundingClientRect().bottom > innerHeight
+    }).map(([slide, text]) => slide)
+}"""
+
+
+@pytest.fixture
+def site(built: Path) -> Path:
+    """All decks."""
+    return built / "slides"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All decks, built so that a warning is an error."""
-    folder = tmp_path_factory.mktemp("slides")
-    build(folder, strict=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    with serve.served(site) as address:
+def address(built: Path) -> Iterator[str]:
+    with serve.served(built / "slides") as address:
         yield address
 
 
@@ -184,12 +191,9 @@ def test_every_slide_fits_has_notes_and_can_be_read(address: str, open_page: Ope
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("page_name", ["talk.html?print-pdf", "talk.html", ""])
+@pytest.mark.parametrize("page_name", ["talk.html", ""])
 def test_axe_finds_nothing_serious(address: str, open_page: OpenPage, page_name: str) -> None:
-    page = open_page(f"{address}{page_name}", viewport=SCREEN)
-    if "print" in page_name:  # all slides at once, with all their steps done
-        page.locator(".pdf-page").last.wait_for()
-    assert axe.findings(page) == []
+    assert axe.findings(open_page(f"{address}{page_name}", viewport=SCREEN)) == []
 
 
 def test_steps_of_a_drawing_appear_one_by_one(address: str, open_page: OpenPage) -> None:
@@ -208,32 +212,23 @@ def test_two_drawings_on_a_page_share_no_id(site: Path) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_speaker_view_shows_notes_and_pace(address: str, open_page: OpenPage) -> None:
-    page = open_page(f"{address}welcome.html")
-    page.wait_for_function(READY)
-    with page.context.expect_page() as opened:
-        page.keyboard.press("s")
-    notes = opened.value.locator(".speaker-controls-notes .value")
-    notes.locator("dt strong", has_text="Watch out").first.wait_for()
-    assert "PACING" in opened.value.locator(".speaker-controls-time").inner_text().upper()
-
-
-def test_notes_fit_the_speaker_view_of_a_small_screen(address: str, open_page: OpenPage) -> None:
+def test_the_speaker_view_shows_pace_and_notes_that_fit_a_small_screen(
+    address: str, open_page: OpenPage
+) -> None:
     page = open_page(f"{address}talk.html")
     page.wait_for_function(READY)
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     view = opened.value
     view.set_viewport_size(SCREEN)
-    shown = view.locator(".speaker-controls-notes .value")
-    cut = []
-    for i in range(page.evaluate("Reveal.getTotalSlides()")):
-        page.evaluate("i => Reveal.slide(i)", i)
-        say = page.evaluate("Reveal.getCurrentSlide().querySelector('aside dl').textContent")
-        expect(shown.locator("dl")).to_have_text(say)  # a moment later
-        if shown.evaluate("it => it.getBoundingClientRect().bottom > innerHeight"):
-            cut.append(f"slide {i + 1} ({page.evaluate('Reveal.getCurrentSlide().id')})")
-    assert cut == []
+    view.locator(".speaker-controls-notes .value dt strong", has_text="Say").first.wait_for()
+    assert "PACING" in view.locator(".speaker-controls-time").inner_text().upper()
+    notes = page.evaluate(
+        """() => [...document.querySelectorAll('section > aside.notes')]
+            .map(notes => [notes.parentElement.id, notes.innerHTML])"""
+    )
+    assert len(notes) == page.evaluate("Reveal.getTotalSlides()")
+    assert view.evaluate(CUT_NOTES, notes) == []
 
 
 def test_the_pdf_has_a_sheet_for_each_slide(site: Path, tmp_path: Path) -> None:
@@ -244,10 +239,14 @@ def test_the_pdf_has_a_sheet_for_each_slide(site: Path, tmp_path: Path) -> None:
     assert len(sheets) == len(_timings(site, "talk"))
 
 
-def test_on_paper_nothing_overflows(address: str, open_page: OpenPage) -> None:
+def test_on_paper_nothing_overflows_and_axe_finds_nothing_serious(
+    address: str, open_page: OpenPage
+) -> None:
+    """All slides at once, with all their steps done."""
     page = open_page(f"{address}talk.html?print-pdf", viewport=SCREEN)
     page.locator(".pdf-page").last.wait_for()
     assert _over_the_sheet(page) == []
+    assert axe.findings(page) == []
 
 
 def test_every_demo_is_on_a_slide_and_the_other_way_round(site: Path) -> None:

@@ -186,7 +186,7 @@ def main(asked: int, tell: int) -> None:
     )
     try:
         inside.ready()
-        import_all()
+        import_all(worker=works)
         os.environ.pop("WORKSHOP_CHECK_START", None)
         for exercise, folder in projects:
             _tell(tell, begun(exercise))

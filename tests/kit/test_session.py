@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -31,7 +32,6 @@ from kit.grading.session import Session
 from kit.grading.verdict import LINES, WIDTH, Verdict, clipped
 from kit.grading.watcher import Watcher
 from kit.paths import ROOT
-from kit.redis_tiers import redis_answers
 from kit.stack import Stack
 from tests.grading import copy_project
 from tests.hostile import HOSTILE, MARK, SLUG
@@ -45,6 +45,8 @@ CONFINED = pytest.param(
     id="sandbox",
     marks=pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here"),
 )
+# Graded by themselves: they take as long as they are let, or are watched.
+ALONE = ("endless_start", "endless_work", "fork_bomb")
 EITHER = pytest.mark.parametrize("confined", [CONFINED, pytest.param(False, id="bare")])
 
 
@@ -73,18 +75,39 @@ def run(tmp_path: Path) -> Run:
     return partial(graded, tmp_path / "scratch")
 
 
+@dataclass
+class Class:
+    """What came of grading many submissions in one session."""
+
+    verdicts: dict[str, list[Verdict]]  # on each, and on the one that came next
+    keys: list[bytes]  # in a Redis of this machine that is nobody's business
+
+
 @pytest.fixture(scope="module")
-def of_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], dict[str, list[Verdict]]]:
+def of_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Class]:
     """The verdict on each hostile submission, and on the right one that comes next."""
 
     @cache
-    def of_all(confined: bool) -> dict[str, list[Verdict]]:
-        chosen = [n for n, each in HOSTILE.items() if not each.slow]
+    def of_all(confined: bool) -> Class:
+        chosen = [n for n, each in HOSTILE.items() if n not in ALONE]
         chosen = [n for n in chosen if confined or not HOSTILE[n].harms]
-        makers = [maker for n in chosen for maker in (HOSTILE[n], nothing)]
-        verdicts = graded(tmp_path_factory.mktemp("all") / "scratch", *makers, confined=confined)
+        pairs: dict[str, tuple[Maker, Maker]] = {n: (HOSTILE[n], nothing) for n in chosen}
+        pairs |= {
+            "leaves_a_daemon": (HOSTILE["leaves_a_daemon"], looks_for_the_daemon),
+            "environment": (tells_its_environment, nothing),
+        }
+        makers = [maker for pair in pairs.values() for maker in pair]
+        place = tmp_path_factory.mktemp("all")
+        with pytest.MonkeyPatch.context() as patch, Stack(place / "state") as stack:
+            url = stack.redis()
+            patch.setenv("REDIS_URL", url)
+            patch.setenv("GITHUB_TOKEN", "abcdef")
+            with Redis.from_url(url) as client:
+                client.set("theirs", "here")
+                verdicts = graded(place / "scratch", *makers, confined=confined)
+                keys = client.keys()
         assert len(verdicts) == len(makers)
-        return {n: verdicts[2 * place : 2 * place + 2] for place, n in enumerate(chosen)}
+        return Class({n: verdicts[2 * i : 2 * i + 2] for i, n in enumerate(pairs)}, keys)
 
     return of_all
 
@@ -116,47 +139,48 @@ def message(verdict: Verdict) -> str:
     return verdict.first_failure.message
 
 
-@pytest.mark.parametrize("name", [name for name, each in HOSTILE.items() if not each.slow])
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ALONE])
 @EITHER
 def test_a_hostile_submission_harms_itself_only(
-    of_all: Callable[[bool], dict[str, list[Verdict]]], name: str, confined: bool
+    of_all: Callable[[bool], Class], name: str, confined: bool
 ) -> None:
     hostile = HOSTILE[name]
     if hostile.harms and not confined:
         pytest.skip("nobody promises this without a sandbox")
-    verdict, after = of_all(confined)[name]
+    verdict, after = of_all(confined).verdicts[name]
     assert verdict.passed == (not hostile.words)
     assert verdict.problem == ""
     if hostile.words:
         assert hostile.words in message(verdict)
-    assert after.passed, after
+        ended = message(verdict) == session_module.ENDED_GRADER
+        assert not (ended and any(task.passed for task in verdict.tasks))
+    if name == "leaves_a_daemon":
+        assert "200 OK: []" in message(after)
+    else:
+        assert after.passed, after
 
 
-@pytest.mark.parametrize("name", ["endless_start", "endless_work"])
+def looks_for_the_daemon(folder: Path) -> None:
+    """Answers with who is there that should not be."""
+    main = folder / "nb_runner" / "main.py"
+    first = (
+        "from pathlib import Path\n"
+        "commands = [p.read_text() for p in Path('/proc').glob('[0-9]*/cmdline')]\n"
+        f"seen = [c for c in commands if {MARK!r} in c.split(chr(0))]\n"
+    )
+    text = main.read_text().replace("-> str", "-> list").replace('return "pong"', "return seen")
+    main.write_text(first + text)
+
+
 @EITHER
 def test_a_start_without_end_is_ended(
-    run: Run, name: str, confined: bool, monkeypatch: pytest.MonkeyPatch
+    run: Run, confined: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKSHOP_CHECK_START", "8")
-    verdict, after = run(HOSTILE[name], nothing, confined=confined)
-    assert HOSTILE[name].words in message(verdict)
-    assert after.passed, after
-
-
-@EITHER
-def test_an_answer_without_end_is_ended(run: Run, confined: bool) -> None:
-    verdict, after = run(HOSTILE["endless_answer"], nothing, confined=confined)
-    assert f"It used more than {SMALL.memory // MIB} MiB of memory." == message(verdict)
-    assert after.passed, after
-
-
-@EITHER
-def test_a_session_that_is_stopped_is_ended(run: Run, confined: bool) -> None:
-    began = time.monotonic()
-    verdict, after = run(HOSTILE["stops_the_session"], nothing, confined=confined)
-    assert time.monotonic() - began < SMALL.deadline
-    assert message(verdict) == session_module.ENDED_GRADER
-    assert not any(task.passed for task in verdict.tasks)
+    names = ("endless_start", "endless_work")
+    *hostile, after = run(*(HOSTILE[name] for name in names), nothing, confined=confined)
+    for name, verdict in zip(names, hostile, strict=True):
+        assert HOSTILE[name].words in message(verdict)
     assert after.passed, after
 
 
@@ -217,24 +241,6 @@ def test_a_fork_bomb_has_no_time_to_grow(run: Run, confined: bool) -> None:
     assert peak < 1000
 
 
-@EITHER
-def test_a_daemon_is_gone_before_the_next_project_is_graded(run: Run, confined: bool) -> None:
-    def looks(folder: Path) -> None:
-        """Answers with who is there that should not be."""
-        main = folder / "nb_runner" / "main.py"
-        first = (
-            "from pathlib import Path\n"
-            "commands = [p.read_text() for p in Path('/proc').glob('[0-9]*/cmdline')]\n"
-            f"seen = [c for c in commands if {MARK!r} in c.split(chr(0))]\n"
-        )
-        text = main.read_text().replace("-> str", "-> list").replace('return "pong"', "return seen")
-        main.write_text(first + text)
-
-    first, second = run(HOSTILE["leaves_a_daemon"], looks, confined=confined)
-    assert not first.passed
-    assert "200 OK: []" in message(second)
-
-
 ENDS_REDIS = """
 import os
 from redis import Redis
@@ -258,30 +264,29 @@ os.kill(last, signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "source", "words"),
-    [
-        ("05", "tasks.py", ENDS_REDIS, "made its own grader stumble|worker"),
-        ("04", "main.py", ENDS_STARTER, "ended what starts its programs"),
-    ],
-    ids=["redis", "starter"],
+ENDERS = (
+    ("05", "tasks.py", ENDS_REDIS, "made its own grader stumble|worker"),
+    ("04", "main.py", ENDS_STARTER, "ended what starts its programs"),
 )
+
+
 @EITHER
-def test_who_ends_what_it_is_graded_with_has_failed(
-    tmp_path: Path, confined: bool, name: str, file: str, source: str, words: str
-) -> None:
-    exercise = course.find(name)
-    good = copy_project(exercise.solution, tmp_path / "good")
-    bad = copy_project(exercise.solution, tmp_path / "bad")
-    with (bad / "nb_runner" / file).open("a") as out:
-        out.write(source)
-    projects = [(exercise, bad), (exercise, good)]
+def test_who_ends_what_it_is_graded_with_has_failed(tmp_path: Path, confined: bool) -> None:
+    projects = []
+    for number, file, source, _ in ENDERS:
+        exercise = course.find(number)
+        good = copy_project(exercise.solution, tmp_path / "good")
+        bad = copy_project(exercise.solution, tmp_path / "bad")
+        with (bad / "nb_runner" / file).open("a") as out:
+            out.write(source)
+        projects += [(exercise, bad), (exercise, good)]
     with Session(projects, tmp_path, SMALL, confined=confined) as session:
-        verdict, after = session
-    assert not verdict.passed
-    assert verdict.problem == ""
-    assert re.search(words, message(verdict)), message(verdict)
-    assert after.passed, after
+        verdicts = list(session)
+    for (*_, words), verdict, after in zip(ENDERS, verdicts[::2], verdicts[1::2], strict=True):
+        assert not verdict.passed
+        assert verdict.problem == ""
+        assert re.search(words, message(verdict)), message(verdict)
+        assert after.passed, after
 
 
 # A Poetry of its own, which finds everything in order, and puts our files in the place of its own.
@@ -382,33 +387,27 @@ def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None
 
 
 @pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
-def test_nobody_reaches_a_redis_of_this_machine(run: Run, tmp_path: Path) -> None:
-    with Stack(tmp_path / "state") as stack:
-        url = stack.redis()
-        with Redis.from_url(url) as client:
-            client.set("theirs", "here")
-            (verdict,) = run(HOSTILE["network"], confined=True)
-            assert "200 OK: []" in message(verdict)
-            assert client.keys() == [b"theirs"]
-        assert redis_answers(url)
+def test_nobody_reaches_a_redis_of_this_machine(of_all: Callable[[bool], Class]) -> None:
+    done = of_all(True)
+    assert "200 OK: []" in message(done.verdicts["network"][0])
+    assert done.keys == [b"theirs"]
+
+
+def tells_its_environment(folder: Path) -> None:
+    main = folder / "nb_runner" / "main.py"
+    text = main.read_text().replace("-> str", "-> dict")
+    answer = """return {n: v for n, v in os.environ.items() if n not in known or n == "HOME"}"""
+    known = ["PATH", "TMPDIR", "LANG", "LC_CTYPE", "USER", "LOGNAME", "WORKSHOP_CHECK"]
+    known += ["DATABASE_URL", "ARTIFACTS_DIR", "NOTEBOOK_PATH", "PYTHONUNBUFFERED"]
+    first = f"import os\nknown = {known}\n"
+    main.write_text(first + text.replace('return "pong"', answer))
 
 
 @EITHER
 def test_its_environment_has_nothing_of_ours(
-    run: Run, confined: bool, monkeypatch: pytest.MonkeyPatch
+    of_all: Callable[[bool], Class], confined: bool
 ) -> None:
-    def tells(folder: Path) -> None:
-        main = folder / "nb_runner" / "main.py"
-        text = main.read_text().replace("-> str", "-> dict")
-        answer = """return {n: v for n, v in os.environ.items() if n not in known or n == "HOME"}"""
-        known = ["PATH", "TMPDIR", "LANG", "LC_CTYPE", "USER", "LOGNAME", "WORKSHOP_CHECK"]
-        known += ["DATABASE_URL", "ARTIFACTS_DIR", "NOTEBOOK_PATH", "PYTHONUNBUFFERED"]
-        first = f"import os\nknown = {known}\n"
-        main.write_text(first + text.replace('return "pong"', answer))
-
-    monkeypatch.setenv("GITHUB_TOKEN", "abcdef")
-    monkeypatch.setenv("REDIS_URL", "redis://abcdef")
-    (verdict,) = run(tells, confined=confined)
+    verdict, _ = of_all(confined).verdicts["environment"]
     found = re.search(r"200 OK: (.*)", message(verdict))
     assert found is not None
     told = json.loads(found[1])
@@ -493,9 +492,10 @@ def pass_all(exercises: list[Exercise], scratch: Path, *, confined: bool) -> Non
 
 
 @EITHER
-def test_a_wrong_answer_reads_as_in_check(run: Run, tmp_path: Path, confined: bool) -> None:
-    wrong = HOSTILE["conftest"]
-    (verdict,) = run(wrong, confined=confined)
+def test_a_wrong_answer_reads_as_in_check(
+    of_all: Callable[[bool], Class], tmp_path: Path, confined: bool
+) -> None:
+    verdict, _ = of_all(confined).verdicts["conftest"]
     folder = copy_project(course.find(SLUG).solution, tmp_path / "copies")
-    wrong(folder)
+    HOSTILE["conftest"](folder)
     assert verdict.tasks == grade(course.find(SLUG), folder).tasks
