@@ -205,10 +205,12 @@ def wait_until(
     timeout: float,
     child: Child | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    *,
+    every: float = POLL,
 ) -> T:
     """Call `check` until it returns something other than None or False, and return that.
 
-    `meanwhile` is called between the looks.
+    `meanwhile` is called between the looks, which are `every` so many seconds.
 
     Raises NotReady after `timeout` seconds, or as soon as `child` has ended, with its last words.
     """
@@ -231,7 +233,7 @@ def wait_until(
                 child.tail() if child else "",
             )
         meanwhile()
-        time.sleep(POLL)
+        time.sleep(every)
 
 
 def ending(returncode: int | None) -> str:

@@ -15,7 +15,7 @@ def eventually(check: Callable[[], object], what: str, timeout: float = PATIENCE
     deadline = time.monotonic() + timeout
     while not check():
         assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 @dataclass

@@ -21,8 +21,8 @@ from sqlalchemy import URL, make_url
 from kit.paths import ROOT
 from kit.ports import free_port
 from kit.redis_tiers import INSTALL_REDIS, find_redis, redis_answers
-from kit.stack import Child, Stack, wait_until
-from tests.e2e.runner import ENDED, PATIENCE
+from kit.stack import Child, Stack
+from tests.e2e.runner import ENDED, PATIENCE, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 PASSWORD = "correct0horse0battery0staple"
@@ -218,6 +218,7 @@ class Deployment:
                 f"{name} to be healthy",
                 PATIENCE,
                 self.children[name],
+                every=0.5,  # each look is a program of its own
             )
 
     def healthy(self, name: str) -> bool:

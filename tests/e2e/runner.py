@@ -1,16 +1,17 @@
 """A whole runner for a test: Redis, API processes, workers, and a client to talk to it."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import nbformat
 import psutil
 
+from kit import child
 from kit.paths import NOTEBOOKS, SOLUTIONS
 from kit.project import (
     Project,
@@ -20,12 +21,27 @@ from kit.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.stack import Child, Stack, free_socket, wait_until
+from kit.stack import Child, Stack, free_socket
 from tests.processes import Mark
 
 PRODUCT = Project(SOLUTIONS / "13-ship-it")
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
 PATIENCE = 60.0  # seconds; only ever spent by a test that fails
+LOOK = 0.1  # seconds between looks: who looks all the time keeps a runner from running
+
+T = TypeVar("T")
+
+
+def wait_until(
+    check: Callable[[], T | None],
+    what: str,
+    timeout: float,
+    of: Child | None = None,
+    *,
+    every: float = LOOK,
+) -> T:
+    """What `check` returns, once that is neither None nor False. Raises NotReady."""
+    return child.wait_until(check, what, timeout, of, every=every)
 
 
 def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:

@@ -20,7 +20,6 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from kit.paths import ROOT
-from kit.stack import wait_until
 from tests.e2e.compose import (
     COMPOSE,
     PASSWORD,
@@ -33,7 +32,7 @@ from tests.e2e.compose import (
     ignored,
     seconds,
 )
-from tests.e2e.runner import ENDED, PATIENCE, PRODUCT
+from tests.e2e.runner import ENDED, PATIENCE, PRODUCT, wait_until
 from tests.postgres import postgres_server as postgres_server
 from tests.postgres import postgres_url as postgres_url
 

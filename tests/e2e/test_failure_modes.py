@@ -21,10 +21,10 @@ from celery import Celery
 from redis import Redis
 
 from kit.paths import ROOT
-from kit.stack import Child, wait_until
+from kit.stack import Child
 from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
-from tests.e2e.runner import Runner, is_dead, start_runner, write_notebook
+from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook
 
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SHORT = {"LEASE_SECONDS": str(LEASE)}

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from kit.stack import wait_until
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import is_dead, start_runner, write_notebook
+from tests.e2e.runner import is_dead, start_runner, wait_until, write_notebook
 
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SLACK = 5.0  # seconds on top, for a machine that is busy with something else
