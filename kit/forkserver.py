@@ -16,6 +16,7 @@ Linux only: the libraries of macOS do not survive a fork.
 import contextlib
 import ctypes
 import fcntl
+import functools
 import gc
 import importlib
 import json
@@ -238,9 +239,12 @@ def serve(orders: socket.socket) -> tuple[Order, list[int]]:
         message, fds, _, _ = socket.recv_fds(orders, LONGEST, MOST_FDS)
         if not message:
             os._exit(0)
+        order = Order(**json.loads(message))
+        if not order.fresh:
+            import_for(order.argv[2])
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return Order(**json.loads(message)), fds
+            return order, fds
         for fd in fds:
             os.close(fd)
 
@@ -329,24 +333,29 @@ def _moved(fd: int, above: int) -> int:
     return moved
 
 
-def get_ready(programs: Sequence[str]) -> None:
-    """Import what the programs will."""
-    # Orphans of what we fork become our children, so that they can be found; and what we fork may
-    # not look into us.
+def keep_to_ourselves() -> None:
+    """Have orphans of what we fork become our children, so that they can be found; and what we fork
+    may not look into us.
+    """
     for what, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
         ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
     sys.path.pop(0)  # our own folder
-    for program in programs:
-        for name in IMPORTS.get(program, ()):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
+
+
+@functools.cache
+def import_for(program: str) -> None:
+    """Import what the program will, once."""
+    for name in IMPORTS.get(program, ()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or the next collection would touch, and so copy, all pages that forks share
 
 
 if __name__ == "__main__":
     # On the top level, so that a program that ends unwinds nothing of ours.
-    get_ready(sys.argv[1:])
+    keep_to_ourselves()
+    import_for(sys.argv[1])  # the others once they are asked for: not every project has a worker
     order, fds = serve(socket.socket(fileno=os.dup(0)))
     tell = become_leash(order, fds)
     become_program(order)

@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +22,7 @@ import psutil
 from kit import child, course
 from kit.classroom.results import not_passed
 from kit.course import Exercise
-from kit.forkserver import GONE, PROGRAMS, ForkServer
+from kit.forkserver import GONE, ForkServer
 from kit.grading.clearing import empty
 from kit.grading.family import end_family, keep_orphans, leave_keyring, shut_eyes
 from kit.grading.grade import Grading, import_all
@@ -45,21 +44,12 @@ TRIPPED = "The work made its own grader stumble, so nothing of it counts: {}"
 
 
 class Inside:
-    """Grades projects one after the other. `programs` are those that are worth being forked."""
+    """Grades projects one after the other."""
 
-    def __init__(
-        self,
-        place: Place,
-        limits: Limits,
-        threads: int,
-        *,
-        programs: Sequence[str],
-        sandbox: bool,
-    ) -> None:
+    def __init__(self, place: Place, limits: Limits, threads: int, *, sandbox: bool) -> None:
         self._place = place
         self._limits = limits
         self._threads = threads
-        self._programs = programs
         self._sandbox = sandbox
         self._watcher = Watcher(limits, place.run, whole=sandbox)
         self._server: ForkServer | None = None
@@ -95,7 +85,6 @@ class Inside:
         self._server = child.fork_server = ForkServer(
             self._place.run / "forkserver.log",
             dict(os.environ),
-            self._programs,
             inside=inner(self._place) if self._sandbox else [],
             confine=self._confine,
         )
@@ -175,15 +164,9 @@ def main(asked: int, tell: int) -> None:
     for name in ("WORKSHOP_COURSE", "PWD"):  # the first has been read, the other is bubblewrap's
         os.environ.pop(name, None)
     projects = [(course.find(slug), Path(folder)) for slug, folder in order["projects"]]
-    # Half of the time goes into what only a worker needs.
     works = any(Project(folder).has_worker for _, folder in projects)
-    inside = Inside(
-        Place(Path(order["run"])),
-        Limits(**order["limits"]),
-        order["threads"],
-        programs=PROGRAMS if works else ["uvicorn"],
-        sandbox=sandbox,
-    )
+    place, limits = Place(Path(order["run"])), Limits(**order["limits"])
+    inside = Inside(place, limits, order["threads"], sandbox=sandbox)
     try:
         inside.ready()
         import_all(worker=works)
