@@ -16,8 +16,9 @@ SLOW := tests/e2e tests/notebooks tests/graders \
 	$(patsubst %,tests/test_%.py,class_of_forty drawings handbook mistakes readme slides starters) \
 	$(patsubst %,tests/kit/test_%.py,bootstrap break check cli copying demo docs doctor forkserver grade home) \
 	$(patsubst %,tests/kit/test_%.py,lab lock pack poetry progress run seed session verbs watch wrong_lock)
-# Most tests wait for processes more than they compute, so four files of them go at once.
-LANES := -n 4 --dist loadfile
+# Most tests wait for processes more than they compute, so four files of them go at once, in the
+# order that tests/conftest.py gives them.
+LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
