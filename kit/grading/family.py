@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 import psutil
 
-PR_SET_DUMPABLE = 4  # these from Linux's prctl.h
-PR_SET_CHILD_SUBREAPER = 36
+from kit.forkserver import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE
+
 KEYCTL_JOIN_SESSION_KEYRING = 1
 PATIENCE = 10.0  # seconds until what is killed has to be gone
 
