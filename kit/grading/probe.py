@@ -32,7 +32,7 @@ seen = {{
 mark = orders["mark"]
 (desk / f"draft-{{mark}}").write_text(json.dumps(seen))
 (desk / f"draft-{{mark}}").rename(desk / f"seen-{{mark}}")
-print("begun", mark)
+print(f"begun {{mark}}")  # in one piece: what is written in two, a kernel may store as two
 """
 ENDLESS = 3600  # seconds; whoever waits for that has been forgotten
 
@@ -124,7 +124,7 @@ deadline = time.monotonic() + 120
 while not (desk / {name!r}).exists():
     assert time.monotonic() < deadline, "nobody opened the gate"
     time.sleep(0.02)
-print("through {name}", mark)
+print(f"through {name} {{mark}}")
 """
 
 

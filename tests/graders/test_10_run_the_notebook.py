@@ -37,7 +37,7 @@ import sqlite3
 with sqlite3.connect(os.environ["DATABASE_URL"].removeprefix("sqlite:///")) as database:
     database.execute("CREATE TABLE IF NOT EXISTS delays (mark TEXT)")
     database.execute("INSERT INTO delays VALUES (?)", (mark,))
-print("done", mark)
+print(f"done {mark}")
 """
 
 
