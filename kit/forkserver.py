@@ -50,7 +50,7 @@ IMPORTS = {
     "uvicorn": (
         *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
         *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
-        *("fastapi", "fastapi.responses", "pydantic"),
+        *("fastapi", "fastapi.responses", "pydantic", "pydantic.v1"),
     ),
     "celery": (
         *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
