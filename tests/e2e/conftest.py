@@ -1,10 +1,14 @@
 """Runners for the end-to-end tests. One for each file where tests do not disturb each other."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kit import child
+from kit.forkserver import ForkServer
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 GATE = """
@@ -34,6 +38,30 @@ class Gate:
 
     def close(self) -> None:
         self._gate.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def imports_at_hand() -> Iterator[ForkServer | None]:
+    """What forks API processes and workers, where there is such a thing."""
+    if sys.platform != "linux":
+        yield None
+        return
+    with ForkServer(Path(os.devnull), os.environ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked(imports_at_hand: ForkServer | None) -> Iterator[None]:
+    """Runners start in a fifth of the time: most of what a start takes is imports."""
+    child.fork_server = imports_at_hand
+    yield
+    child.fork_server = None
+
+
+@pytest.fixture
+def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is started as anybody would start it, and carries its environment in full view."""
+    monkeypatch.setattr(child, "fork_server", None)
 
 
 @pytest.fixture(scope="module")

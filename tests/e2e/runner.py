@@ -60,7 +60,7 @@ class Runner:
     env: dict[str, str]
     client: httpx.Client
     sock: socket.socket  # all API processes listen on it
-    mark: Mark  # carried by every process of this runner
+    mark: Mark  # in the environment of all that is not forked: kernels, at any rate
     apis: list[Child] = field(default_factory=list)
     workers: list[Child] = field(default_factory=list)
 

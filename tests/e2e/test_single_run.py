@@ -105,6 +105,7 @@ def test_a_cancel_is_heard_at_whatever_moment_it_comes(tmp_path: Path) -> None:
             runner.wait_for(run_id, "CANCELLED", timeout=2 + SLACK)
 
 
+@pytest.mark.usefixtures("unforked")
 def test_stopping_leaves_no_process(tmp_path: Path, own_gate: Gate) -> None:
     with start_runner(tmp_path, notebook=own_gate.notebook, api=2, workers=2) as runner:
         run_id = runner.start()
