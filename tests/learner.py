@@ -13,7 +13,10 @@ from tests.processes import Mark
 
 MINI_COURSE = ROOT / "tests" / "kit" / "fixtures" / "mini_course"
 # Not a learner's, and it would be everywhere.
-UNSET = {"REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "RUNNER_API_KEY", "WORKSHOP_CHECK_REDIS"}
+UNSET = {
+    *("REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"),
+    "WORKSHOP_CHECK_REDIS",
+}
 
 
 class Learner:

@@ -1,6 +1,5 @@
 """The README's commands, run as a newcomer would: in a fresh copy, with nothing set up."""
 
-import os
 import re
 import shlex
 import signal
@@ -11,17 +10,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.setup import copy_working_tree
 from kit import course
 from kit.paths import ROOT
 from kit.stack import wait_until
+from tests.newcomer import Demo, environment
+from tests.newcomer import first_demo as first_demo
 from tests.processes import Mark
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
 DEMO, HOME, TEST, DOCTOR, SEED, RUN = COMMANDS
-# A newcomer has none of these set.
-UNSET = {"REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"}
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +30,16 @@ def mark() -> Iterator[Mark]:
     assert mark.commands() == []
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("newcomer") / "workshop"
-    copy_working_tree(folder)
-    return folder
+@pytest.fixture
+def clone(first_demo: Demo) -> Path:
+    return first_demo.clone
 
 
 def start(command: str, clone: Path, mark: Mark) -> subprocess.Popen[str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
     return subprocess.Popen(
         shlex.split(command),
         cwd=clone,
-        env=inherited | mark.env,
+        env=environment(mark),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -66,16 +61,15 @@ def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert RUN.startswith("./workshop run 13 --solution")
 
 
-def test_the_demo_sets_up_and_prints_what_the_readme_shows(clone: Path, mark: Mark) -> None:
-    output = run(DEMO, clone, mark)
+def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: Demo) -> None:
     told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
     varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")
     shown = [varies.sub("*", line).strip() for line in told.splitlines()]
-    printed = {varies.sub("*", line).strip() for line in output.splitlines()}
+    printed = {varies.sub("*", line).strip() for line in first_demo.output.splitlines()}
     missing = [line for line in shown if line != "…" and line not in printed]
     # Which Redis there is depends on the machine.
     assert [line for line in missing if not line.startswith("Redis")] == []
-    assert (clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
+    assert (first_demo.clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
 
 
 def test_the_entrance_says_where_you_are_and_what_is_next(clone: Path, mark: Mark) -> None:

@@ -1,40 +1,35 @@
 """`./workshop demo`, as a user sees it. One full run for the whole file; the others are short."""
 
 import json
-import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from kit.paths import NOTEBOOKS, ROOT
+from tests.newcomer import Demo, environment
+from tests.newcomer import first_demo as first_demo
 from tests.processes import Mark, eventually
 
 RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{6}"
-# Whatever the machine that tests has set, the demo is to meet it as a new user would.
-SETTINGS = {"REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"}
 
 
-@dataclass
-class Demo:
-    """A demo that has ended."""
-
-    state: Path
-    code: int
-    output: str
-    left: list[str]
+@pytest.fixture
+def demo(first_demo: Demo) -> Demo:
+    return first_demo
 
 
-def environment(state: Path, mark: Mark, **more: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return {**inherited, **mark.env, "WORKSHOP_STATE": str(state), **more}
+@pytest.fixture
+def seeded(demo: Demo, tmp_path: Path) -> Path:
+    """A folder for logs and data that has the flights already."""
+    shutil.copy(demo.clone / ".workshop" / "flights.db", tmp_path)
+    return tmp_path
 
 
 def run_demo(state: Path, *words: str, **more: str) -> Demo:
@@ -42,7 +37,7 @@ def run_demo(state: Path, *words: str, **more: str) -> Demo:
     done = subprocess.run(
         [sys.executable, "-m", "kit", "demo", *words],
         cwd=ROOT,
-        env=environment(state, mark, **more),
+        env=environment(mark, WORKSHOP_STATE=str(state), **more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,13 +45,7 @@ def run_demo(state: Path, *words: str, **more: str) -> Demo:
         timeout=280,
         check=False,
     )
-    return Demo(state, done.returncode, done.stdout, mark.commands())
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The one full run, on a machine without data."""
-    yield run_demo(tmp_path_factory.mktemp("state"))
+    return Demo(ROOT, done.returncode, done.stdout, mark.commands())
 
 
 def test_the_demo_ends_well_and_leaves_nothing_running(demo: Demo) -> None:
@@ -83,7 +72,7 @@ def test_every_cell_is_told_of_once_in_a_pipe_and_in_no_colour(demo: Demo) -> No
 
 
 def test_the_table_shows_what_is_in_the_database(demo: Demo) -> None:
-    with sqlite3.connect(demo.state / "flights.db") as database:
+    with sqlite3.connect(demo.clone / ".workshop" / "flights.db") as database:
         worst = database.execute(
             "SELECT hour, flights, predicted, observed FROM delay_by_carrier_hour "
             "WHERE flights >= 100 ORDER BY observed DESC LIMIT 10"
@@ -98,7 +87,7 @@ def test_the_table_shows_what_is_in_the_database(demo: Demo) -> None:
 
 def test_the_executed_notebook_and_its_page_are_where_the_demo_says(demo: Demo) -> None:
     notebook, page = (
-        ROOT / path for path in re.findall(r"^ +(\S+/demo/\S+)$", demo.output, re.MULTILINE)
+        demo.clone / path for path in re.findall(r"^ +(\S+/demo/\S+)$", demo.output, re.MULTILINE)
     )
     assert (notebook.suffix, page.suffix) == (".ipynb", ".html")
     book = nbformat.read(notebook, as_version=4)
@@ -106,10 +95,10 @@ def test_the_executed_notebook_and_its_page_are_where_the_demo_says(demo: Demo) 
     assert "data:image/png;base64," in page.read_text(encoding="utf-8")
 
 
-def test_a_run_that_fails_makes_exit_code_1_and_shows_why(demo: Demo) -> None:
-    failed = run_demo(demo.state, "--notebook", str(NOTEBOOKS / "raises.ipynb"))
+def test_a_run_that_fails_makes_exit_code_1_and_shows_why(seeded: Path) -> None:
+    failed = run_demo(seeded, "--notebook", str(NOTEBOOKS / "raises.ipynb"))
     assert failed.code == 1, failed.output
-    assert "already in" in failed.output  # the flights, loaded by the full run
+    assert "already in" in failed.output
     assert "FAILED" in failed.output
     assert "The run did not succeed: " in failed.output
     assert re.search(r"^  \| .*Run .* FAILED", failed.output, re.MULTILINE), failed.output
@@ -117,14 +106,14 @@ def test_a_run_that_fails_makes_exit_code_1_and_shows_why(demo: Demo) -> None:
     assert failed.left == []
 
 
-def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(demo: Demo, tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(seeded: Path) -> None:
     mark = Mark()
-    log = tmp_path / "output"
+    log = seeded / "output"
     with log.open("w") as output:
         running = subprocess.Popen(
             [sys.executable, "-m", "kit", "demo", "--notebook", str(NOTEBOOKS / "endless.ipynb")],
             cwd=ROOT,
-            env=environment(demo.state, mark),
+            env=environment(mark, WORKSHOP_STATE=str(seeded)),
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -1,0 +1,59 @@
+"""A newcomer, who has a fresh copy of the kit and types `./workshop demo` before anything else."""
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks.setup import copy_working_tree
+from tests.learner import UNSET
+from tests.once import once
+from tests.processes import Mark
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that has ended: where, how, what it printed, and what it left running."""
+
+    clone: Path
+    code: int
+    output: str
+    left: list[str]
+
+
+@pytest.fixture(scope="session")
+def first_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The one full run, from a copy with nothing set up, on a machine without data."""
+    place = once(tmp_path_factory, "newcomer", _make)
+    told = json.loads((place / "told.json").read_text(encoding="utf-8"))
+    return Demo(place / "workshop", told["code"], told["output"], told["left"])
+
+
+def environment(mark: Mark, **more: str) -> dict[str, str]:
+    """Ours, without what a newcomer has not set."""
+    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
+    return {**inherited, **mark.env, **more}
+
+
+def _make(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    copy_working_tree(place / "workshop")
+    mark = Mark()
+    done = subprocess.run(
+        ["./workshop", "demo"],
+        cwd=place / "workshop",
+        env=environment(mark),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    told = {"code": done.returncode, "output": done.stdout, "left": mark.commands()}
+    (place / "told.json").write_text(json.dumps(told), encoding="utf-8")
