@@ -56,7 +56,7 @@ IMPORTS = {
         *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
         *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
         *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
-        "pydantic_settings",
+        *("pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite", "prometheus_client"),
     ),
 }
 PROGRAMS = tuple(IMPORTS)

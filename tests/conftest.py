@@ -8,9 +8,11 @@ __all__ = ["postgres_server", "postgres_url"]
 
 # The longest first: begun last, one of them would keep a lane busy when all others are done.
 FIRST = (
-    *("mistakes", "session", "copying", "slides", "failure_modes", "compose", "grade", "chaos"),
-    *("notebooks_of_all_kinds", "labs", "notebooks", "handbook", "readme", "class_of_forty"),
-    *("watch", "run", "check", "single_run", "page", "seed", "bad_input", "settings", "demo"),
+    *("mistakes", "session", "failure_modes", "compose", "notebooks_of_all_kinds", "slides"),
+    *("class_of_forty", "grade", "readme", "notebooks", "watch", "run", "labs", "single_run"),
+    *("copying", "check", "chaos", "bad_input", "seed", "pack", "handbook", "break", "page"),
+    *("settings", "starters", "demo", "lab", "12_survive_a_crash", "verbs", "lock", "templates"),
+    *("bootstrap", "calls", "outcomes", "sandbox", "13_ship_it", "doctor", "home"),
 )
 
 
