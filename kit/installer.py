@@ -151,7 +151,9 @@ def run_step(
     """Run one tool and say how long it took. Raises KitError, which ends in the tool's words."""
     print(f"  {step} … ", end="", file=sys.stderr, flush=True)
     began = time.monotonic()
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: shells have programs in the background ignore it, and Python obeys.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, _interrupt) for number in numbers]
     try:
         with subprocess.Popen(
             argv,
@@ -168,7 +170,8 @@ def run_step(
                 process.terminate()
                 raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
     if process.returncode == 0:
         print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
         return

@@ -34,8 +34,12 @@ def first_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def environment(mark: Mark, **more: str) -> dict[str, str]:
-    """Ours, without what a newcomer has not set."""
-    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
+    """Ours, without what a newcomer has not set. (`make` hands its own words on to other makes.)"""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in UNSET and not name.startswith("MAKE")
+    }
     return {**inherited, **mark.env, **more}
 
 

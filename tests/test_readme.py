@@ -96,11 +96,9 @@ def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> 
     wait_until(lambda: not mark.commands(), "everything to be stopped", 10)
 
 
-def test_make_test_is_everything(clone: Path) -> None:
+def test_make_test_is_everything(clone: Path, mark: Mark) -> None:
     """Run by itself it would run itself; so: what it would do."""
-    told = subprocess.run(
-        ["make", "-n", "test"], cwd=clone, capture_output=True, text=True, check=True
-    ).stdout
+    told = run("make -n test", clone, mark)
     assert ".venv/bin/ruff check ." in told
     # Which tests, nobody says: so it is all of them.
     assert re.search(r"^\.venv/bin/python -m pytest( -n 4| --[\w-]+( loadfile)?)+\s*$", told, re.M)

@@ -143,7 +143,10 @@ def test_setup_repeats_it_but_its_help_does_not(clone: Clone) -> None:
     assert any("pip sync" in call for call in clone.calls())
 
 
-def test_an_interrupted_set_up_is_said_and_done_over_distrustfully(clone: Clone) -> None:
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["front", "background"])
+def test_an_interrupted_set_up_is_said_and_done_over_distrustfully(
+    clone: Clone, before: signal.Handlers
+) -> None:
     asleep = clone.folder.parent / "asleep"
     with subprocess.Popen(
         clone.command("demo"),
@@ -151,6 +154,7 @@ def test_an_interrupted_set_up_is_said_and_done_over_distrustfully(clone: Clone)
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, before),  # as shells do in the background
     ) as process:
         eventually(asleep.exists, "uv to be at work")
         os.killpg(process.pid, signal.SIGINT)
