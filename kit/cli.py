@@ -93,10 +93,7 @@ def unknown(word: str) -> KitError:
     close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
     if word.replace(".", "").isdecimal():
         close = [f"check {word.partition('.')[0]}"]
-    return KitError(
-        f"there is no verb {word!r}; there is {', '.join(VERBS)}",
-        f"./workshop {close[0] if close else '--help'}",
-    )
+    return KitError(f"there is no verb {word!r}", f"./workshop {close[0] if close else '--help'}")
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

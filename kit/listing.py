@@ -28,7 +28,8 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([_told(each, exercises, done) for each in exercises], indent=2))
     else:
-        _print_table(exercises, done)
+        print_table(exercises, done)
+        print("\n".join(where_you_are(exercises, done)))
 
 
 def status(as_json: Json = False) -> None:
@@ -94,7 +95,8 @@ def _told(exercise: Exercise, exercises: Sequence[Exercise], done: Progress) -> 
     }
 
 
-def _print_table(exercises: Sequence[Exercise], done: Progress) -> None:
+def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
+    """The exercises, how each stands, and which tracks have it."""
     from rich.console import Console
     from rich.table import Table
 
@@ -115,4 +117,3 @@ def _print_table(exercises: Sequence[Exercise], done: Progress) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print("\nself-paced: all of them", style="dim")
-    print("\n".join(where_you_are(exercises, done)))

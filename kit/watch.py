@@ -200,10 +200,12 @@ class Watch:
 
     def table(self) -> None:
         """The whole course."""
-        from kit.listing import list_
+        from kit.listing import print_table, where_you_are
 
+        done = progress.load()
         self.say("")
-        list_()
+        print_table(self.exercises, done)
+        self.say(where_you_are(self.exercises, done)[0])  # the others name commands
 
     def quit(self) -> None:
         """End, and say how to come back."""

@@ -48,7 +48,7 @@ def test_without_a_verb_it_says_where_you_are_and_what_to_do_next(learner: Learn
 def test_a_verb_that_is_not_there_is_told_from_those_that_are(word: str, meant: str) -> None:
     done = workshop(word)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"there is no verb {word!r}; there is list, status," in done.stderr
+    assert f"there is no verb {word!r}\n" in done.stderr
     assert f"Try: ./workshop {meant or '--help'}\n" in done.stderr
 
 

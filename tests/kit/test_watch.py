@@ -106,6 +106,7 @@ def test_keys_for_hints_the_list_and_the_solution(watch: Watch, learner: Learner
     screen.shows("Not enough? That was the last one; s shows the solution.")
     screen.presses("l")
     screen.shows("0 of 2 exercises passed")
+    assert "Next: ./workshop" not in screen.text
     screen.presses("s")
     screen.shows("y shows the solution all the same")
     screen.presses("x")
