@@ -8,6 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
+TYPED := kit tests benchmarks docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
@@ -52,8 +53,7 @@ pdf: site ## Print the slides to site/slides.pdf, with Chromium
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kit tests benchmarks docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
-	$(BIN)/python -m tests.typecheck $(PROJECTS)
+	$(BIN)/python -m tests.typecheck $(TYPED) -- $(PROJECTS)
 
 format: venv ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
-"""Type-check projects that each have a package of the same name: one mypy for each, two at once.
+"""Type-check the kit, and projects that each have a package of the same name: one mypy for the
+kit, one for each project, two at once.
 
-python -m tests.typecheck solutions/*/nb_runner exercises/*/nb_runner
+python -m tests.typecheck kit tests … -- solutions/*/nb_runner exercises/*/nb_runner
 
 Each lane has a cache, and the projects in it share that: what they import is read once, not
 thirteen times over. (One cache for both would be written by two at the same time.)
@@ -20,32 +21,34 @@ LANES = 2
 FILE = re.compile(r"^(?=nb_runner/)", re.MULTILINE)
 
 
-def check(package: str, lanes: "SimpleQueue[str]") -> tuple[str, bool]:
-    """What mypy says about one project, and whether it is good."""
-    project = ROOT / package / ".."
+def check(where: str, words: list[str], lanes: "SimpleQueue[str]") -> tuple[str, bool]:
+    """What mypy says about `words` in a folder of ours, and whether it is good."""
     lane = lanes.get()
     mypy = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
-    words = [*mypy, "--cache-dir", str(ROOT / ".mypy_cache" / lane), "nb_runner"]
-    done = subprocess.run(words, cwd=project.resolve(), capture_output=True, text=True, check=False)
+    mypy += ["--cache-dir", str(ROOT / ".mypy_cache" / lane), *words]
+    done = subprocess.run(mypy, cwd=ROOT / where, capture_output=True, text=True, check=False)
     lanes.put(lane)
-    said = FILE.sub(f"{Path(package).parent}/", done.stdout + done.stderr)
+    said = FILE.sub(f"{where}/", done.stdout + done.stderr) if where else done.stdout + done.stderr
     return said, done.returncode == 0
 
 
-def main(packages: list[str]) -> int:
+def main(kit: list[str], packages: list[str]) -> int:
     """Check all, show what is wrong in any of them; the exit code."""
     lanes: SimpleQueue[str] = SimpleQueue()
     for n in range(LANES):
-        lanes.put(f"projects-{n + 1}")
+        lanes.put(f"lane-{n + 1}")
+    jobs = [("", kit)] if kit else []  # first, for it takes longest
+    jobs += [(str(Path(package).parent), ["nb_runner"]) for package in packages]
     with ThreadPoolExecutor(LANES) as pool:
-        found = list(pool.map(lambda package: check(package, lanes), packages))
-    for package, (said, good) in zip(packages, found, strict=True):
+        found = list(pool.map(lambda job: check(job[0], job[1], lanes), jobs))
+    for said, good in found:
         if not good:
-            print(f"{package}:\n{said}")
+            print(said, end="")
     wrong = sum(not good for _, good in found)
-    print(f"mypy: {len(found)} projects, {wrong} with errors")
+    print(f"mypy: {'the kit and ' if kit else ''}{len(packages)} projects, {wrong} with errors")
     return 1 if wrong or not found else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    end = sys.argv.index("--")
+    raise SystemExit(main(sys.argv[1:end], sys.argv[end + 1 :]))

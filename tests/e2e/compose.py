@@ -131,6 +131,8 @@ def build(name: str, root: Path) -> None:
             copy(ROOT / source, root / target[1:] if target[0] == "/" else here / target)
         elif instruction == "RUN" and "useradd" not in arguments:
             command = re.sub(r"^--mount=\S+ ", "", arguments)
+            # Half a minute; here, what is imported is compiled when it is.
+            command = command.replace(" --compile-bytecode", "")
             command = re.sub(r"(?<!\S)/(?=(venv|build|app|notebooks)\b)", f"{root}/", command)
             done = subprocess.run(
                 ["sh", "-ec", command], cwd=here, env=env, capture_output=True, text=True
@@ -181,6 +183,7 @@ class Deployment:
         """What a service gets: the image's variables, the file's, and none of ours."""
         service = self.services[name]
         image = STAGES[service["build"]["target"]].env() if "build" in service else {}
+        image.pop("PYTHONDONTWRITEBYTECODE", None)  # see `build`
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         return (

@@ -72,7 +72,7 @@ def test_projects_of_one_name_are_not_taken_for_one_another(tmp_path: Path) -> N
         (tmp_path / name / "nb_runner").mkdir(parents=True)
         (tmp_path / name / "nb_runner" / "main.py").write_text(text)
     packages = [str(tmp_path / name / "nb_runner") for name in ("good", "bad", "fine")]
-    argv = [sys.executable, "-m", "tests.typecheck", *packages, *packages]
+    argv = [sys.executable, "-m", "tests.typecheck", "--", *packages, *packages]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 1, done.stderr
     assert "mypy: 6 projects, 2 with errors" in done.stdout
