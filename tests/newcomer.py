@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,15 +44,13 @@ def environment(mark: Mark, **more: str) -> dict[str, str]:
     return {**inherited, **mark.env, **more}
 
 
-def _make(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    copy_working_tree(place / "workshop")
+def demonstrate(kit: Path, command: Sequence[str], **more: str) -> Demo:
+    """Run a demo to its end, with `more` in its environment."""
     mark = Mark()
     done = subprocess.run(
-        ["./workshop", "demo"],
-        cwd=place / "workshop",
-        env=environment(mark),
+        command,
+        cwd=kit,
+        env=environment(mark, **more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -59,5 +58,13 @@ def _make(place: Path) -> None:
         timeout=280,
         check=False,
     )
-    told = {"code": done.returncode, "output": done.stdout, "left": mark.commands()}
+    return Demo(kit, done.returncode, done.stdout, mark.commands())
+
+
+def _make(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    copy_working_tree(place / "workshop")
+    demo = demonstrate(place / "workshop", ["./workshop", "demo"])
+    told = {"code": demo.code, "output": demo.output, "left": demo.left}
     (place / "told.json").write_text(json.dumps(told), encoding="utf-8")

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from kit.paths import NOTEBOOKS, ROOT
-from tests.newcomer import Demo, environment
+from tests.newcomer import Demo, demonstrate, environment
 from tests.newcomer import first_demo as first_demo
 from tests.processes import Mark, eventually
 
@@ -33,19 +33,8 @@ def seeded(demo: Demo, tmp_path: Path) -> Path:
 
 
 def run_demo(state: Path, *words: str, **more: str) -> Demo:
-    mark = Mark()
-    done = subprocess.run(
-        [sys.executable, "-m", "kit", "demo", *words],
-        cwd=ROOT,
-        env=environment(mark, WORKSHOP_STATE=str(state), **more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    return Demo(ROOT, done.returncode, done.stdout, mark.commands())
+    command = [sys.executable, "-m", "kit", "demo", *words]
+    return demonstrate(ROOT, command, WORKSHOP_STATE=str(state), **more)
 
 
 def test_the_demo_ends_well_and_leaves_nothing_running(demo: Demo) -> None:
