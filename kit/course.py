@@ -69,7 +69,7 @@ def find(name: str, course: Sequence[Exercise] | None = None) -> Exercise:
         slug = exercise.slug
         if name in (slug, slug[3:]) or (name.isdecimal() and int(name) == exercise.number):
             return exercise
-    there = ", ".join(exercise.slug for exercise in exercises)
+    there = f"{exercises[0].number:02} to {exercises[-1].number:02}" if exercises else "none"
     raise KitError(f"there is no exercise {name!r}; there is {there}", "./workshop list")
 
 

@@ -76,7 +76,7 @@ def _watch(folder: Path, told: Connection, parent: int) -> None:
 
 def _changes(folder: Path, parent: int, polling: bool | None) -> Iterator[list[str]]:
     """Yields names until the parent ends. Raises FileNotFoundError when the folder is replaced."""
-    from watchfiles import DefaultFilter, watch
+    from watchfiles import Change, DefaultFilter, watch
 
     born = folder.stat().st_ino
     for changes in watch(
@@ -93,7 +93,11 @@ def _changes(folder: Path, parent: int, polling: bool | None) -> Iterator[list[s
             return
         if folder.stat().st_ino != born:
             raise FileNotFoundError
-        names = [name for _, path in changes if (name := matters(Path(path), folder))]
+        # An editor's file that came and went on the way to a save is nobody's business.
+        came = {path for change, path in changes if change == Change.added}
+        gone = {path for path in came if not Path(path).exists()}
+        left = {path for _, path in changes} - gone
+        names = [name for path in left if (name := matters(Path(path), folder))]
         if names:
             yield sorted(set(names))
 

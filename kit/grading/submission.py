@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from kit.child import Child, NotReady
 from kit.errors import KitError
 from kit.grading.api import Api
-from kit.grading.trouble import reason
+from kit.grading.trouble import place, reason
 from kit.grading.wrong import Wrong
 from kit.paths import shown
 from kit.ports import free_socket
@@ -180,9 +180,8 @@ class Submission:
             wait_for_api(child, sock, START, meanwhile=lambda: self._refuse_own_server(child))
         except NotReady:
             did = f"./workshop run {self.number:02}"
-            raise Wrong(
-                did, "an API that starts", self._not_up(child), "nb_runner/main.py"
-            ) from None
+            where = place(child.output()) or "nb_runner/main.py"
+            raise Wrong(did, "an API that starts", self._not_up(child), where) from None
 
     def _wait_for_worker(self, child: Child) -> None:
         did = f"./workshop run {self.number:02}"
@@ -199,7 +198,8 @@ class Submission:
             wait_for_worker(child, START, look)
         except NotReady:
             got = self._not_up(child)
-            raise Wrong(did, "a worker that starts", got, "nb_runner/tasks.py") from None
+            where = place(child.output()) or "nb_runner/tasks.py"
+            raise Wrong(did, "a worker that starts", got, where) from None
 
     def _refuse_own_server(self, child: Child) -> None:
         if found := OWN_SERVER.search(child.output()):

@@ -25,14 +25,35 @@ LAST = re.compile(
 )
 
 
+# How FastAPI writes down what pydantic has found in an answer.
+FOUND = re.compile(r"""'loc': \((.*?),?\), 'msg': (['"])(.*?)\2, 'input'""")
+
+
 def reason(log: str) -> str:
     """Why, as far as the log tells. Empty: it does not."""
     for pattern, words in RULES:
         if found := re.search(pattern, log):
             return found.expand(words)
-    errors = LAST.findall(log)
+    errors = list(LAST.finditer(log))
     if not errors:
         return ""
     frames = FRAME.findall(log)
     where = f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
-    return f"{where}{errors[-1]}"
+    error, rest = errors[-1][1], log[errors[-1].end() :]
+    if "validation error" in error and (first := _first_of_pydantic(rest)):
+        error = f"{error.removesuffix(':')}: {first}"
+    return f"{where}{error}"
+
+
+def place(log: str) -> str:
+    """The file of the project that was at work when it went wrong. Empty: the log does not tell."""
+    frames = FRAME.findall(log)
+    return str(frames[-1][0]) if frames else ""
+
+
+def _first_of_pydantic(told: str) -> str:
+    """The first thing that pydantic has found: where, and what about it."""
+    lines = [line.strip() for line in told.strip("\n").splitlines()[:2]]
+    if lines and (found := FOUND.search(lines[0])):
+        return f"{found[1].replace(chr(39), '').replace(', ', '.')}: {found[3]}"
+    return ": ".join(line.partition(" [type=")[0] for line in lines)

@@ -114,7 +114,7 @@ def test_a_single_project(learner: Learner) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["check", "9"], "there is no exercise '9'; there is 01-hello, 02-parrot"),
+        (["check", "9"], "there is no exercise '9'; there is 01 to 02"),
         (["check", "all"], "there is nothing to check in work"),
         (["check", "--in", "nowhere"], "there is nothing to check in nowhere"),
         (["check", "1", "--in", "work"], "work/01-hello is not there"),
@@ -171,6 +171,15 @@ def test_a_project_that(learner: Learner, odd: str) -> None:
     assert said in got
     assert len(got) < 300
     assert learner.mark.commands() == []
+
+
+def test_the_file_to_look_at_is_the_one_that_is_at_fault(learner: Learner) -> None:
+    learner.types("reset", "1")
+    learner.file(HELLO).write_text("from . import helper\n")
+    learner.file(HELLO).with_name("helper.py").write_text("import flask\n")
+    done = learner.types("check")
+    assert "01-hello/nb_runner/helper.py, line 1: ModuleNotFoundError" in done.stdout
+    assert "Look at   work/01-hello/nb_runner/helper.py" in done.stdout
 
 
 def test_a_project_in_another_encoding(learner: Learner) -> None:

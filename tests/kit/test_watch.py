@@ -62,6 +62,20 @@ def test_a_save_that_changes_nothing_is_not_checked_again(watch: Watch, learner:
     assert screen.text.count("of 2 tasks done") == 1
 
 
+def test_a_save_by_way_of_another_file_is_told_by_the_name_that_stays(
+    watch: Watch, learner: Learner
+) -> None:
+    screen = watch()
+    screen.shows("Look at")
+    ours = learner.home / "solutions" / HELLO / "nb_runner" / "main.py"
+    unfinished = learner.file(HELLO).with_name("main.py.new")
+    unfinished.write_bytes(ours.read_bytes())
+    unfinished.replace(learner.file(HELLO))
+    screen.shows("01 Hello: passed")
+    assert "nb_runner/main.py saved" in screen.text
+    assert "main.py.new" not in screen.text
+
+
 def test_a_save_during_a_check_begins_it_anew(watch: Watch, learner: Learner) -> None:
     learner.types("reset", HELLO)
     learner.file(HELLO).write_text(ASLEEP)
