@@ -48,9 +48,10 @@ class Answer:
         raise Wrong(self.did, expected, got or str(self), where)
 
     def expect(self, status: int, why: str, where: str) -> Self:
-        """Wrong unless it has that status. `why` completes "202 Accepted, …"."""
+        """Wrong unless it has that status. `why` stands behind it: "202 Accepted (…)"."""
         if self.status != status:
-            self.wrong(f"{status} {HTTPStatus(status).phrase}, {why}", where)
+            reason = f" ({why})" if why else ""
+            self.wrong(f"{status} {HTTPStatus(status).phrase}{reason}", where)
         return self
 
     def json(self, where: str) -> Any:

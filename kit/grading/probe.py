@@ -79,7 +79,7 @@ class Probe:
         orders["mark"] = mark
         (self.desk / "orders.json").write_text(json.dumps(orders))
         self._old = [len(worker.output()) for worker in self._submission.workers]
-        answer = api.post("/start", {}).expect(202, "for nothing is running", START)
+        answer = api.post("/start", {}).expect(202, "nothing is running", START)
         return run_id_of(answer), mark
 
     def follow(self, api: Api, run_id: str, mark: str, patience: float = PATIENCE) -> ProbeRun:

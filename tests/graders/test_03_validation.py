@@ -25,7 +25,7 @@ def api(submission: Submission) -> Api:
 
 @pytest.mark.task("3.1")
 def test_a_start_is_accepted_and_gives_a_run(api: Api) -> None:
-    answer = api.post("/start").expect(202, "for what is asked for and not done yet", START)
+    answer = api.post("/start").expect(202, "it is asked for, and not done yet", START)
     first = run_id(answer, START)
     queued = answer.field("queued", START)
     try:
@@ -82,7 +82,7 @@ def test_a_body_out_of_its_bounds_is_refused(api: Api) -> None:
         ({"rows": 1.5}, "rows are a whole number"),
         (["ada"], "the body is an object"),
     ):
-        api.post("/start", body).expect(422, f"for {why}", BODY)
+        api.post("/start", body).expect(422, why, BODY)
 
 
 @pytest.mark.task("3.3")
@@ -108,7 +108,7 @@ def test_a_run_that_nobody_started_is_not_found(api: Api) -> None:
 @pytest.mark.task("3.3")
 def test_what_cannot_be_a_run_id_is_refused(api: Api) -> None:
     answer = api.get(f"/status/{'x' * 41}")
-    answer.expect(422, "for a run_id has 40 characters at most", STATUS)
+    answer.expect(422, "a run_id has 40 characters at most", STATUS)
 
 
 @pytest.mark.task("3.4")
@@ -153,7 +153,7 @@ def test_the_last_runs_come_newest_first(api: Api) -> None:
 def test_the_number_of_runs_has_bounds(api: Api) -> None:
     for limit in ("0", "-1", "101", "many"):
         answer = api.get(f"/runs?limit={limit}")
-        answer.expect(422, "for limit is a whole number from 1 to 100", RUNS)
+        answer.expect(422, "limit is a whole number from 1 to 100", RUNS)
 
 
 def run_id(answer: Answer, where: str) -> str:

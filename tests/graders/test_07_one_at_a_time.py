@@ -70,7 +70,7 @@ def stack(submission: Submission) -> Iterator[Stack]:
 def refused(answer: Answer, running: str, meanwhile: str) -> None:
     """Wrong unless the start was refused, and the refusal names the run in the way."""
     answer.did = TWICE
-    answer.expect(409, f"for run {running} is {meanwhile}", START)
+    answer.expect(409, f"run {running} is {meanwhile}", START)
     if answer.field("running", START) != running:
         answer.wrong(f'"running": "{running}", the id of the run in the way', START)
 
@@ -90,9 +90,9 @@ def test_a_second_start_is_refused_while_the_first_is_queued_or_runs(stack: Stac
 @pytest.mark.task("7.1")
 def test_a_start_is_possible_again_when_the_run_has_ended(stack: Stack) -> None:
     stack.quiet()
-    fails = start(stack.api, {"seconds": 0, "rows": 0}, "for no run is in the way any more")
+    fails = start(stack.api, {"seconds": 0, "rows": 0}, "no run is in the way any more")
     follow(stack.api, fails, ENDED, START)
-    again = start(stack.api, {"seconds": 0}, "for the run before has ended, if only by failing")
+    again = start(stack.api, {"seconds": 0}, "the run before has ended, if only by failing")
     follow(stack.api, again, ENDED, START)
 
 
@@ -181,7 +181,7 @@ def test_nobody_holds_the_lock_while_the_work_goes_on(stack: Stack) -> None:
     answer = stack.apis[1].post("/start")
     took = time.monotonic() - began
     answer.did = TWICE
-    answer.expect(409, f"for run {run_id} is running", START)
+    answer.expect(409, f"run {run_id} is running", START)
     expected = f"a refusal within {SHORTLY:g} s: the lock is free while the work goes on"
     require(took < SHORTLY, answer.did, expected, f"one after {took:.1f} s", LOCK)
     with stack.no_worker():

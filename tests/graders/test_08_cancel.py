@@ -43,7 +43,7 @@ def running(api: Api, why: str) -> str:
 
 def cancelled(api: Api, run_id: str) -> None:
     """Cancel that run, and see that it says so."""
-    api.post("/cancel").expect(202, f"for run {run_id} is running", CANCEL)
+    api.post("/cancel").expect(202, f"run {run_id} is running", CANCEL)
     follow(api, run_id, ("CANCELLED",), CANCEL, ENDS)
 
 
@@ -54,7 +54,7 @@ def test_a_run_in_progress_is_cancelled(api: Api) -> None:
 
 @pytest.mark.task("8.2")
 def test_the_only_worker_is_free_for_the_next_run(api: Api) -> None:
-    run_id = start(api, LONG, "for the run before was cancelled")
+    run_id = start(api, LONG, "the run before was cancelled")
     try:
         follow(api, run_id, ("RUNNING",), CANCEL, ENDS)
     except Wrong as wrong:
@@ -68,7 +68,7 @@ def test_the_only_worker_is_free_for_the_next_run(api: Api) -> None:
 
 @pytest.mark.task("8.3")
 def test_with_nothing_to_cancel_it_is_a_conflict(runner: Runner) -> None:
-    runner.idle.expect(409, "for nothing has been started yet", CANCEL)
-    ended = start(runner.api, {"seconds": 0}, "for nothing is running")
+    runner.idle.expect(409, "nothing has been started yet", CANCEL)
+    ended = start(runner.api, {"seconds": 0}, "nothing is running")
     follow(runner.api, ended, ("SUCCEEDED",), START)
-    runner.api.post("/cancel").expect(409, f"for run {ended} has ended by itself", CANCEL)
+    runner.api.post("/cancel").expect(409, f"run {ended} has ended by itself", CANCEL)

@@ -75,7 +75,7 @@ def words(text: str) -> set[str]:
 def test_before_its_end_a_run_has_no_output(api: Api) -> None:
     run_id = start(api, {"seconds": 600})
     follow(api, run_id, ("RUNNING",), TASK)
-    api.get(f"/output/{run_id}").expect(409, "for the run has not ended yet", OUTPUT)
+    api.get(f"/output/{run_id}").expect(409, "the run has not ended yet", OUTPUT)
     api.post("/cancel").expect(202, "the run is running", CANCEL)
     follow(api, run_id, ENDED, CANCEL)
     answer = api.get(f"/output/{run_id}")

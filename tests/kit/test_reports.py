@@ -130,13 +130,13 @@ def test_a_file_of_points_that_cannot_be_read(tmp_path: Path) -> None:
 TWICE = [
     (
         """We did    curl -i http://127.0.0.1:8000/status/{hex}
-Expected  409 Conflict, for run {digits} is queued
+Expected  409 Conflict (run {digits} is queued)
 Got       202 Accepted: {{"run_id":"{digits}","queued":"{time}","job":"{uuid}","of":"{hex}"}}
           after {decimals} s, pid {pid}, at http://127.0.0.1:{port}/ in {folder}/check.db
           File "{scratch}/run/work/07-one-at-a-time/nb_runner/main.py", line 3, <App at {address}>
           [{time}: ERROR/ForkPoolWorker-{few}] {{"requested_by":"ada-{mark}"}} {epoch}""",
         """We did    curl -i http://127.0.0.1:8000/status/run-1
-Expected  409 Conflict, for run-2 is queued
+Expected  409 Conflict (run-2 is queued)
 Got       202 Accepted: {"run_id":"run-2","queued":"TIME","job":"id-1","of":"run-1"}
           after … s, pid PID, at http://127.0.0.1:PORT/ in /tmp/workshop-check-NAME/check.db
           File "nb_runner/main.py", line 3, <App at 0xADDRESS>
