@@ -71,7 +71,9 @@ def get():
 
 PROGRAMS = ("uvicorn", "celery", "program")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is none elsewhere")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="libraries of macOS do not survive a fork"
+)
 Start = Callable[..., Child]
 
 

@@ -12,9 +12,10 @@ from kit.grading import sandbox
 from kit.grading.limits import Limits
 from kit.grading.sandbox import Place, clean_env, inner, outer, protection
 from kit.paths import ROOT
+from tests.absent import needs_sandbox
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
-FULL = pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+FULL = needs_sandbox()
 
 
 @pytest.fixture

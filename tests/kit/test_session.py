@@ -27,12 +27,12 @@ from kit.grading import session as session_module
 from kit.grading.family import leave_keyring
 from kit.grading.grade import _tasks, grade
 from kit.grading.limits import MIB, Limits
-from kit.grading.sandbox import protection
 from kit.grading.session import Session
 from kit.grading.verdict import LINES, WIDTH, Verdict, clipped
 from kit.grading.watcher import Watcher
 from kit.paths import ROOT
 from kit.stack import Stack
+from tests.absent import needs_sandbox
 from tests.grading import copy_project
 from tests.hostile import HOSTILE, MARK, SLUG
 from tests.processes import eventually
@@ -40,11 +40,7 @@ from tests.processes import eventually
 Maker = Callable[[Path], None]
 Run = Callable[..., list[Verdict]]
 SMALL = Limits(memory=700 * MIB, disk=128 * MIB, files=5000, processes=60, deadline=120)
-CONFINED = pytest.param(
-    True,
-    id="sandbox",
-    marks=pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here"),
-)
+CONFINED = pytest.param(True, id="sandbox", marks=needs_sandbox())
 # Graded by themselves: they take as long as they are let, or are watched.
 ALONE = ("endless_start", "endless_work", "fork_bomb")
 EITHER = pytest.mark.parametrize("confined", [CONFINED, pytest.param(False, id="bare")])
@@ -139,14 +135,20 @@ def message(verdict: Verdict) -> str:
     return verdict.first_failure.message
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ALONE])
-@EITHER
+# Which submission, and whether in a sandbox: without one, some would harm whoever tests.
+PAIRS = [
+    pytest.param(name, confined, id=f"{'sandbox' if confined else 'bare'}-{name}", marks=marks)
+    for name, hostile in HOSTILE.items()
+    for confined, marks in ((True, needs_sandbox()), (False, ()))
+    if name not in ALONE and (confined or not hostile.harms)
+]
+
+
+@pytest.mark.parametrize(("name", "confined"), PAIRS)
 def test_a_hostile_submission_harms_itself_only(
     of_all: Callable[[bool], Class], name: str, confined: bool
 ) -> None:
     hostile = HOSTILE[name]
-    if hostile.harms and not confined:
-        pytest.skip("nobody promises this without a sandbox")
     verdict, after = of_all(confined).verdicts[name]
     assert verdict.passed == (not hostile.words)
     assert verdict.problem == ""
@@ -357,7 +359,7 @@ threading.Thread(target=link, daemon=True).start()
 """
 
 
-@pytest.mark.skipif(not protection().full, reason="nobody promises this without a sandbox")
+@needs_sandbox()
 def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> None:
     exercise, next_one = course.find("10"), course.find(SLUG)
     bad = copy_project(exercise.solution, tmp_path / "bad")
@@ -386,7 +388,7 @@ def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None
         session_module._verdict(line, course.find(SLUG))
 
 
-@pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+@needs_sandbox()
 def test_nobody_reaches_a_redis_of_this_machine(of_all: Callable[[bool], Class]) -> None:
     done = of_all(True)
     assert "200 OK: []" in message(done.verdicts["network"][0])
@@ -428,7 +430,7 @@ for ring in MINE:
 """
 
 
-@pytest.mark.skipif(not protection().full, reason="nobody promises this without a sandbox")
+@needs_sandbox()
 def test_nobody_leaves_a_key_for_another_learner(run: Run) -> None:
     def looks(folder: Path) -> None:
         main = folder / "nb_runner" / "main.py"
@@ -473,7 +475,7 @@ def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
     eventually(lambda: not any(each.is_running() for each in family), "all to end")
 
 
-@pytest.mark.skipif(not protection().full, reason="bubblewrap cannot be used here")
+@needs_sandbox()
 def test_every_solution_passes_in_the_sandbox(tmp_path: Path) -> None:
     pass_all(course.load(), tmp_path, confined=True)
 
