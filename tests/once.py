@@ -11,7 +11,7 @@ import pytest
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """What `make` makes at the path that it is called with, by the first worker that asks.
 
-    The others wait. It appears whole or not at all; who asks after a failure tries again.
+    The others wait. After a failure the next who asks tries again, over what is there.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         together = factory.mktemp(name)
