@@ -24,9 +24,9 @@ from benchmarks.harness import (
     workshop,
 )
 from kit.errors import KitError
-from kit.paths import COURSE, GRADERS, ROOT, SOLUTIONS
-from kit.ports import free_port
-from kit.stack import Stack
+from kit.processes.ports import free_port
+from kit.processes.stack import Stack
+from kit.workspace import COURSE, GRADERS, ROOT, SOLUTIONS
 
 HELLO, ALONE = "02-hello-fastapi", "07-one-at-a-time"
 API, WORKER = "bare uvicorn and a request", "bare worker and a task"

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Measurement, Report, Say, Target, timed, workshop
-from kit.course import Exercise, load
+from kit.course.catalogue import Exercise, load
 
 FIRST, LAST = 2, 10  # exercises
 LEARNERS = 4

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kit.errors import KitError
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 Say = Callable[[str], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.harness import Measurement, Report, Say, Target, timed
 from kit.errors import KitError
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 OURS = "./workshop setup"
 PEER = "venv and pip install -r"

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import psutil
 
 from benchmarks.harness import Measurement, Report, Say, Target
-from kit import course
-from kit.grading.grade import grade_all
+from kit.checking.grader_process import grade_all
+from kit.course import catalogue
 from kit.grading.verdict import Verdict
-from kit.paths import SOLUTIONS
+from kit.workspace import SOLUTIONS
 
 ROUND, FAILED = "a round", "failures"
 BURNER = "while True: pass"
@@ -27,7 +27,7 @@ def measure(repeat: int | None, say: Say) -> Report:
     rounds, failures = [], []
     projects = [
         (each, SOLUTIONS / each.slug)
-        for each in course.load()
+        for each in catalogue.load()
         if (SOLUTIONS / each.slug / "pyproject.toml").is_file()
     ]
     with busy_cores():

@@ -28,8 +28,8 @@ from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from kit.handbook import excerpts, exercises, runner, timetable, verbs
-from kit.handbook.markdown import Problem, outside_fences
+from kit.site.macros import excerpts, exercises, runner, timetable, verbs
+from kit.site.macros.markdown import Problem, outside_fences
 
 MACRO = re.compile(r"( *)\[\[(\w+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')

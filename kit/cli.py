@@ -17,28 +17,28 @@ from kit.errors import KitError
 
 # In the order `--help` lists them.
 VERBS = {
-    "list": "kit.listing:list_",
-    "status": "kit.listing:status",
-    "watch": "kit.watch:watch",
-    "check": "kit.check:check",
-    "hint": "kit.hint:hint",
-    "solution": "kit.solution:solution",
-    "diff": "kit.solution:diff",
-    "reset": "kit.reset:reset",
-    "catch-up": "kit.reset:catch_up",
-    "demo": "kit.demo:demo",
-    "run": "kit.run:run",
-    "break": "kit.break_:break_",
-    "docs": "kit.docs:docs",
-    "slides": "kit.slides:slides",
-    "seed": "kit.seed:seed",
-    "doctor": "kit.doctor:doctor",
-    "setup": "kit.setup:setup",
-    "pack": "kit.pack:pack",
-    "agenda": "kit.agenda:agenda",
-    "lab": "kit.lab:lab",
-    "grade": "kit.grade:grade",
-    "dev": "kit.dev:dev",
+    "list": "kit.commands.learner.listing:list_",
+    "status": "kit.commands.learner.listing:status",
+    "watch": "kit.commands.learner.watch:watch",
+    "check": "kit.commands.learner.check:check",
+    "hint": "kit.commands.learner.hint:hint",
+    "solution": "kit.commands.learner.solution:solution",
+    "diff": "kit.commands.learner.solution:diff",
+    "reset": "kit.commands.learner.reset:reset",
+    "catch-up": "kit.commands.learner.reset:catch_up",
+    "demo": "kit.commands.runner.demo:demo",
+    "run": "kit.commands.runner.run:run",
+    "break": "kit.commands.runner.break_:break_",
+    "docs": "kit.commands.learner.docs:docs",
+    "slides": "kit.commands.instructor.slides:slides",
+    "seed": "kit.data.seed:seed",
+    "doctor": "kit.setup.doctor:doctor",
+    "setup": "kit.commands.learner.setup:setup",
+    "pack": "kit.setup.wheelhouse:pack",
+    "agenda": "kit.course.agenda:agenda",
+    "lab": "kit.commands.learner.lab:lab",
+    "grade": "kit.commands.instructor.grade:grade",
+    "dev": "kit.commands.author.dev:dev",
 }
 
 
@@ -70,7 +70,7 @@ def workshop(ctx: typer.Context) -> None:
     Example: ./workshop check
     """
     if ctx.invoked_subcommand is None:
-        from kit.home import home
+        from kit.commands.learner.home import home
 
         home()
 

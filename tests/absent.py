@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from kit.grading.sandbox import SWITCH, protection
+from kit.sandbox.bubblewrap import SWITCH, protection
 
 
 def absent(what: str) -> NoReturn:

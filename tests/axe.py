@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.absent import absent
 
 VERSION = "4.14.1"

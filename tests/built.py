@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.once import once
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import psutil
 
-from kit import child
-from kit.course import Exercise
-from kit.forkserver import ForkServer
-from kit.grading.grade import grade, import_all
+from kit.checking.grader_process import grade, import_all
+from kit.course.catalogue import Exercise
 from kit.grading.submission import OURS
 from kit.grading.verdict import Verdict
+from kit.processes import child
+from kit.processes.forkserver import ForkServer
 
 LANES = 3
 PATIENCE = 280.0  # seconds for one; pytest-timeout ends a test at 300

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.classroom.sources import Source
+from kit.classroom.intake.sources import Source
 
 MB = 1_000_000
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 SLUG = "02-hello-fastapi"
 MARK = "hostile-was-here"
@@ -92,13 +92,13 @@ def words(pid):
 def graders():
     # The session above us, and what it forked: not those of anybody else.
     pid = os.getpid()
-    while pid > 1 and "kit.grading.inside" not in words(pid):
+    while pid > 1 and "kit.sandbox.worker" not in words(pid):
         pid = stat(pid)
     found = []
     for entry in os.listdir("/proc"):
         try:
             if entry.isdigit() and pid > 1 and stat(entry) == pid:
-                if "kit.grading.inside" in words(entry):
+                if "kit.sandbox.worker" in words(entry):
                     found.append(int(entry))
         except OSError:
             pass
@@ -196,6 +196,7 @@ def patches(folder: Path) -> None:
 @hostile(NOTHING, harms=True)
 def writes(folder: Path) -> None:
     """To the kit, to the course, to HOMEs, to the system."""
+    ours = [f"{ROOT}/kit/workspace.py", f"{ROOT}/notebooks/hello.ipynb"]
     first = f"""
     import os, sys
     written = []
@@ -208,7 +209,7 @@ def writes(folder: Path) -> None:
             written.append(place)
         except OSError:
             pass
-    for file in ({str(ROOT / "kit" / "paths.py")!r}, {str(ROOT / "notebooks" / "hello.ipynb")!r}):
+    for file in {ours!r}:
         try:
             open(file, "a").close()
             written.append(file)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.processes import Mark
 
 MINI_COURSE = ROOT / "tests" / "kit" / "fixtures" / "mini_course"

@@ -13,8 +13,8 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from kit.child import Child, wait_until
-from kit.ports import free_port
+from kit.processes.child import Child, wait_until
+from kit.processes.ports import free_port
 from tests.absent import absent
 
 ABSENT = (

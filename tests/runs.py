@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.processes import Mark, eventually
 
 TASKS = """

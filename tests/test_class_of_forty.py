@@ -21,9 +21,9 @@ from typing import Any
 import psutil
 import pytest
 
-from kit import course
-from kit.grading.sandbox import protection
-from kit.paths import ROOT
+from kit.course import catalogue
+from kit.sandbox.bubblewrap import protection
+from kit.workspace import ROOT
 from tests.grading import copy_project
 from tests.hostile import HOSTILE, MARK, SLUG
 from tests.learner import UNSET
@@ -58,7 +58,7 @@ def as_it_is(project: Path) -> None:
 
 def repository(folder: Path, make: Callable[[Path], None] = as_it_is) -> None:
     """A learner's repository, with what `make` turns our solution into."""
-    make(copy_project(course.find(SLUG).solution, folder / "work"))
+    make(copy_project(catalogue.find(SLUG).solution, folder / "work"))
 
 
 def zipped(folder: Path) -> None:

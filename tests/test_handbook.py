@@ -14,10 +14,12 @@ import typer
 from playwright.sync_api import expect
 from typer.testing import CliRunner
 
-from kit import cli, course, serve
-from kit.handbook import verbs
-from kit.handbook.markdown import outside_fences
-from kit.paths import ROOT
+from kit import cli
+from kit.course import catalogue
+from kit.site import builder
+from kit.site.macros import verbs
+from kit.site.macros.markdown import outside_fences
+from kit.workspace import ROOT
 from tests import axe, pages
 from tests.browser import PATIENCE, OpenPage, browser, open_page
 from tests.built import built
@@ -31,7 +33,7 @@ PROSE = [
     *sorted(DOCS.rglob("*.md")),
     *sorted((ROOT / "exercises").glob("*/README.md")),
 ]
-CHAPTERS = [f"exercises/{each.slug}.md" for each in course.load()]
+CHAPTERS = [f"exercises/{each.slug}.md" for each in catalogue.load()]
 # One of each kind.
 LOOKED_AT = ("", "exercises/07-one-at-a-time/", "reference/failure-modes/", "set-up/")
 # Shown in prose, and not code of ours: what is typed and what comes back.
@@ -56,7 +58,7 @@ def site(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(built: Path) -> Iterator[str]:
-    with serve.served(built) as address:
+    with builder.served(built) as address:
         yield address
 
 
@@ -273,7 +275,7 @@ def test_the_variables_of_the_kit_that_are_told_of_are_read() -> None:
     page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
     told = re.findall(r"^`([A-Z_]+)`$", page, re.MULTILINE)
     assert len(told) >= 5
-    read = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "kit").glob("*.py"))
+    read = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "kit").rglob("*.py"))
     for name in told:
         assert f'"{name}"' in read or name in ("REDIS_URL",), name
 
@@ -342,7 +344,7 @@ def complaint_about(command: str) -> str:
 
 def unknown_exercise(word: str) -> str:
     """Why a word that looks like an exercise or a task is none."""
-    exercises = course.load()
+    exercises = catalogue.load()
     if re.fullmatch(r"\d\d", word) and word not in {each.slug[:2] for each in exercises}:
         return f"there is no exercise {word}"
     tasks = {task.number for each in exercises for task in each.tasks}

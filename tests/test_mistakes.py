@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from kit.course import Exercise, load
+from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.grading import PATIENCE, copy_project, grade_in, lanes
 
 FOLDER = ROOT / "tests" / "mistakes"

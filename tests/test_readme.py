@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kit import course
-from kit.paths import ROOT
-from kit.stack import wait_until
+from kit.course import catalogue
+from kit.processes.stack import wait_until
+from kit.workspace import ROOT
 from tests.newcomer import Demo, environment
 from tests.newcomer import first_demo as first_demo
 from tests.processes import Mark
@@ -74,7 +74,7 @@ def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: Demo) -> 
 
 def test_the_entrance_says_where_you_are_and_what_is_next(clone: Path, mark: Mark) -> None:
     output = run(HOME, clone, mark)
-    assert f"0 of {len(course.load())} exercises passed" in output
+    assert f"0 of {len(catalogue.load())} exercises passed" in output
     assert "Next: 01 Poetry" in output and "Traceback" not in output
 
 
@@ -105,7 +105,7 @@ def test_make_test_is_everything(clone: Path, mark: Mark) -> None:
 
 
 def test_the_table_tells_of_the_course_as_it_is() -> None:
-    exercises = course.load()
+    exercises = catalogue.load()
     rows = re.findall(
         r"^\| (\d\d) \| \[(.+)\]\(exercises/(.+)/README.md\) \| (\d+) \|", README, re.M
     )
@@ -121,7 +121,7 @@ def test_the_table_tells_of_the_course_as_it_is() -> None:
     ],
 )
 def test_the_minutes_of_a_track_add_up(track: str, words: str) -> None:
-    there = [exercise for exercise in course.load() if track in exercise.tracks]
+    there = [exercise for exercise in catalogue.load() if track in exercise.tracks]
     numbers = ", ".join(exercise.slug[:2] for exercise in there)
     told = words.format(sum(exercise.minutes for exercise in there), numbers)
     assert told in " ".join(README.split())

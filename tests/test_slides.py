@@ -14,14 +14,15 @@ import httpx
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
-from kit import course, serve
+from kit.commands.instructor.slides import names
+from kit.course import catalogue, decks
 from kit.errors import KitError
-from kit.handbook import decks, timetable
-from kit.paths import ROOT
-from kit.ports import free_socket
-from kit.project import find_project, project_env, start_api, wait_for_api
-from kit.slides import names
-from kit.stack import Stack
+from kit.processes.ports import free_socket
+from kit.processes.project import find_project, project_env, start_api, wait_for_api
+from kit.processes.stack import Stack
+from kit.site import builder
+from kit.site.macros import timetable
+from kit.workspace import ROOT
 from tests import axe
 from tests.browser import OpenPage, browser, open_page
 from tests.built import built
@@ -86,7 +87,7 @@ def site(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(built: Path) -> Iterator[str]:
-    with serve.served(built / "slides") as address:
+    with builder.served(built / "slides") as address:
         yield address
 
 
@@ -112,7 +113,7 @@ def test_the_talk_is_all_slides_in_order(site: Path) -> None:
 
 def test_each_exercise_has_its_now_you_with_its_minutes(site: Path) -> None:
     shown = [(number, int(minutes)) for number, minutes in NOW_YOU.findall(_html(site, "talk"))]
-    assert shown == [(f"{each.number:02}", each.minutes) for each in course.load()]
+    assert shown == [(f"{each.number:02}", each.minutes) for each in catalogue.load()]
 
 
 def test_commands_on_slides_exist() -> None:
@@ -307,7 +308,7 @@ def test_the_verb_serves_the_slides_until_ctrl_c(
 
 
 def test_a_deck_that_is_not_there_is_named_beside_those_that_are() -> None:
-    from kit.slides import slides
+    from kit.commands.instructor.slides import slides
 
     with pytest.raises(KitError, match="no deck 'redis'; there is beyond, celery"):
         slides(deck="redis", port=0)

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kit.course import Exercise, load
+from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
 from tests.grading import PATIENCE, copy_project, grade_in, lanes
 

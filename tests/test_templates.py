@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from kit import course, docs, run
-from kit.bootstrap import PYTHON
 from kit.classroom import points
-from kit.paths import ROOT
+from kit.commands.learner import docs
+from kit.commands.runner import run
+from kit.course import catalogue
+from kit.setup.bootstrap import PYTHON
+from kit.workspace import ROOT
 from tests.absent import absent
 from tests.processes import Mark
 from tests.test_handbook import complaint_about, workshop_commands
@@ -133,10 +135,10 @@ def test_nothing_that_the_work_has_touched_is_kept_for_the_next_run() -> None:
 
 
 def test_a_job_is_ended_only_after_all_of_the_kits_own_deadlines() -> None:
-    from kit.grading.grade import DEADLINE
+    from kit.checking.grader_process import DEADLINE
 
     minutes = workflow()["jobs"]["grade"]["timeout-minutes"]
-    assert minutes * 60 > len(course.load()) * DEADLINE
+    assert minutes * 60 > len(catalogue.load()) * DEADLINE
     pipeline = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))
     assert pipeline["grade"]["timeout"] == f"{minutes} minutes"
 
@@ -328,7 +330,7 @@ def test_the_readme_names_commands_that_exist() -> None:
 
 
 def test_the_points_that_we_show_are_points() -> None:
-    told = points.read(TEMPLATES / "points.toml", course.load())
+    told = points.read(TEMPLATES / "points.toml", catalogue.load())
     seven = {number: float(value) for number, value in told.items() if number.startswith("7.")}
     assert seven["7.2"] == 4 and sum(seven.values()) == 10
 

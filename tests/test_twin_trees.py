@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kit import twins as module
-from kit.course import Exercise, Task, load
-from kit.twins import Twins, formatted, read_tree, twins, without_todos
+from kit.authoring import twins as module
+from kit.authoring.twins import Twins, formatted, read_tree, twins, without_todos
+from kit.course.catalogue import Exercise, Task, load
 
 BEFORE = '"""The app."""\n\napp = 1\n\n\ndef go() -> int:\n    return app\n'
 TODO = "# TODO(2.1): make it two,\n#   for reasons.\n"
@@ -60,9 +60,9 @@ class Course:
 
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
-    monkeypatch.setattr("kit.course.EXERCISES", tmp_path / "exercises")
-    monkeypatch.setattr("kit.course.SOLUTIONS", tmp_path / "solutions")
-    monkeypatch.setattr("kit.course.GRADERS", tmp_path / "graders")
+    monkeypatch.setattr("kit.course.catalogue.EXERCISES", tmp_path / "exercises")
+    monkeypatch.setattr("kit.course.catalogue.SOLUTIONS", tmp_path / "solutions")
+    monkeypatch.setattr("kit.course.catalogue.GRADERS", tmp_path / "graders")
     monkeypatch.setattr(module, "SOLUTIONS", tmp_path / "solutions")
     return Course(tmp_path)
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 LANES = 2
 # mypy runs in the project, and the reader stands elsewhere.

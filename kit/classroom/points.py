@@ -13,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from kit.course import Exercise
+from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.paths import shown
+from kit.workspace import shown
 
 # What one can write in a file, and type as the next command, is decimal.
 FINEST = 1000

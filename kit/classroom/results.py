@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from kit.course import Exercise, Task
+from kit.course.catalogue import Exercise, Task
 from kit.grading.verdict import TaskVerdict, Verdict
 
 NOT_HANDED_IN = "Not handed in."

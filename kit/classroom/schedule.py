@@ -14,19 +14,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from kit import progress
-from kit.classroom.copying import Copied, copy_work
-from kit.classroom.report_json import Earlier
+from kit.classroom.intake.copying import Copied, copy_work
+from kit.classroom.intake.sources import Source
+from kit.classroom.normalise import Places, printable, steady_verdict
+from kit.classroom.reports.json_report import Earlier
 from kit.classroom.results import LearnerResult, not_passed
-from kit.classroom.sources import Source
-from kit.classroom.steady import Places, printable, steady_verdict
-from kit.course import Exercise
+from kit.course import progress
+from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.grading.clearing import remove
-from kit.grading.limits import Limits
-from kit.grading.sandbox import protection
-from kit.grading.session import Session
 from kit.grading.verdict import Verdict
+from kit.sandbox.bubblewrap import protection
+from kit.sandbox.cleanup import remove
+from kit.sandbox.limits import Limits
+from kit.sandbox.session import Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PROBLEM = "This is not about the work: the workshop could not grade it."

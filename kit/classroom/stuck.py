@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from kit.classroom.results import ClassResult
-from kit.course import Exercise, Task
+from kit.course.catalogue import Exercise, Task
 from kit.grading.verdict import TaskVerdict
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from kit.grading.wrong import Wrong
+from kit.grading.failure import Wrong
 
 if TYPE_CHECKING:  # it takes a tenth of a second, in which a project can start
     import httpx

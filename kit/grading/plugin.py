@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from kit.errors import KitError
+from kit.grading.failure import Wrong
 from kit.grading.verdict import clipped
-from kit.grading.wrong import Wrong
-from kit.paths import SOLUTIONS
+from kit.workspace import SOLUTIONS
 
 notes = pytest.StashKey[list[str]]()
 

@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 
 from kit.grading.api import Answer, Api
+from kit.grading.diagnosis import reason
 from kit.grading.runs import ACTIVE, PATIENCE, POLL, STATUS, run_id_of
 from kit.grading.submission import Submission
-from kit.grading.trouble import reason
 
 START = "nb_runner/main.py: start()"
 RUN = "nb_runner/executor.py: run()"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
 
-from kit.ports import free_socket
+from kit.processes.ports import free_socket
 
 
 class SlowProxy:

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kit.child import Child, NotReady
 from kit.errors import KitError
 from kit.grading.api import Api
-from kit.grading.trouble import place, reason
-from kit.grading.wrong import Wrong
-from kit.paths import shown
-from kit.ports import free_socket
-from kit.project import (
+from kit.grading.diagnosis import place, reason
+from kit.grading.failure import Wrong
+from kit.processes.child import Child, NotReady
+from kit.processes.ports import free_socket
+from kit.processes.project import (
     Project,
     project_env,
     start_api,
@@ -25,8 +24,9 @@ from kit.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
-from kit.stack import Stack
+from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
+from kit.processes.stack import Stack
+from kit.workspace import shown
 
 if TYPE_CHECKING:
     from redis import Redis

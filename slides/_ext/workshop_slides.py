@@ -32,7 +32,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from sphinx_revealjs.writers import RevealjsSlideTranslator  # type: ignore[import-untyped]
 
-from kit import course
+from kit.course import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order of the talk; and how many minutes each takes, which its slides have to add up to.
@@ -106,7 +106,7 @@ class NowYou(Directive):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        exercise = course.find(self.arguments[0])
+        exercise = catalogue.find(self.arguments[0])
         self.env.note_dependency(str(exercise.starter / "exercise.toml"))
         number = f"{exercise.number:02}"
         tasks = "".join(f"<li>{_escaped(task.title)}</li>" for task in exercise.tasks)
@@ -129,7 +129,7 @@ class Course(Directive):
         rows = "".join(
             f"<li><b>{exercise.number:02}</b> {_escaped(exercise.title)}"
             f"<small>{exercise.minutes} min{_dot(exercise)}</small></li>"
-            for exercise in course.load()
+            for exercise in catalogue.load()
         )
         return self.raw(f'<ul class="course">{rows}</ul><p class="small">{LEGEND}</p>')
 
@@ -421,7 +421,7 @@ def _alone(svg: str, place: str) -> str:
     return style.sub(lambda css: css[0].replace(".drawing", f"#{place} .drawing"), svg)
 
 
-def _dot(exercise: course.Exercise) -> str:
+def _dot(exercise: catalogue.Exercise) -> str:
     return EVENING if "evening" in exercise.tracks else ""
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
-from kit.stack import Stack
+from kit.processes.stack import Stack
 
 SOLUTION = Path(__file__).parents[2] / "solutions" / "07-one-at-a-time"
 CROWD = 20

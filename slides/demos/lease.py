@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from kit.stack import Stack
+from kit.processes.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from kit.stack import Stack
+from kit.processes.stack import Stack
 
 SOLUTION = Path(__file__).parents[2] / "solutions" / "05-celery-task"
 

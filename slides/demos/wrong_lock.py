@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from kit.project import Project, start_worker, wait_for_worker
-from kit.stack import Stack, wait_until
+from kit.processes.project import Project, start_worker, wait_for_worker
+from kit.processes.stack import Stack, wait_until
 
 WRONG = Path(__file__).parents[2] / "exercises" / "07-one-at-a-time" / "wrong"
 

@@ -18,10 +18,10 @@ import yaml
 from pathspec import GitIgnoreSpec
 from sqlalchemy import URL, make_url
 
-from kit.paths import ROOT
-from kit.ports import free_port
-from kit.redis_tiers import INSTALL_REDIS, find_redis, redis_answers
-from kit.stack import Child, Stack
+from kit.processes.ports import free_port
+from kit.processes.redis_tiers import INSTALL_REDIS, find_redis, redis_answers
+from kit.processes.stack import Child, Stack
+from kit.workspace import ROOT
 from tests.e2e.runner import ENDED, PATIENCE, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kit import child
-from kit.forkserver import ForkServer
+from kit.processes import child
+from kit.processes.forkserver import ForkServer
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 GATE = """

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kit.stack import free_socket
+from kit.processes.stack import free_socket
 
 
 class FrozenProxy:

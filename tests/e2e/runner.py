@@ -11,9 +11,8 @@ import httpx
 import nbformat
 import psutil
 
-from kit import child
-from kit.paths import NOTEBOOKS, SOLUTIONS
-from kit.project import (
+from kit.processes import child
+from kit.processes.project import (
     Project,
     project_env,
     start_api,
@@ -21,7 +20,8 @@ from kit.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.stack import Child, Stack, free_socket
+from kit.processes.stack import Child, Stack, free_socket
+from kit.workspace import NOTEBOOKS, SOLUTIONS
 from tests.processes import Mark
 
 PRODUCT = Project(SOLUTIONS / "13-ship-it")

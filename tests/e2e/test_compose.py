@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.e2e.compose import (
     COMPOSE,
     PASSWORD,

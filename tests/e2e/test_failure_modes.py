@@ -20,8 +20,8 @@ import yaml
 from celery import Celery
 from redis import Redis
 
-from kit.paths import ROOT
-from kit.stack import Child
+from kit.processes.stack import Child
+from kit.workspace import ROOT
 from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
 from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook

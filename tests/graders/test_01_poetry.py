@@ -17,10 +17,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from kit.child import Child
+from kit.grading.diagnosis import reason
+from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.trouble import reason
-from kit.grading.wrong import Wrong, require
+from kit.processes.child import Child
 
 PYPROJECT = "pyproject.toml"
 SETTINGS = "poetry.toml"

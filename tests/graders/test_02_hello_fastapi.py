@@ -3,8 +3,8 @@
 import pytest
 
 from kit.grading.api import Api
+from kit.grading.failure import require
 from kit.grading.submission import Submission
-from kit.grading.wrong import require
 
 WHERE = "nb_runner/main.py: app"
 PING = "nb_runner/main.py: ping()"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kit.grading.api import Answer, Api
+from kit.grading.failure import Wrong
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong
 
 START = "nb_runner/main.py: start()"
 BODY = "nb_runner/main.py: StartRequest, the body of start()"

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from kit.grading.api import Answer, Api
+from kit.grading.failure import Wrong
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong
 
 START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status(), and the field `status` of Run"

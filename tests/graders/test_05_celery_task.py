@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from kit.child import Child
+from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
-from kit.paths import shown
+from kit.processes.child import Child
+from kit.workspace import shown
 
 APP = "nb_runner/tasks.py: app"
 TASK = "nb_runner/tasks.py: run_notebook() and its decorator"

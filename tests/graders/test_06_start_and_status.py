@@ -9,8 +9,8 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from kit.grading.api import Answer, Api
+from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
 
 START = "nb_runner/main.py: start()"
 SAVE = "nb_runner/main.py: start(), and nb_runner/runs.py: save()"

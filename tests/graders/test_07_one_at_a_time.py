@@ -13,12 +13,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from kit.child import Child
 from kit.grading.api import Answer, Api, curl
+from kit.grading.failure import Wrong, require
 from kit.grading.runs import ACTIVE, ENDED, POLL, follow, run_id_of, start, status
 from kit.grading.slow_proxy import SlowProxy
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
+from kit.processes.child import Child
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
 LOCK = "nb_runner/runs.py: the lock"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from kit.grading.api import Answer, Api
+from kit.grading.failure import Wrong
 from kit.grading.runs import follow, start
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong
 
 START = "nb_runner/main.py: start(), and what nb_runner/runs.py calls active"
 CANCEL = "nb_runner/main.py: cancel(), and what it asks of nb_runner/runs.py"

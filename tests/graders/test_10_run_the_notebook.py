@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from kit.grading.api import PORT, Api
+from kit.grading.failure import Wrong, require
 from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
 
 CELL_TIMEOUT = 3  # seconds; every other cell is done in hundredths of one
 TOO_LONG = 20.0  # seconds; whose run goes on for so long does not know of CELL_TIMEOUT

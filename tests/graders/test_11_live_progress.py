@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kit.grading.api import PORT, Api
-from kit.grading.events import Events
+from kit.grading.failure import Wrong, require
 from kit.grading.probe import Probe, ProbeRun, gate
 from kit.grading.runs import POLL
+from kit.grading.sse import Events
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
 
 EVENTS = "nb_runner/main.py: events()"
 PROGRESS = "nb_runner/executor.py: run(), and nb_runner/runs.py: get()"

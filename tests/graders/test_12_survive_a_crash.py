@@ -16,12 +16,12 @@ import psutil
 import pytest
 import redis as redis_client
 
-from kit.child import Child
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
+from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.wrong import Wrong, require
-from kit.redis_tiers import INSTALL_REDIS
+from kit.processes.child import Child
+from kit.processes.redis_tiers import INSTALL_REDIS
 
 LEASE = 4.0  # seconds; LEASE_SECONDS of the runner
 LATE = 8.0  # seconds more than it should take, before we say that it does not happen

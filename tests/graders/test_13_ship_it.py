@@ -8,15 +8,15 @@ import pytest
 import redis as redis_client
 import sqlalchemy
 
-from kit.child import Child
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
+from kit.grading.diagnosis import reason
+from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.trouble import reason
-from kit.grading.wrong import Wrong, require
-from kit.ports import free_socket
-from kit.project import start_api
-from kit.redis_tiers import INSTALL_REDIS
+from kit.processes.child import Child
+from kit.processes.ports import free_socket
+from kit.processes.project import start_api
+from kit.processes.redis_tiers import INSTALL_REDIS
 
 PATIENCE = 30.0  # seconds for what only a busy machine delays
 LEASE = "60"  # long: nothing here dies of it

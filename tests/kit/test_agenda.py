@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kit import course
-from kit.agenda import (
+from kit.course import catalogue
+from kit.course.agenda import (
     BREAK,
     BUFFER,
     LAST,
@@ -25,9 +25,9 @@ from kit.agenda import (
     slides_for,
     with_breaks,
 )
-from kit.course import TRACKS, Exercise
+from kit.course.catalogue import TRACKS, Exercise
 from kit.errors import KitError
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 
 def agenda(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -176,7 +176,7 @@ def test_without_slides_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("track", TRACKS)
 def test_slides_and_exercises_fit_the_track(track: str) -> None:
-    exercises = [each for each in course.load() if track in each.tracks]
+    exercises = [each for each in catalogue.load() if track in each.tracks]
     length = LENGTHS.get(track)
     wish = Wish(track, tuple(exercises), tuple(slides_for(track, exercises)))
     made = make(wish, 0, length)
@@ -193,14 +193,14 @@ def test_slides_and_exercises_fit_the_track(track: str) -> None:
 
 
 def test_the_half_day_has_room_for_the_whole_talk() -> None:
-    exercises = [each for each in course.load() if "half-day" in each.tracks]
+    exercises = [each for each in catalogue.load() if "half-day" in each.tracks]
     wish = Wish("half-day", tuple(exercises), tuple(slides_for("half-day", exercises)))
     assert make(wish, 0, LENGTHS["half-day"]).gone == ()
 
 
 def test_each_exercise_has_slides_before_it() -> None:
     numbers = [each.before for each in all_slides()]
-    assert sorted(numbers) == [0, *(each.number for each in course.load())]
+    assert sorted(numbers) == [0, *(each.number for each in catalogue.load())]
 
 
 def test_the_evening_by_the_clock() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.__main__ import names
 from benchmarks.harness import Measurement, Report, Target, as_json, machine, show
 from benchmarks.setup import copy_working_tree
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 HARE = Measurement("hare", [1.0, 3.0, 2.0], peer="tortoise")
 TORTOISE = Measurement("tortoise", [8.0, 7.0, 9.0])

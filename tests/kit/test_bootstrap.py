@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from kit.errors import KitError
-from kit.installer import explain, locked, pip_settings, uv_env
-from kit.paths import ROOT
+from kit.setup.installer import explain, locked, pip_settings, uv_env
+from kit.workspace import ROOT
 from tests.processes import eventually
 
 LOCK = """\
@@ -53,9 +53,11 @@ class Clone:
         self.folder = folder / "a clone"
         self.calls_file = folder / "calls"
         kit = self.folder / "kit"
-        kit.mkdir(parents=True)
-        for name in ("__init__", "bootstrap", "installer", "errors", "paths"):
-            shutil.copy(ROOT / "kit" / f"{name}.py", kit)
+        (kit / "setup").mkdir(parents=True)
+        for name in ("__init__", "errors", "workspace", "setup/__init__"):
+            shutil.copy(ROOT / "kit" / f"{name}.py", kit / f"{name}.py")
+        for name in ("bootstrap", "installer"):
+            shutil.copy(ROOT / "kit" / "setup" / f"{name}.py", kit / "setup")
         shutil.copy(ROOT / "workshop", self.folder)
         (self.folder / "requirements.lock").write_text(LOCK)
         (self.folder / "pyproject.toml").write_text("[project]\n")

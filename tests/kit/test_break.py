@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.processes import eventually
 from tests.runs import Run, Start, look, make_project, starting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kit.cli import VERBS
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests.learner import Learner
 
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kit import course
-from kit.classroom import copying, entries
-from kit.classroom.copying import Copied, copy_work, digest
-from kit.classroom.sources import Source
+from kit.classroom.intake import copying, entries
+from kit.classroom.intake.copying import Copied, copy_work, digest
+from kit.classroom.intake.sources import Source
+from kit.course import catalogue
 from kit.errors import KitError
 from tests.handed_in import (
     MB,
@@ -38,7 +38,7 @@ from tests.handed_in import (
     zipped,
 )
 
-EXERCISES = course.load()
+EXERCISES = catalogue.load()
 HELLO = "02-hello-fastapi"
 MAIN = f"{HELLO}/nb_runner/main.py"
 WORK = {MAIN: b"app = 1\n", f"{HELLO}/pyproject.toml": b"[project]\n"}
@@ -141,11 +141,11 @@ def test_exercises_are_copied_from_where_they_are(tmp_path: Path, pack: Pack, ab
 
 def test_only_what_was_asked_for_is_copied(tmp_path: Path, pack: Pack) -> None:
     source = pack(tmp_path, WORK | {OTHER: b""})
-    done = copy_work(source, [course.find("2", EXERCISES)], tmp_path / "target")
+    done = copy_work(source, [catalogue.find("2", EXERCISES)], tmp_path / "target")
     assert list(done.projects) == [HELLO]
     assert files_in(tmp_path / "target") == WORK
     # They handed in something, if not this.
-    assert copy_work(source, [course.find("4", EXERCISES)], tmp_path / "none") == Copied()
+    assert copy_work(source, [catalogue.find("4", EXERCISES)], tmp_path / "none") == Copied()
 
 
 def test_of_a_clone_of_the_kit_only_work_counts(tmp_path: Path, pack: Pack) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from kit import course
-from kit.course import Exercise
+from kit.course import catalogue
+from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from tests.learner import MINI_COURSE
 
 
 @pytest.fixture
 def exercises(monkeypatch: pytest.MonkeyPatch) -> list[Exercise]:
-    monkeypatch.setattr(course, "EXERCISES", MINI_COURSE / "exercises")
-    return course.load()
+    monkeypatch.setattr(catalogue, "EXERCISES", MINI_COURSE / "exercises")
+    return catalogue.load()
 
 
 def test_an_exercise_is_what_its_toml_tells(exercises: list[Exercise]) -> None:
@@ -29,13 +29,13 @@ def test_an_exercise_is_what_its_toml_tells(exercises: list[Exercise]) -> None:
 
 @pytest.mark.parametrize("name", ["2", "02", "parrot", "02-parrot"])
 def test_an_exercise_has_many_names(exercises: list[Exercise], name: str) -> None:
-    assert course.find(name, exercises).slug == "02-parrot"
+    assert catalogue.find(name, exercises).slug == "02-parrot"
 
 
 @pytest.mark.parametrize("name", ["", "0", "3", "2.1", "parro", "٢x"])
 def test_other_names_are_refused_in_words(exercises: list[Exercise], name: str) -> None:
     with pytest.raises(KitError, match="there is 01 to 02"):
-        course.find(name, exercises)
+        catalogue.find(name, exercises)
 
 
 def test_exercises_can_be_compared_and_kept_in_sets(exercises: list[Exercise]) -> None:
@@ -50,30 +50,30 @@ def test_an_exercise_that_cannot_be_read_is_named(
 ) -> None:
     (tmp_path / "01-x").mkdir()
     (tmp_path / "01-x" / "exercise.toml").write_text(text, errors="surrogateescape")
-    monkeypatch.setattr(course, "EXERCISES", tmp_path)
+    monkeypatch.setattr(catalogue, "EXERCISES", tmp_path)
     with pytest.raises(KitError, match=r"01-x/exercise.toml cannot be used") as raised:
-        course.load()
+        catalogue.load()
     assert raised.value.fix.startswith("git restore")
 
 
 def test_a_course_without_exercises_is_a_mistake(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(course, "EXERCISES", tmp_path)
+    monkeypatch.setattr(catalogue, "EXERCISES", tmp_path)
     with pytest.raises(KitError, match="there are no exercises"):
-        course.load()
+        catalogue.load()
 
 
 def test_every_exercise_of_the_course_has_what_it_needs() -> None:
-    for exercise in course.load():
+    for exercise in catalogue.load():
         assert exercise.solution.is_dir(), exercise.slug
-        assert exercise.minutes > 0 and set(exercise.tracks) <= set(course.TRACKS)
+        assert exercise.minutes > 0 and set(exercise.tracks) <= set(catalogue.TRACKS)
         for i, task in enumerate(exercise.tasks, start=1):
             assert task.number == f"{exercise.number}.{i}"
             assert task.title and len(task.hints) == 3 and all(map(str.strip, task.hints))
 
 
-@pytest.mark.parametrize("exercise", course.load(), ids=lambda exercise: exercise.slug)
+@pytest.mark.parametrize("exercise", catalogue.load(), ids=lambda exercise: exercise.slug)
 def test_tasks_are_called_the_same_in_the_readme(exercise: Exercise) -> None:
     readme = (exercise.starter / "README.md").read_text(encoding="utf-8")
     told = re.findall(r"^### (\d+\.\d+) (.*)$", readme, re.M)

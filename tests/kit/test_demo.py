@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kit.paths import NOTEBOOKS, ROOT
+from kit.workspace import NOTEBOOKS, ROOT
 from tests.newcomer import Demo, demonstrate, environment
 from tests.newcomer import first_demo as first_demo
 from tests.processes import Mark, eventually

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kit import serve
 from kit.errors import KitError
-from kit.paths import ROOT
-from kit.ports import free_socket
+from kit.processes.ports import free_socket
+from kit.site import builder
+from kit.workspace import ROOT
 from tests.processes import Mark
 
 
@@ -73,7 +73,7 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
     with (
         free_socket() as sock,
         pytest.raises(KitError, match="is in use"),
-        serve.served(tmp_path, sock.getsockname()[1]),
+        builder.served(tmp_path, sock.getsockname()[1]),
     ):
         pass
 
@@ -81,7 +81,7 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
 def test_pages_are_built_anew_when_a_source_is_newer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "STATE", tmp_path / "state")
+    monkeypatch.setattr(builder, "STATE", tmp_path / "state")
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.md").write_text("a")
@@ -93,15 +93,15 @@ def test_pages_are_built_anew_when_a_source_is_newer(
         built.append(folder)
 
     for _ in range(2):
-        folder = serve.fresh("pages", [source], build)
+        folder = builder.fresh("pages", [source], build)
     assert len(built) == 1
     (source / "__pycache__").mkdir()
     (source / "__pycache__" / "a.pyc").write_text("")
     os.utime(source / "__pycache__" / "a.pyc", (2e9, 2e9))
-    serve.fresh("pages", [source], build)
+    builder.fresh("pages", [source], build)
     assert len(built) == 1, "a cache is no source"
     os.utime(source / "a.md", (2e9, 2e9))
-    serve.fresh("pages", [source], build)
+    builder.fresh("pages", [source], build)
     assert len(built) == 2
     assert (folder / "index.html").read_text() == "build 1"
 
@@ -109,7 +109,7 @@ def test_pages_are_built_anew_when_a_source_is_newer(
 def test_a_build_that_fails_leaves_the_old_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "STATE", tmp_path)
+    monkeypatch.setattr(builder, "STATE", tmp_path)
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "index.html").write_text("old")
 
@@ -117,7 +117,7 @@ def test_a_build_that_fails_leaves_the_old_pages(
         raise KitError("it cannot be built")
 
     with pytest.raises(KitError, match="cannot be built"):
-        serve.fresh("pages", [], build)
+        builder.fresh("pages", [], build)
     assert (tmp_path / "pages" / "index.html").read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["pages"]
 
@@ -126,15 +126,15 @@ def test_a_folder_that_cannot_be_written_to_is_said_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(serve, "STATE", tmp_path / "file" / "state")
+    monkeypatch.setattr(builder, "STATE", tmp_path / "file" / "state")
     with pytest.raises(KitError, match="cannot be written"):
-        serve.fresh("pages", [], lambda folder: folder.mkdir())
+        builder.fresh("pages", [], lambda folder: folder.mkdir())
 
 
 def test_nothing_outside_of_the_folder_is_served(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "secret").write_text("secret")
-    with serve.served(tmp_path / "site") as address:
+    with builder.served(tmp_path / "site") as address:
         assert address.startswith("http://127.0.0.1:")
         answer = httpx.get(f"{address}%2e%2e/secret", trust_env=False)
         assert answer.status_code == 404

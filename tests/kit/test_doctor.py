@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.doctor import CHECKS
-from kit.paths import ROOT
-from kit.ports import free_socket
+from kit.processes.ports import free_socket
+from kit.setup.doctor import CHECKS
+from kit.workspace import ROOT
 from tests.processes import Mark
 from tests.terminal import Terminal
 
@@ -79,7 +79,7 @@ def test_a_failure_exits_with_2_and_reads_well(tmp_path: Path) -> None:
 
 
 def test_the_port_of_run_is_a_warning_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kit import doctor
+    from kit.setup import doctor
 
     with free_socket() as sock:
         monkeypatch.setattr(doctor, "PORT", sock.getsockname()[1])
@@ -89,7 +89,7 @@ def test_the_port_of_run_is_a_warning_when_it_is_taken(monkeypatch: pytest.Monke
 
 
 def test_a_disk_without_room_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kit import doctor
+    from kit.setup import doctor
 
     assert doctor.disk().state == "ok"
     monkeypatch.setattr(doctor, "ENOUGH_DISK", 10**18)

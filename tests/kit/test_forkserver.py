@@ -14,13 +14,13 @@ import httpx
 import psutil
 import pytest
 
-from kit import child as child_module
-from kit.child import Child
-from kit.forkserver import ForkServer
-from kit.paths import ROOT
-from kit.ports import free_socket
-from kit.project import Project, start_api, start_worker, wait_for_api, wait_for_worker
-from kit.stack import Stack
+from kit.processes import child as child_module
+from kit.processes.child import Child
+from kit.processes.forkserver import ForkServer
+from kit.processes.ports import free_socket
+from kit.processes.project import Project, start_api, start_worker, wait_for_api, wait_for_worker
+from kit.processes.stack import Stack
+from kit.workspace import ROOT
 from tests.processes import Mark, eventually
 
 TOLD = """
@@ -114,7 +114,7 @@ def start(tmp_path: Path, env: dict[str, str]) -> Iterator[Start]:
 
 
 def is_forked(child: Child) -> bool:
-    return "kit.forkserver" in psutil.Process(child.pid).cmdline()
+    return "kit.processes.forkserver" in psutil.Process(child.pid).cmdline()
 
 
 def test_a_forked_program_sees_what_a_started_one_sees(
@@ -145,7 +145,7 @@ def test_it_is_forked_and_its_parent_is_its_leash(server: ForkServer, start: Sta
     assert leash.ppid() == server.pid
 
 
-@pytest.mark.parametrize("program", ["json.tool", "kit.fake_redis"])
+@pytest.mark.parametrize("program", ["json.tool", "kit.processes.fake_redis"])
 def test_what_it_does_not_know_is_started(
     server: ForkServer, tmp_path: Path, env: dict[str, str], program: str
 ) -> None:
@@ -217,8 +217,8 @@ def test_it_dies_with_the_program_that_asked_for_it(tmp_path: Path, env: dict[st
     source = f"""
     import os, sys, time
     from pathlib import Path
-    from kit import child
-    from kit.forkserver import ForkServer
+    from kit.processes import child
+    from kit.processes.forkserver import ForkServer
     here = Path({str(tmp_path)!r})
     env = {{n: v for n, v in os.environ.items() if not n.startswith("PYTHONPATH")}}
     child.fork_server = ForkServer(here / "server", env, ["program"])
@@ -234,7 +234,7 @@ def test_it_dies_with_the_program_that_asked_for_it(tmp_path: Path, env: dict[st
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert "kit.forkserver" in psutil.Process(pid).cmdline()
+        assert "kit.processes.forkserver" in psutil.Process(pid).cmdline()
         parent.kill()
     eventually(lambda: not mark.processes(), "all to end")
 
@@ -282,7 +282,7 @@ def test_a_dead_server_is_done_without(
 def test_a_stuck_server_is_done_without_and_does_not_start_it_twice(
     start: Start, tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.forkserver.PATIENCE", 0.2)
+    monkeypatch.setattr("kit.processes.forkserver.PATIENCE", 0.2)
     with ForkServer(tmp_path / "server", env, PROGRAMS) as server:
         process = psutil.Process(server.pid)
         process.suspend()
@@ -292,7 +292,7 @@ def test_a_stuck_server_is_done_without_and_does_not_start_it_twice(
         process.resume()
         eventually(lambda: "up" in child.output(), "it to be up")
         # It reads the order now, forks, and finds the leash let go of.
-        monkeypatch.setattr("kit.forkserver.PATIENCE", 60)
+        monkeypatch.setattr("kit.processes.forkserver.PATIENCE", 60)
         second = start("import time; time.sleep(600)")
         assert is_forked(second)
         eventually(

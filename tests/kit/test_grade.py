@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from kit import course, grade
+from kit.commands.instructor import grade
+from kit.course import catalogue
 from kit.errors import KitError
 from tests.learner import Learner
 from tests.processes import eventually
@@ -357,10 +358,10 @@ def test_a_wrong_call_says_so_and_what_to_type(
     ],
 )
 def test_which_exercises_are_meant(text: str, numbers: list[int]) -> None:
-    assert [each.number for each in grade.choose(text, course.load())] == numbers
+    assert [each.number for each in grade.choose(text, catalogue.load())] == numbers
 
 
 def test_exercises_that_do_not_exist() -> None:
     for text in ("99", "05-99", "-", "02-hello"):
         with pytest.raises(KitError):
-            grade.choose(text, course.load())
+            grade.choose(text, catalogue.load())

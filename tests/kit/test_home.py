@@ -56,7 +56,10 @@ def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> 
     assert "\x1b" not in again.stdout
 
 
-MEANWHILE = "import kit.home, sys\nwith kit.home.handbook_and_slides(): sys.stdin.readline()"
+MEANWHILE = (
+    "import sys\nfrom kit.commands.learner import home\n"
+    "with home.handbook_and_slides(): sys.stdin.readline()"
+)
 
 
 def test_handbook_and_slides_are_served_meanwhile_and_no_longer(learner: Learner) -> None:

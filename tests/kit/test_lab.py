@@ -12,8 +12,8 @@ import httpx
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from kit.lab import LABS, names
-from kit.ports import free_socket
+from kit.commands.learner.lab import LABS, names
+from kit.processes.ports import free_socket
 from tests.learner import Learner
 from tests.processes import eventually
 from tests.terminal import Terminal
@@ -91,7 +91,7 @@ def test_it_opens_a_lab_and_ends_with_all_that_was_started(lab: Lab, learner: Le
     try:
         # Not wait_for_ready: on a busy machine it takes a heartbeat that is late for a death.
         client.kernel_info(reply=True, timeout=60)
-        client.execute("from kit.stack import Stack; stack = Stack(); stack.redis()")
+        client.execute("from kit.processes.stack import Stack; stack = Stack(); stack.redis()")
         redis = ("redis", "valkey")
         eventually(lambda: any(n in c for c in learner.mark.commands() for n in redis), "a Redis")
     finally:

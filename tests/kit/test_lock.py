@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kit.paths import ROOT, SOLUTIONS
+from kit.workspace import ROOT, SOLUTIONS
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECTS = [ROOT / "pyproject.toml", *sorted(SOLUTIONS.glob("*/pyproject.toml"))]

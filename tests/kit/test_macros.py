@@ -11,11 +11,11 @@ from types import ModuleType
 import pytest
 from mkdocs.exceptions import PluginError
 
-from kit import agenda, course
-from kit.handbook import decks, exercises, runner, timetable
-from kit.handbook.excerpts import highlighted, named
-from kit.handbook.markdown import Problem, fenced, folded, headings_below, table
-from kit.paths import ROOT
+from kit.course import agenda, catalogue, decks
+from kit.site.macros import exercises, runner, timetable
+from kit.site.macros.excerpts import highlighted, named
+from kit.site.macros.markdown import Problem, fenced, folded, headings_below, table
+from kit.workspace import ROOT
 
 SOURCE = '''\
 """A module."""
@@ -105,9 +105,9 @@ def test_lines_that_are_not_there_are_a_problem(hl: str) -> None:
 
 
 def test_a_macro_becomes_a_code_block_with_its_path_where_it_stands(hooks: ModuleType) -> None:
-    text = hooks.expanded("a\n    [[code kit/ports.py free_port hl=1]]\nb\n", "index.md")
+    text = hooks.expanded("a\n    [[code kit/processes/ports.py free_port hl=1]]\nb\n", "index.md")
     lines = text.splitlines()
-    assert lines[2] == '    ```python title="kit/ports.py" hl_lines="1"'
+    assert lines[2] == '    ```python title="kit/processes/ports.py" hl_lines="1"'
     assert lines[3] == "    def free_port() -> int:"
     assert (lines[0], lines[-1]) == ("a", "b")
 
@@ -116,10 +116,10 @@ def test_a_macro_becomes_a_code_block_with_its_path_where_it_stands(hooks: Modul
     "line",
     [
         "[[code kit/nothing.py]]",
-        "[[code kit/ports.py nothing]]",
-        "[[code ../main/kit/ports.py]]",
+        "[[code kit/processes/ports.py nothing]]",
+        "[[code ../main/kit/processes/ports.py]]",
         "[[code /etc/hostname]]",
-        "[[code kit/ports.py free_port hl=99]]",
+        "[[code kit/processes/ports.py free_port hl=99]]",
         "[[tasks 99]]",
         "[[hints]]",
         "[[colour red]]",
@@ -139,8 +139,8 @@ def test_in_a_code_block_nothing_is_a_macro(hooks: ModuleType) -> None:
     assert hooks.expanded(page, "index.md") == page
 
 
-@pytest.mark.parametrize("exercise", course.load(), ids=lambda exercise: exercise.slug)
-def test_every_task_and_every_hint_is_told(exercise: course.Exercise) -> None:
+@pytest.mark.parametrize("exercise", catalogue.load(), ids=lambda exercise: exercise.slug)
+def test_every_task_and_every_hint_is_told(exercise: catalogue.Exercise) -> None:
     number = exercise.slug[:2]
     tasks = exercises.tasks(number, level=2)
     hints = exercises.hints(number)
@@ -163,7 +163,7 @@ def test_a_solution_is_a_diff_for_each_file_with_a_title_in_place_of_a_header() 
 
 def test_the_table_of_exercises_has_all_and_leads_to_their_chapters() -> None:
     text = exercises.exercises(page="index.md")
-    for each in course.load():
+    for each in catalogue.load():
         assert f"| [{each.slug[:2]} {each.title}](exercises/{each.slug}.md) |" in text
     assert "(07-one-at-a-time.md)" in exercises.facts("08", page="exercises/08-cancel.md")
 

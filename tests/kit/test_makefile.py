@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kit.cli import VERBS
-from kit.paths import ROOT
+from kit.workspace import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"

@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks.setup import copy_working_tree
-from kit.pack import COLLECTS, PLATFORMS, PYTHONS, entries, requirements, this_platform
-from kit.paths import ROOT
+from kit.setup.wheelhouse import COLLECTS, PLATFORMS, PYTHONS, entries, requirements, this_platform
+from kit.workspace import ROOT
 from tests.absent import absent
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kit import course
-from kit.grading.grade import grade
+from kit.checking.grader_process import grade
+from kit.course import catalogue
 
 HERS = """
 [project]
@@ -31,8 +31,8 @@ def installed() -> list[str]:
 def test_what_a_learner_installs_goes_into_the_project(tmp_path: Path) -> None:
     """As the README of exercise 01 has it: the kit's Poetry, and no word on VIRTUAL_ENV."""
     project = tmp_path / "01-poetry"
-    shutil.copytree(course.find("01").solution / "nb_runner", project / "nb_runner")
-    shutil.copy(course.find("01").solution / "poetry.toml", project)
+    shutil.copytree(catalogue.find("01").solution / "nb_runner", project / "nb_runner")
+    shutil.copy(catalogue.find("01").solution / "poetry.toml", project)
     (project / "pyproject.toml").write_text(HERS)
     before = installed()
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
@@ -52,7 +52,7 @@ def test_grading_installs_nothing_even_where_the_kit_is_activated(
 ) -> None:
     before = installed()
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    exercise = course.find("01")
+    exercise = catalogue.find("01")
     verdict = grade(exercise, exercise.solution)
     assert verdict.passed, verdict.as_json()
     assert installed() == before

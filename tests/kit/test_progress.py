@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kit import course, progress
+from kit.course import catalogue, progress
+from kit.course.progress import Pass, Progress, Record
 from kit.errors import KitError
-from kit.progress import Pass, Progress, Record
 from tests.learner import MINI_COURSE, Learner
 
 
@@ -21,9 +21,9 @@ def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mini(monkeypatch: pytest.MonkeyPatch) -> list[course.Exercise]:
-    monkeypatch.setattr(course, "EXERCISES", MINI_COURSE / "exercises")
-    return course.load()
+def mini(monkeypatch: pytest.MonkeyPatch) -> list[catalogue.Exercise]:
+    monkeypatch.setattr(catalogue, "EXERCISES", MINI_COURSE / "exercises")
+    return catalogue.load()
 
 
 def test_what_is_written_is_what_is_read(file: Path) -> None:
@@ -102,7 +102,7 @@ def test_those_who_write_at_once_lose_nothing(file: Path) -> None:
     assert list(file.parent.glob("*damaged*")) == []
 
 
-def test_where_the_learner_is(mini: list[course.Exercise]) -> None:
+def test_where_the_learner_is(mini: list[catalogue.Exercise]) -> None:
     hello, parrot = mini
     done = Progress()
     assert done.current(mini) == hello

@@ -13,20 +13,27 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page, expect
 
-from kit import course
-from kit.classroom import grades, junit, markdown, points, report_html, report_json, stuck
-from kit.classroom.files import write_whole
+from kit.classroom import points, stuck
+from kit.classroom.normalise import Places, steady
+from kit.classroom.reports import (
+    csv_report,
+    html_report,
+    json_report,
+    junit_report,
+    markdown_report,
+)
+from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
-from kit.classroom.steady import Places, steady
+from kit.course import catalogue
 from kit.errors import KitError
 from kit.grading.verdict import TaskVerdict, Verdict
-from kit.paths import ROOT
+from kit.workspace import ROOT
 from tests import axe, pages
 from tests.browser import OpenPage, browser, open_page
 
 __all__ = ["browser", "open_page"]
 
-COURSE = course.load()
+COURSE = catalogue.load()
 CHOSEN = [exercise for exercise in COURSE if exercise.number in (2, 7)]
 NOT_YET = "Not checked yet: what comes before it has to pass first."
 # What a submission may answer, and so what a message may hold.
@@ -203,11 +210,11 @@ def test_what_is_the_same_each_time_stays(text: str) -> None:
 def test_the_report_can_be_read_back(tmp_path: Path) -> None:
     result = a_class()
     result.learners[2].keys = {CHOSEN[1].slug: "abc"}
-    report_json.write(result, tmp_path)
+    json_report.write(result, tmp_path)
     told = json.loads((tmp_path / "report.json").read_text())
     assert told["passed"] is False and told["complete"] is True
     assert [each["learner"] for each in told["learners"]] == [e.name for e in result.learners]
-    earlier = report_json.earlier(tmp_path)
+    earlier = json_report.earlier(tmp_path)
     assert earlier.verdict("Béla", CHOSEN[1].slug, "abc") == result.learners[2].verdicts[1]
     assert earlier.verdict("Béla", CHOSEN[1].slug, "abd") is None
     assert earlier.verdict("Ada", CHOSEN[1].slug, "abc") is None
@@ -216,8 +223,8 @@ def test_the_report_can_be_read_back(tmp_path: Path) -> None:
 def test_what_could_not_be_graded_is_not_taken_over(tmp_path: Path) -> None:
     result = a_class()
     result.learners[-1].keys = {CHOSEN[0].slug: "abc"}
-    report_json.write(result, tmp_path)
-    assert report_json.earlier(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
+    json_report.write(result, tmp_path)
+    assert json_report.earlier(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"version": 1, "learners": [{"learner": 3}]}', "ÿ"])
@@ -225,7 +232,7 @@ def test_a_damaged_report_is_set_aside(
     tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "report.json").write_text(damage, encoding="latin-1")
-    assert report_json.earlier(tmp_path).learners == {}
+    assert json_report.earlier(tmp_path).learners == {}
     assert "was damaged, so it is set aside as report.json.damaged-" in capsys.readouterr().err
     [aside] = tmp_path.iterdir()
     assert aside.read_text(encoding="latin-1") == damage
@@ -242,7 +249,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
 
 
 def test_junit_is_xml_whatever_a_message_holds(tmp_path: Path) -> None:
-    junit.write(a_class(), tmp_path)
+    junit_report.write(a_class(), tmp_path)
     files = sorted(tmp_path.glob("junit/*.xml"))
     assert len(files) == len(a_class().learners)
     for file in files:
@@ -258,11 +265,11 @@ def test_junit_is_xml_whatever_a_message_holds(tmp_path: Path) -> None:
 
 def test_junit_tells_our_faults_from_theirs(tmp_path: Path) -> None:
     result = a_class()
-    gil = ElementTree.fromstring(junit.as_xml(result.learners[-1], CHOSEN))
+    gil = ElementTree.fromstring(junit_report.as_xml(result.learners[-1], CHOSEN))
     assert (gil.get("failures"), gil.get("errors")) == ("0", "3")
-    finn = ElementTree.fromstring(junit.as_xml(result.learners[-2], CHOSEN))
+    finn = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], CHOSEN))
     assert (finn.get("failures"), finn.get("tests")) == ("6", "6")
-    nothing = ElementTree.fromstring(junit.as_xml(result.learners[-2], []))
+    nothing = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], []))
     assert (nothing.get("failures"), nothing.get("tests")) == ("1", "1")
 
 
@@ -270,7 +277,7 @@ def test_junit_tells_our_faults_from_theirs(tmp_path: Path) -> None:
 
 
 def test_the_summary_cannot_be_broken_by_what_it_tells() -> None:
-    text = markdown.as_markdown(a_class())
+    text = markdown_report.as_markdown(a_class())
     html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
     tags = set(re.findall(r"<([a-z0-9]+)", html))
     assert tags <= {
@@ -290,7 +297,7 @@ def test_the_summary_of_the_job_is_added_to(
     job = tmp_path / "job.md"
     job.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(job))
-    markdown.write(a_class(), tmp_path)
+    markdown_report.write(a_class(), tmp_path)
     written = (tmp_path / "summary.md").read_text()
     assert job.read_text() == "before\n" + written
     assert "Where the class is stuck" in written
@@ -300,7 +307,7 @@ def test_a_summary_is_never_too_large_for_github() -> None:
     result = a_class()
     long = verdict(2, "", wrong("x" * 5000 + "\n" + "é" * 5000), "")
     result.learners = [LearnerResult(f"l{n}", [long]) for n in range(200)]
-    text = markdown.as_markdown(result)
+    text = markdown_report.as_markdown(result)
     assert len(text.encode()) < 1 << 20
     assert "There is more of this in report.html" in text
 
@@ -309,9 +316,9 @@ def test_a_summary_is_never_too_large_for_github() -> None:
 
 
 def test_grades_are_a_table_and_no_formula() -> None:
-    text = grades.as_csv(replace(a_class(), points={"7.2": Fraction(5, 3)}))
-    assert text.startswith(grades.BOM)  # for Béla, in Excel
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix(grades.BOM))))
+    text = csv_report.as_csv(replace(a_class(), points={"7.2": Fraction(5, 3)}))
+    assert text.startswith(csv_report.BOM)  # for Béla, in Excel
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix(csv_report.BOM))))
     assert list(rows[0]) == ["learner", "2.1", "2.2", "2.3", "7.1", "7.2", "7.3", "total"]
     assert rows[0]["learner"] == "'=1+1"
     assert [row["total"] for row in rows] == [
@@ -319,11 +326,11 @@ def test_grades_are_a_table_and_no_formula() -> None:
     ]  # fmt: skip
     assert rows[2]["7.2"] == "0" and rows[1]["7.2"] == "1.67"
     for start in ("=", "+", "-", "@", "\t=", " =", "＠"):  # noqa: RUF001
-        assert grades.harmless(f"{start}x").startswith("'")
+        assert csv_report.harmless(f"{start}x").startswith("'")
 
 
 def test_grades_of_plain_names_have_no_mark_before_them() -> None:
-    assert grades.as_csv(ClassResult(CHOSEN, [LearnerResult("ada")], "")).startswith("learner,")
+    assert csv_report.as_csv(ClassResult(CHOSEN, [LearnerResult("ada")], "")).startswith("learner,")
 
 
 # Where the class is stuck
@@ -344,7 +351,7 @@ def test_the_hardest_task_comes_first_with_what_most_were_told() -> None:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    report_html.write(a_class(), tmp_path)
+    html_report.write(a_class(), tmp_path)
     return tmp_path / "report.html"
 
 
@@ -444,7 +451,7 @@ def test_everybody_can_use_the_report(report: Path, open_page: OpenPage, scheme:
 def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, width: int) -> None:
     result = replace(a_class(), exercises=[each for each in COURSE if 2 <= each.number <= 10])
     result.learners = [replace(result.learners[2], name=f"learner {n:02}") for n in range(40)]
-    report_html.write(result, tmp_path)
+    html_report.write(result, tmp_path)
     page = open_page((tmp_path / "report.html").as_uri(), viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     last = page.locator(".grid tbody tr").last.locator("td").last
@@ -459,7 +466,7 @@ def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, w
 def test_a_class_of_one_with_nothing(tmp_path: Path, open_page: OpenPage, count: int) -> None:
     learner = LearnerResult("ada", [verdict(2, "", "", "")] if count else [], "" if count else "X")
     result = ClassResult(CHOSEN[:count], [learner], "Not confined: no sandbox.", confined=False)
-    for report in (report_json, junit, markdown, grades, report_html):
+    for report in (json_report, junit_report, markdown_report, csv_report, html_report):
         report.write(result, tmp_path)
     page = open_page((tmp_path / "report.html").as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("ada")

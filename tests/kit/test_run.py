@@ -11,8 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from kit.paths import ROOT
-from kit.ports import free_socket
+from kit.processes.ports import free_socket
+from kit.workspace import ROOT
 from tests.processes import eventually
 from tests.runs import MAIN, TASKS, Start, look, make_project, starting
 
@@ -38,7 +38,7 @@ def test_a_post_reaches_the_worker_and_a_signal_stops_all_in_order(
     assert (seen["api"], seen["worker"]) == ("passed on", "passed on")
     assert seen["pid"] != seen["api_pid"]
     kinds = " ".join(run.mark.commands())
-    assert all(kind in kinds for kind in ("offline.py", "celery", "redis", "leash.py"))
+    assert all(kind in kinds for kind in ("offline_docs.py", "celery", "redis", "leash.py"))
     run.process.send_signal(number)
     assert run.code() == 0
     run.assert_nothing_is_left()

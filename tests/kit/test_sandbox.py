@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kit.grading import sandbox
-from kit.grading.limits import Limits
-from kit.grading.sandbox import Place, clean_env, inner, outer, protection
-from kit.paths import ROOT
+from kit.sandbox import bubblewrap
+from kit.sandbox.bubblewrap import Place, clean_env, inner, outer, protection
+from kit.sandbox.limits import Limits
+from kit.workspace import ROOT
 from tests.absent import needs_sandbox
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
@@ -21,7 +21,7 @@ FULL = needs_sandbox()
 @pytest.fixture
 def bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH with nothing on it but what the test makes of this file."""
-    sandbox._protection.cache_clear()
+    bubblewrap._protection.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path / "bwrap"
 
@@ -30,7 +30,7 @@ def bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def forget() -> Iterator[None]:
     """What was found out is for one test."""
     yield
-    sandbox._protection.cache_clear()
+    bubblewrap._protection.cache_clear()
 
 
 @LINUX
@@ -121,7 +121,7 @@ def in_outer(folder: Path, source: str) -> str:
 def inside(folder: Path, source: str, limits: Limits | None = None) -> str:
     """What Python prints in both sandboxes."""
     place = Place(folder.resolve() / "scratch" / "run")
-    first = ["sh", "-c", sandbox.MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
+    first = ["sh", "-c", bubblewrap.MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
     line = source.replace("{root!r}", repr(str(ROOT))).replace("{run!r}", repr(str(place.run)))
     words = [*outer(place, limits or Limits()), *first, *inner(place), sys.executable, "-c", line]
     return _said(place, words)

@@ -18,9 +18,9 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from kit import flights
-from kit.paths import ROOT
-from kit.seed import database_url
+from kit.data import flights
+from kit.data.seed import database_url
+from kit.workspace import ROOT
 
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
 PATIENCE = 120

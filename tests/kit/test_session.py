@@ -21,17 +21,17 @@ import pytest
 import uvicorn
 from redis import Redis
 
-from kit import course
-from kit.course import Exercise
-from kit.grading import session as session_module
-from kit.grading.family import leave_keyring
-from kit.grading.grade import _tasks, grade
-from kit.grading.limits import MIB, Limits
-from kit.grading.session import Session
+from kit.checking.grader_process import _tasks, grade
+from kit.course import catalogue
+from kit.course.catalogue import Exercise
 from kit.grading.verdict import LINES, WIDTH, Verdict, clipped
-from kit.grading.watcher import Watcher
-from kit.paths import ROOT
-from kit.stack import Stack
+from kit.processes.stack import Stack
+from kit.sandbox import session as session_module
+from kit.sandbox.limits import MIB, Limits
+from kit.sandbox.monitor import Watcher
+from kit.sandbox.process_tree import leave_keyring
+from kit.sandbox.session import Session
+from kit.workspace import ROOT
 from tests.absent import needs_sandbox
 from tests.grading import copy_project
 from tests.hostile import HOSTILE, MARK, SLUG
@@ -48,7 +48,7 @@ EITHER = pytest.mark.parametrize("confined", [CONFINED, pytest.param(False, id="
 
 def graded(scratch: Path, *makers: Maker, confined: bool, limits: Limits = SMALL) -> list[Verdict]:
     """Grade in one session what functions make of copies of a solution. Then nothing is left."""
-    exercise = course.find(SLUG)
+    exercise = catalogue.find(SLUG)
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     projects = []
     for number, make in enumerate(makers):
@@ -187,7 +187,7 @@ def test_a_start_without_end_is_ended(
 
 
 def test_a_task_has_passed_when_all_its_tests_have() -> None:
-    exercise = course.find(SLUG)
+    exercise = catalogue.find(SLUG)
     first, second = (
         {"task": task.number, "passed": True, "notes": []} for task in exercise.tasks[:2]
     )
@@ -258,7 +258,8 @@ import os, signal
 from pathlib import Path
 
 pid = os.getppid()
-while pid > 1 and "kit.forkserver" in Path(f"/proc/{pid}/cmdline").read_text().split(chr(0)):
+server = "kit.processes.forkserver"
+while pid > 1 and server in Path(f"/proc/{pid}/cmdline").read_text().split(chr(0)):
     last, pid = pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
     if "bwrap" in Path(f"/proc/{pid}/cmdline").read_text():
         break
@@ -276,7 +277,7 @@ ENDERS = (
 def test_who_ends_what_it_is_graded_with_has_failed(tmp_path: Path, confined: bool) -> None:
     projects = []
     for number, file, source, _ in ENDERS:
-        exercise = course.find(number)
+        exercise = catalogue.find(number)
         good = copy_project(exercise.solution, tmp_path / "good")
         bad = copy_project(exercise.solution, tmp_path / "bad")
         with (bad / "nb_runner" / file).open("a") as out:
@@ -309,7 +310,7 @@ with zipfile.ZipFile(here / "dist" / "a.whl", "w") as wheel:
 
 @EITHER
 def test_a_package_called_like_poetry_is_not_asked(tmp_path: Path, confined: bool) -> None:
-    exercise = course.find("01")
+    exercise = catalogue.find("01")
     folder = copy_project(exercise.solution, tmp_path / "copies")
     project = folder / "pyproject.toml"
     # Now the lock belongs to another project, as only Poetry can tell.
@@ -337,8 +338,8 @@ def tells() -> str:
             words = file.read_text().split("\\0")
         except OSError:
             continue
-        if "kit.grading.inside" in words and "bwrap" not in words[0]:
-            return words[words.index("kit.grading.inside") + 2]
+        if "kit.sandbox.worker" in words and "bwrap" not in words[0]:
+            return words[words.index("kit.sandbox.worker") + 2]
     return "none"
 
 
@@ -361,7 +362,7 @@ threading.Thread(target=link, daemon=True).start()
 
 @needs_sandbox()
 def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> None:
-    exercise, next_one = course.find("10"), course.find(SLUG)
+    exercise, next_one = catalogue.find("10"), catalogue.find(SLUG)
     bad = copy_project(exercise.solution, tmp_path / "bad")
     with (bad / "nb_runner" / "main.py").open("a") as out:
         out.write(LINKS)
@@ -385,7 +386,7 @@ def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> No
 )
 def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"verdict|Expecting|tasks"):
-        session_module._verdict(line, course.find(SLUG))
+        session_module._verdict(line, catalogue.find(SLUG))
 
 
 @needs_sandbox()
@@ -444,7 +445,7 @@ def test_nobody_leaves_a_key_for_another_learner(run: Run) -> None:
 
 @EITHER
 def test_closed_it_ends_at_once_and_gives_no_more(tmp_path: Path, confined: bool) -> None:
-    exercise = course.find(SLUG)
+    exercise = catalogue.find(SLUG)
     folder = copy_project(exercise.solution, tmp_path / "copies")
     HOSTILE["endless_start"](folder)
     session = Session([(exercise, folder)] * 2, tmp_path, SMALL, confined=confined)
@@ -458,13 +459,13 @@ def test_closed_it_ends_at_once_and_gives_no_more(tmp_path: Path, confined: bool
 
 @EITHER
 def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
-    exercise = course.find(SLUG)
+    exercise = catalogue.find(SLUG)
     folder = copy_project(exercise.solution, tmp_path / "copies")
     HOSTILE["endless_start"](folder)
     source = (
-        "import sys\nfrom pathlib import Path\nfrom kit import course\n"
-        "from kit.grading.session import Session\n"
-        f"list(Session([(course.find({SLUG!r}), Path({str(folder)!r}))], "
+        "import sys\nfrom pathlib import Path\nfrom kit.course import catalogue\n"
+        "from kit.sandbox.session import Session\n"
+        f"list(Session([(catalogue.find({SLUG!r}), Path({str(folder)!r}))], "
         f"Path({str(tmp_path)!r}), confined={confined}))\n"
     )
     with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT) as asking:
@@ -477,11 +478,11 @@ def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
 
 @needs_sandbox()
 def test_every_solution_passes_in_the_sandbox(tmp_path: Path) -> None:
-    pass_all(course.load(), tmp_path, confined=True)
+    pass_all(catalogue.load(), tmp_path, confined=True)
 
 
 def test_solutions_pass_where_there_is_no_sandbox(tmp_path: Path) -> None:
-    chosen = [course.find(name) for name in ("01", "04", "05", "10")]
+    chosen = [catalogue.find(name) for name in ("01", "04", "05", "10")]
     pass_all(chosen, tmp_path, confined=False)
 
 
@@ -498,6 +499,6 @@ def test_a_wrong_answer_reads_as_in_check(
     of_all: Callable[[bool], Class], tmp_path: Path, confined: bool
 ) -> None:
     verdict, _ = of_all(confined).verdicts["conftest"]
-    folder = copy_project(course.find(SLUG).solution, tmp_path / "copies")
+    folder = copy_project(catalogue.find(SLUG).solution, tmp_path / "copies")
     HOSTILE["conftest"](folder)
-    assert verdict.tasks == grade(course.find(SLUG), folder).tasks
+    assert verdict.tasks == grade(catalogue.find(SLUG), folder).tasks

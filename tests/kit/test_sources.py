@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.classroom.sources import LONGEST_NAME, LONGEST_NAME_BYTES, Source, find_sources
+from kit.classroom.intake.sources import LONGEST_NAME, LONGEST_NAME_BYTES, Source, find_sources
 from kit.errors import KitError
 
 HELLO = "02-hello-fastapi"

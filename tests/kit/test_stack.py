@@ -13,10 +13,10 @@ import psutil
 import pytest
 import redis
 
-from kit.child import ending
 from kit.errors import KitError
-from kit.paths import ROOT
-from kit.stack import NotReady, Stack, find_redis, free_socket, wait_until
+from kit.processes.child import ending
+from kit.processes.stack import NotReady, Stack, find_redis, free_socket, wait_until
+from kit.workspace import ROOT
 from tests.processes import Mark, eventually
 
 NO_REDIS = {"PATH": ""}
@@ -257,7 +257,7 @@ def test_stop_also_finds_grandchildren_in_a_session_of_their_own(stack: Stack, m
 PARENT = """
     import sys, time
     from pathlib import Path
-    from kit.stack import Stack
+    from kit.processes.stack import Stack
     stack = Stack(Path(sys.argv[1]))
     stack.env["WORKSHOP_REDIS"] = "fakeredis"
     stack.redis()

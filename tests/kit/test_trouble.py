@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kit.grading.trouble import reason
+from kit.grading.diagnosis import reason
 
 ANSWERS_TEXT = """
 from fastapi import FastAPI

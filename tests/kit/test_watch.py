@@ -210,7 +210,7 @@ def test_it_goes_on_when_its_fork_server_dies(watch: Watch, learner: Learner) ->
     screen = watch()
     screen.shows("Look at")
     for process in learner.mark.processes():
-        if "kit.forkserver" in process.cmdline():
+        if "kit.processes.forkserver" in process.cmdline():
             process.kill()
     learner.solves(HELLO)
     screen.shows("01 Hello: passed")

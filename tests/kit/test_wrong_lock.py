@@ -9,10 +9,17 @@ import httpx
 import pytest
 from redis import Redis
 
-from kit.paths import ROOT
-from kit.ports import free_socket
-from kit.project import Project, project_env, start_api, start_worker, wait_for_api, wait_for_worker
-from kit.stack import Stack, wait_until
+from kit.processes.ports import free_socket
+from kit.processes.project import (
+    Project,
+    project_env,
+    start_api,
+    start_worker,
+    wait_for_api,
+    wait_for_worker,
+)
+from kit.processes.stack import Stack, wait_until
+from kit.workspace import ROOT
 
 WRONG = Project(ROOT / "exercises" / "07-one-at-a-time" / "wrong")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.seed import load
+from kit.data.seed import load
 
 __all__ = ["flights_db"]
 

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from kit.paths import NOTEBOOKS
-from kit.seed import database_url
+from kit.data.seed import database_url
+from kit.workspace import NOTEBOOKS
 
 PATIENCE = 60
 

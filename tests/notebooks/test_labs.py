@@ -11,9 +11,9 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 
-from kit.lab import LABS, names
-from kit.paths import ROOT, SOLUTIONS
-from kit.timeline import Timeline
+from kit.commands.learner.lab import LABS, names
+from kit.labs.timeline import Timeline
+from kit.workspace import ROOT, SOLUTIONS
 from tests.notebooks.test_notebooks import nbval
 from tests.processes import Mark, eventually
 

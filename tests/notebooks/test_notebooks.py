@@ -11,8 +11,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-from kit.paths import NOTEBOOKS, ROOT
-from kit.seed import load
+from kit.data.seed import load
+from kit.workspace import NOTEBOOKS, ROOT
 
 SANITIZE = ROOT / "tests" / "notebooks" / "sanitize.cfg"
 ALL = ("endless.ipynb", "flight_delays.ipynb", "hello.ipynb", "raises.ipynb")

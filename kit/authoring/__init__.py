@@ -1,0 +1,1 @@
+"""Rules and templates for those who write exercises."""

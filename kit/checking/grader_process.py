@@ -1,0 +1,323 @@
+"""Grade projects: each grader runs in a process of its own, and we read what came of it."""
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from kit.course.catalogue import Exercise
+from kit.grading.verdict import TaskVerdict, Verdict
+from kit.workspace import COURSE, shown
+
+DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
+LOOK = 0.2  # seconds between looks at deadlines
+# What every grader needs at once, and what it can fetch while the project starts.
+FIRST = ("pytest", "kit.grading.plugin", "kit.grading.submission")
+LATER = ("httpx", "httpcore")  # a client brings the second one in when it is made
+WORKERS = ("redis",)  # a fifth of a second
+# What pytest brings along and no grader needs: half of the time that it takes for itself.
+WITHOUT = (
+    *("cacheprovider", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging"),
+    *("pastebin", "recwarn", "setuponly", "setupplan", "stepwise", "subtests", "threadexception"),
+    *("unittest", "unraisableexception", "warnings"),
+)
+MARK = "WORKSHOP_CHECK"  # a variable that everything under a grader inherits
+
+
+class Grading:
+    """The check of one project, under way from the start. Ends by `finish` or `cancel`.
+
+    `stop_early`: no further than the first task that fails. `deadline` is in seconds. `confine` is
+    called first in the process of its own.
+
+    Once it has ended, `killed` and `surprise` say whether a signal was its end, and which error
+    came up that nobody had foreseen.
+    """
+
+    def __init__(
+        self,
+        exercise: Exercise,
+        folder: Path,
+        *,
+        stop_early: bool = False,
+        deadline: float = DEADLINE,
+        confine: Callable[[], None] | None = None,
+    ) -> None:
+        self.exercise = exercise
+        self.folder = folder
+        self.killed = False
+        self.surprise = ""
+        self._deadline = deadline
+        self._stop_early = stop_early
+        self.began = time.monotonic()
+        self._grader = _ready.pop() if _ready and confine is None else _Grader(confine)
+        self._process = self._grader.process
+        self._grader.order(exercise, folder, stop_early)
+
+    @property
+    def pid(self) -> int:
+        """The grader's process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def sentinel(self) -> int:
+        """Ready, for `multiprocessing.connection.wait`, when the grader has ended."""
+        return self._process.sentinel
+
+    @property
+    def over(self) -> bool:
+        """Whether `finish` would not have to wait."""
+        self._grader.hear()  # or it might have to wait for us
+        return self._left() == 0 or not self._process.is_alive()
+
+    def finish(self) -> Verdict:
+        """Wait for the end, or bring it about when it is overdue, and say what came of it."""
+        while not self.over:
+            self._process.join(min(LOOK, self._left()))
+        late = self._process.is_alive()
+        self._kill()
+        code = self._process.exitcode
+        self.killed = not late and code is not None and code < 0
+        # A grader that was stopped may have left half a line.
+        lines = self._grader.hear().decode(errors="replace").splitlines(keepends=True)
+        told = [json.loads(line) for line in lines if line.endswith("\n")]
+        tests: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
+        if self._stop_early and not late:
+            tests = {}  # those after the first that failed were not run, on purpose
+        told = [line for line in told if "task" in line]
+        self.surprise = next((line["problem"] for line in told if line.get("surprise")), "")
+        problem = _problem(told, code, late, _read(self._grader.log))
+        if not self.exercise.grader.is_file():
+            problem = f"its grader is missing: {shown(self.exercise.grader)}"
+        self._grader.close()
+        seconds = time.monotonic() - self.began
+        tasks = _tasks(self.exercise, told, tests, self._deadline if late else 0)
+        return Verdict(self.exercise.slug, seconds, tasks, problem)
+
+    def cancel(self) -> None:
+        """Nobody wants to know any more."""
+        self._kill()
+        self._grader.close()
+
+    def _left(self) -> float:
+        return max(0.0, self.began + self._deadline - time.monotonic())
+
+    def _kill(self) -> None:
+        """End the grader, if it has not ended, and what it or the project left behind."""
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        # Even a daemon with a session of its own inherits its environment.
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                young = process.create_time() > self._grader.born - 2
+                if young and process.environ().get(MARK) == self._grader.mark:
+                    process.kill()
+
+
+def grade(exercise: Exercise, folder: Path, *, stop_early: bool = False) -> Verdict:
+    """Grade the project in `folder`."""
+    grading = Grading(exercise, folder, stop_early=stop_early)
+    try:
+        return grading.finish()
+    except BaseException:
+        grading.cancel()
+        raise
+
+
+def grade_all(
+    projects: Iterable[tuple[Exercise, Path]],
+    *,
+    at_once: int = 1,
+    stop_early: bool = False,
+    meanwhile: Callable[[list[Grading]], None] = lambda under_way: None,
+) -> Iterator[tuple[Grading, Verdict]]:
+    """Grade many, some at once, in the order in which they end."""
+    waiting = list(projects)
+    under_way: list[Grading] = []
+    try:
+        while waiting or under_way:
+            while waiting and len(under_way) < at_once:
+                under_way.append(Grading(*waiting.pop(0), stop_early=stop_early))
+            meanwhile(under_way)
+            wait([grading.sentinel for grading in under_way], LOOK)
+            for grading in [each for each in under_way if each.over]:
+                verdict = grading.finish()
+                under_way.remove(grading)
+                yield grading, verdict
+    finally:
+        for grading in under_way:
+            grading.cancel()
+
+
+class _Grader:
+    """A process that gets ready to grade, and waits to be told what.
+
+    Forked, so that what is imported already is there, and what is open is open.
+    """
+
+    def __init__(self, confine: Callable[[], None] | None = None) -> None:
+        self.mark = uuid.uuid4().hex
+        self.born = time.time()
+        self._open = contextlib.ExitStack()
+        place = self._open.enter_context(tempfile.TemporaryDirectory(prefix="workshop-grade-"))
+        # A file without a name: the project has no business with it, and must not find it.
+        self.log = self._open.enter_context(_nameless())
+        # Verdicts come by a socket. All else that is open could be opened once more, by its name
+        # in /proc, should a grader be led to write into a link that the project has put there.
+        self._told, tell = socket.socketpair()
+        self._open.enter_context(self._told)
+        self._heard = b""
+        ours, theirs = multiprocessing.Pipe()
+        self._orders = self._open.enter_context(ours)
+        papers = _Papers(place, tell.fileno(), self.log.fileno(), self.mark, theirs)
+        self.process = multiprocessing.get_context("fork").Process(
+            target=_grade, args=(papers, confine), daemon=True
+        )
+        with theirs, tell:
+            self.process.start()
+
+    def order(self, exercise: Exercise, folder: Path, early: bool) -> None:
+        """Say what to grade. A process that has ended already is not told: that will be seen."""
+        with contextlib.suppress(OSError):
+            self._orders.send((exercise, folder, early))
+
+    def hear(self) -> bytes:
+        """All that it has told so far."""
+        with contextlib.suppress(BlockingIOError):
+            while data := self._told.recv(1 << 16, socket.MSG_DONTWAIT):
+                self._heard += data
+        return self._heard
+
+    def close(self) -> None:
+        self._open.close()
+
+
+_ready: list[_Grader] = []
+
+
+def import_all(*, worker: bool = True) -> None:
+    """Import here what graders import: each is forked, and finds it there.
+
+    `worker`: also what only those of projects with a worker do.
+    """
+    _import((*FIRST, *LATER, *(WORKERS if worker else ())))
+
+
+def get_ready() -> None:
+    """Have a grader get ready that the first Grading will take."""
+    _ready.append(_Grader())
+
+
+@dataclass(frozen=True)
+class _Papers:
+    """What a grader gets: a folder, a socket and a file by their numbers, and a way for orders."""
+
+    place: str
+    tell: int
+    log: int
+    mark: str
+    orders: "Connection[Any, Any]"
+
+
+def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
+    """In the process of its own."""
+    if confine is not None:
+        confine()
+    os.setpgrp()  # Ctrl-C is for those who wait for us: they end us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.dup2(papers.log, 1)
+    os.dup2(papers.log, 2)
+    tempfile.tempdir = papers.place  # which is removed, however this ends
+    os.environ[MARK] = papers.mark
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    _import(FIRST)
+    exercise, folder, early = papers.orders.recv()
+    papers.orders.close()
+    words = [str(exercise.grader), "--submission", str(folder)]
+    words += ["--verdict", str(papers.tell)]
+    # Elsewhere, pytest would look through all that lies beside the course.
+    words += ["--rootdir", str(COURSE), "-o", "addopts=", "-o", "filterwarnings=default"]
+    words += ["--noconftest", "-p", "kit.grading.plugin", "-q"]
+    words += [word for name in WITHOUT for word in ("-p", f"no:{name}")]
+    code = sys.modules["pytest"].main(words + (["-x"] if early else []))
+    raise SystemExit(int(code))
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(3)  # what we started is on a leash, and sees it
+
+
+def _tasks(
+    exercise: Exercise, told: list[dict[str, Any]], tests: dict[str, int], late: float
+) -> list[TaskVerdict]:
+    """A verdict for each task: passed when it has tests and all of them passed.
+
+    `tests`: how many it has. `late`: the seconds that it had, when they were not enough.
+    """
+    verdicts = []
+    for task in exercise.tasks:
+        lines = [line for line in told if line["task"] == task.number]
+        verdict = TaskVerdict(task.number, task.title, passed=bool(lines))
+        for line in lines:
+            verdict.notes += line["notes"]
+            if verdict.passed and not line["passed"]:
+                verdict.passed = False
+                hint = f"Hint      ./workshop hint {exercise.number:02}"
+                verdict.message = f"{line.get('wrong') or line.get('problem')}\n{hint}"
+        if verdict.passed and len(lines) < tests.get(task.number, 1):
+            verdict.passed = False
+        if not verdict.passed and not verdict.message:
+            verdict.message = (
+                f"It took longer than {late:g} s, so everything was stopped."
+                if late
+                else "Not checked yet: what comes before it has to pass first."
+            )
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _problem(told: list[dict[str, Any]], code: int | None, late: bool, log: str) -> str:
+    """Why there is no verdict, if there is none."""
+    for line in told:
+        if "problem" in line:
+            return str(line["problem"])
+    if late or (told and code in (0, 1)):
+        return ""
+    tail = "\n".join(log.splitlines()[-15:])
+    return f"the grader ended with code {code}:\n{tail}"
+
+
+def _nameless() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

@@ -1,0 +1,1 @@
+"""The result of a class, as HTML, JSON, CSV, Markdown and JUnit."""

@@ -1,0 +1,1 @@
+"""What each verb does: parse the call, ask the packages below, print."""

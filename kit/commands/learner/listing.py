@@ -1,0 +1,119 @@
+"""`list` and `status`: the whole course, and where the learner is in it."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from kit.checking.report import go_to
+from kit.course import catalogue, progress
+from kit.course.catalogue import Exercise
+from kit.course.progress import Progress, State
+from kit.terminal.screen import paint
+from kit.workspace import shown
+
+Json = Annotated[bool, typer.Option("--json", help="For programs to read.")]
+
+MARKS: dict[State, str] = {"passed": "✓", "check again": "~", "skipped": "-"}
+STYLES: dict[State, str] = {"passed": "green", "check again": "yellow", "skipped": "dim"}
+
+
+def list_(as_json: Json = False) -> None:
+    """All exercises: done, current, minutes, tracks.
+
+    Example: ./workshop list
+    """
+    exercises, done = catalogue.load(), progress.load()
+    if as_json:
+        print(json.dumps([_told(each, exercises, done) for each in exercises], indent=2))
+    else:
+        print_table(exercises, done)
+        print("\n".join(where_you_are(exercises, done)))
+
+
+def status(as_json: Json = False) -> None:
+    """Where you are, and what to do next.
+
+    Example: ./workshop status
+    """
+    exercises, done = catalogue.load(), progress.load()
+    if as_json:
+        print(json.dumps(_standing(exercises, done), indent=2))
+    else:
+        print("\n".join(where_you_are(exercises, done)))
+
+
+def where_you_are(exercises: Sequence[Exercise], done: Progress) -> list[str]:
+    """How far the learner has come, and the next command to type, in lines."""
+    passed = sum(done.state(each) == "passed" for each in exercises)
+    again = [f"{each.number:02}" for each in exercises if done.state(each) == "check again"]
+    lines = [f"{passed} of {len(exercises)} exercises passed"]
+    if again:
+        lines.append(f"Changed since they passed: {', '.join(again)}. `./workshop check all`")
+    current = done.current(exercises)
+    if current is None:
+        return [*lines, "You are through. `./workshop run 13 --solution` runs the whole thing."]
+    if not current.work.is_dir():
+        return [*lines, go_to(current)]
+    n, record = f"{current.number:02}", done.of(current)
+    title = paint(f"{n} {current.title}", "strong")
+    lines.append(f"You are at {title}, {current.minutes} min, in {shown(current.work)}")
+    task = next((each for each in current.tasks if each.number == record.failed), None)
+    if task is not None:
+        lines.append(f"Open: task {task.number}, {task.title}. A hint: ./workshop hint {n}")
+    else:
+        lines.append(f"The tasks: {shown(current.work / 'README.md')}")
+    return [*lines, f"Next: ./workshop check {n}"]
+
+
+def _standing(exercises: Sequence[Exercise], done: Progress) -> dict[str, Any]:
+    current = done.current(exercises)
+    return {
+        "passed": [each.slug for each in exercises if done.state(each) == "passed"],
+        "check_again": [each.slug for each in exercises if done.state(each) == "check again"],
+        "skipped": [each.slug for each in exercises if done.state(each) == "skipped"],
+        "current": current.slug if current else None,
+        "folder": shown(current.work) if current else None,
+        "task": (done.of(current).failed or current.tasks[0].number) if current else None,
+        "next": f"./workshop check {current.number:02}" if current else "./workshop check all",
+    }
+
+
+def _told(exercise: Exercise, exercises: Sequence[Exercise], done: Progress) -> dict[str, Any]:
+    state = done.state(exercise)
+    return {
+        "exercise": exercise.slug,
+        "number": exercise.number,
+        "title": exercise.title,
+        "minutes": exercise.minutes,
+        "tracks": list(exercise.tracks),
+        "done": state == "passed",
+        "state": state,
+        "current": exercise == done.current(exercises),
+        "folder": shown(exercise.work) if exercise.work.is_dir() else None,
+    }
+
+
+def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
+    """The exercises, how each stands, and which tracks have it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "N", "exercise", "min", "state", "tracks"):
+        table.add_column(name, justify="right" if name == "min" else "left")
+    current = done.current(exercises)
+    for each in exercises:
+        state = done.state(each)
+        here = each == current
+        words = {"not started": ""}.get(state, state)
+        words = ", ".join(word for word in ("you are here" if here else "", words) if word)
+        tracks = " ".join(track for track in each.tracks if track != "self-paced")
+        sign = "→" if here else MARKS.get(state, "")
+        style = "bold" if here else STYLES.get(state, "")
+        n = f"{each.number:02}"
+        table.add_row(sign, n, each.title, str(each.minutes), words, tracks, style=style)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("\nself-paced: all of them", style="dim")

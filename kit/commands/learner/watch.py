@@ -1,0 +1,276 @@
+"""`watch`: check after every save, and do the rest by single keys."""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kit.commands.learner.check import opened, record
+from kit.course import catalogue, progress
+from kit.course.catalogue import Exercise
+from kit.errors import KitError
+from kit.terminal.keys import Keys
+from kit.terminal.screen import StatusLine, paint
+from kit.workspace import shown
+
+HINT = re.compile(r"\./workshop hint \S+")
+HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
+
+
+def watch(
+    n: Annotated[
+        str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
+    ] = None,
+) -> None:
+    """Check an exercise again after every save. Keys: h, s, n, l, r, q.
+
+    Example: ./workshop watch 07
+    """
+    exercises = catalogue.load()
+    if not exercises:
+        raise KitError("there are no exercises here", "git status")
+    exercise = catalogue.find(n, exercises) if n else progress.load().here(exercises)
+    Watch(exercises, exercise, Keys()).run()
+
+
+class Watch:
+    """The loop: keys, saves and verdicts, as they come."""
+
+    def __init__(self, exercises: list[Exercise], exercise: Exercise, keys: Keys) -> None:
+        self.exercises = exercises
+        self.exercise = exercise
+        self.keys = keys
+        self.line = StatusLine()
+        self.asked = ""  # the key that asked something, which the next key answers
+        self.before = ""  # what was asked before the key at hand
+        self.typing = False  # somebody types a command
+        self.quits = False
+        self.actions: dict[str, Callable[[], None]] = {
+            "h": self.hint,
+            "s": self.solution,
+            "n": self.next,
+            "l": self.table,
+            "r": self.check,
+            "q": self.quit,
+        }
+
+    def run(self) -> None:
+        """Until `q`, or a signal."""
+        self.introduce()  # first, so that there is something to read while we get ready
+        from kit.checking.background import Checker
+        from kit.checking.file_watcher import Saves
+
+        with self.keys.listening(), contextlib.ExitStack() as stack:
+            stack.callback(self.line.clear)
+            self.line.show("getting ready …")
+            self.saves = stack.enter_context(Saves(self.exercise.work))
+            self.checker = stack.enter_context(Checker())
+            stack.callback(lambda: self.saves.close())
+            self.check()
+            while not self.quits:
+                self.wait()
+
+    def wait(self) -> None:
+        """For whatever comes first, and deal with it."""
+        waited: list[Any] = [self.saves.connection]
+        if self.keys:
+            waited.append(self.keys.fd)
+        if self.checker.sentinel is not None:
+            waited.append(self.checker.sentinel)
+        ready = wait(waited, timeout=1)
+        if self.keys.fd in ready:
+            self.press(self.keys.read())
+        if self.saves.connection in ready and not self.quits:
+            self.saved(self.saves.take())
+        if self.checker.over and not self.quits:
+            self.show_verdict()
+
+    # What can happen.
+
+    def press(self, keys: str) -> None:
+        """Do what they ask for."""
+        if not keys:
+            self.quits = True  # the terminal is gone
+        for key in keys.lower():
+            if self.typing or key in "./":  # a command, which belongs into another terminal
+                if self.typing and key in "\r\n":
+                    self.say(f"Here, single keys do it: {HELP}")
+                self.typing = key not in "\r\n"
+                continue
+            self.before, self.asked = self.asked, ""
+            self.line.clear()
+            try:
+                if self.before == "s" and key == "y":
+                    self.show_solution()
+                elif key in self.actions:
+                    self.actions[key]()
+                elif not key.isspace():
+                    self.say(HELP)
+            except KitError as error:
+                error.show()
+            if self.quits:
+                return
+
+    def saved(self, names: list[str]) -> None:
+        """Check again, unless what would be checked has been, or is being."""
+        checked = self.checker.job
+        if not names or not self.exercise.work.is_dir():
+            return
+        if checked and checked.work == progress.hash_of_work(self.exercise.work):
+            if not self.checker.busy:
+                self.say(f"{names[0]} saved, unchanged: what is said above still holds.")
+            return
+        self.check(f"{', '.join(names[:3])}{' …' if names[3:] else ''} saved")
+
+    def show_verdict(self) -> None:
+        """Say what came of the check, keep it, and say how to go on."""
+        from kit.checking.report import report, unchecked
+
+        job, verdict = self.checker.take()
+        self.line.clear()
+        if verdict.problem:
+            self.say(unchecked(verdict))
+            return
+        record(job, verdict)
+        text = report(verdict, job.exercise, job.folder)
+        # Here, hints are a key away, and whoever types the command presses keys.
+        self.say(HINT.sub("press h", text) if self.keys else text)
+        done = progress.load()
+        if verdict.passed:
+            self.say(f"\n{paint('Well done.', 'good')} {self.way_on(done)}")
+        elif done.of(job.exercise).failures >= 2:
+            how = "h shows" if self.keys else f"./workshop hint {job.exercise.number:02} shows"
+            self.say(f"\nStuck? {how} a hint.")
+
+    # What the keys do.
+
+    def check(self, why: str = "") -> None:
+        """Begin a check."""
+        at = time.strftime("%H:%M:%S")
+        self.say(paint(f"\n── {at} {why or 'checking'} ──", "faint"))
+        self.checker.begin(self.exercise)
+        self.line.show(f"checking {shown(self.exercise.work)} …")
+
+    def hint(self) -> None:
+        """One hint more."""
+        from kit.commands.learner.hint import find_task, next_hints
+
+        exercise, task = find_task(self.exercises, str(self.exercise.number))
+        if task is None:
+            self.say(f"{exercise.number:02} is passed: there is nothing to hint at.")
+        else:
+            lines = next_hints(exercise, task)
+            self.say("\n" + "\n".join(line for line in lines if "./workshop" not in line))
+            more = progress.load().of(exercise).hints.get(task.number, 0) < len(task.hints)
+            what = "h once more, or s for" if more else "That was the last one; s shows"
+            self.say(f"\nNot enough? {what} the solution.")
+
+    def solution(self) -> None:
+        """The way from here to our solution; asks first, unless it is passed."""
+        if progress.load().of(self.exercise).passed:
+            self.show_solution()
+        else:
+            number = f"{self.exercise.number:02}"
+            self.say(f"You have not passed {number} yet. y shows the solution all the same.")
+            self.asked = "s"
+
+    def show_solution(self) -> None:
+        from kit.commands.learner.solution import solution
+
+        solution(str(self.exercise.number), yes=True)
+
+    def next(self) -> None:
+        """Open the exercise that follows; asks first when this one is not passed."""
+        done = progress.load()
+        following = self.following(done)
+        number = f"{self.exercise.number:02}"
+        if following is None:
+            self.say("There is no other exercise left. l lists them all.")
+        elif done.of(self.exercise).passed or self.before == "n":
+            self.turn_to(following)
+        else:
+            into = f"{following.number:02} {following.title}"
+            self.say(f"{number} is not passed yet. n again leaves it for later and opens {into}.")
+            self.asked = "n"
+
+    def table(self) -> None:
+        """The whole course."""
+        from kit.commands.learner.listing import print_table, where_you_are
+
+        done = progress.load()
+        self.say("")
+        print_table(self.exercises, done)
+        self.say(where_you_are(self.exercises, done)[0])  # the others name commands
+
+    def quit(self) -> None:
+        """End, and say how to come back."""
+        self.quits = True
+        self.say("Until next time: ./workshop")
+
+    def turn_to(self, following: Exercise) -> None:
+        """Leave this exercise for that one."""
+        from kit.checking.file_watcher import Saves
+
+        self.checker.stop()
+        opened(following, quiet=True)
+        with progress.changing() as done:
+            mine = done.of(self.exercise)
+            mine.skipped = mine.passed is None
+            done.last = following.slug
+        self.exercise = following
+        self.saves.close()
+        self.saves = Saves(following.work)
+        self.introduce()
+        self.check()
+
+    # What is said.
+
+    def introduce(self) -> None:
+        """Where the learner is, what to read and what to edit."""
+        exercise, folder = self.exercise, opened(self.exercise, quiet=True)
+        title = paint(f"{exercise.number:02} {exercise.title}", "strong")
+        self.say(f"\n{title}, {exercise.minutes} min")
+        self.say(f"  read  {shown(folder / 'README.md')}")
+        for file, number in to_edit(exercise):
+            self.say(f"  edit  {shown(file)}, line {number}")
+        self.say("Every save is checked." + (f" Keys: {HELP}" if self.keys else " Ctrl-C ends."))
+
+    def way_on(self, done: progress.Progress) -> str:
+        """What to do after a pass."""
+        following = self.following(done)
+        n = f"{self.exercise.number:02}"
+        if following is None:
+            return "That was the last one: ./workshop list"
+        into = f"{following.number:02} {following.title}, {following.minutes} min"
+        if self.keys:
+            return f"n opens {into}; s compares with our solution."
+        return f"Next: ./workshop watch {following.number:02} ({into}), or ./workshop diff {n}"
+
+    def following(self, done: progress.Progress) -> Exercise | None:
+        """The next exercise that is not passed."""
+        others = [each for each in self.exercises if each != self.exercise]
+        waiting = [each for each in others if done.state(each) != "passed"]
+        later = [each for each in waiting if each.number > self.exercise.number]
+        return next(iter(later or waiting), None)
+
+    def say(self, text: str) -> None:
+        """Print, over the line that says what we are at."""
+        self.line.clear()
+        print(text, flush=True)
+
+
+def to_edit(exercise: Exercise) -> list[tuple[Path, int]]:
+    """The files of the learner's copy in which something is to do, and the first line of it."""
+    found = []
+    for file in sorted([*exercise.work.glob("nb_runner/**/*.py"), *exercise.work.glob("*.toml")]):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            lines = file.read_text(encoding="utf-8").splitlines()
+            number = next((n for n, line in enumerate(lines, 1) if "TODO(" in line), 0)
+            if number:
+                found.append((file, number))
+    return found

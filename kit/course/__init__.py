@@ -1,0 +1,1 @@
+"""The course as data: exercises, decks, timetables, and what the learner has done."""

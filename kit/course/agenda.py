@@ -1,0 +1,342 @@
+"""`agenda`: what an instructor does when, with breaks, cut so that it ends in time."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit.course import catalogue
+from kit.course.catalogue import TRACKS, Exercise, find
+from kit.errors import KitError
+from kit.workspace import ROOT, shown
+
+SLIDES = ROOT / "slides"
+LAST = 100  # no exercise has such a number
+HOUR = 60
+BREAK = 10
+STRETCH = 60  # minutes of work without a break, about
+BUFFER = 3  # minutes to spare at the end, at least
+BONUS = 11  # from this exercise on
+OPTIONAL = (1,)  # where minutes are short, a project that is there will do
+# How long a track takes, in minutes. Who learns alone has no bell.
+LENGTHS = {"evening": 2 * HOUR, "half-day": 4 * HOUR}
+STARTS = {"evening": "18:30"}
+ANY_START = "09:00"
+
+
+@dataclass(frozen=True)
+class Slides:
+    """The slides of a deck that belong before an exercise; 0: before all, LAST: after all."""
+
+    deck: str
+    before: int
+    minutes: float
+
+    @property
+    def in_short(self) -> float:
+        """What they can be told in when minutes are rare: half of it, or one minute."""
+        return min(self.minutes, max(1, self.minutes // 2))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of time with one thing in it."""
+
+    kind: str  # slides, reading, exercise, break, buffer
+    title: str
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be done, and shown: in short what comes before the exercises in `short`."""
+
+    track: str
+    exercises: tuple[Exercise, ...]
+    slides: tuple[Slides, ...]
+    short: frozenset[int] = frozenset()
+
+    def blocks(self) -> list[Block]:
+        """Slides and exercises, without breaks."""
+        blocks = self._shown(0)
+        for exercise in self.exercises:
+            blocks += self._shown(exercise.number)
+            title = f"{exercise.number:02} {exercise.title}"
+            blocks.append(Block("exercise", title, exercise.minutes))
+        return blocks + self._shown(LAST)
+
+    def less(self) -> Iterator[tuple["Wish", str]]:
+        """Ever less of it, each time with the words for what has gone, the most optional first."""
+        wish = self
+        for exercise in [e for e in reversed(self.exercises) if e.number >= BONUS]:
+            wish = wish._but(exercise)
+            yield wish, f"{_named(exercise)} (bonus)"
+        for each in [each for each in self.slides if each.before == LAST]:
+            wish = replace(wish, slides=tuple(s for s in wish.slides if s != each))
+            yield wish, f"the slides of the deck {each.deck}"
+        for exercise in [e for e in wish.exercises if e.number in OPTIONAL]:
+            wish = wish._but(exercise)
+            yield wish, f"{_named(exercise)}, which the others can do without"
+        # Who reads, reads at their own pace.
+        shown = [] if self.track == "self-paced" else wish._all_shown()
+        for each in sorted(shown, key=lambda each: each.in_short - each.minutes):
+            wish = replace(wish, short=wish.short | {each.before})
+            yield wish, f"{each.minutes - each.in_short:g} min of the slides {_where(each)}"
+
+    def _but(self, exercise: Exercise) -> "Wish":
+        return replace(self, exercises=tuple(e for e in self.exercises if e != exercise))
+
+    def _all_shown(self) -> list[Slides]:
+        numbers = {0, LAST, *(exercise.number for exercise in self.exercises)}
+        return [each for each in self.slides if each.before in numbers and each.minutes]
+
+    def _shown(self, before: int) -> list[Block]:
+        kind = "reading" if self.track == "self-paced" else "slides"
+        return [
+            Block(kind, f"{each.deck}, in short", each.in_short)
+            if each.before in self.short
+            else Block(kind, each.deck, each.minutes)
+            for each in self._all_shown()
+            if each.before == before
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done when, in order, and what has gone so that it fits. `end`: when it must end."""
+
+    track: str
+    start: int
+    end: int | None
+    blocks: tuple[Block, ...]
+    gone: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> int:
+        return self.start + _whole(_minutes(self.blocks))
+
+    @property
+    def over(self) -> int:
+        """By how many minutes it does not fit."""
+        return 0 if self.end is None else max(0, self.ends - self.end)
+
+    def timed(self) -> Iterator[tuple[int, int, Block]]:
+        """Each block, with the minute of the day at which it begins, and its minutes, whole."""
+        spent = 0.0
+        for block in self.blocks:
+            begins, ends = _whole(spent), _whole(spent + block.minutes)
+            yield self.start + begins, ends - begins, block
+            spent += block.minutes
+
+    def sums(self) -> dict[str, int]:
+        """Minutes by kind."""
+        sums: dict[str, int] = {}
+        for _, minutes, block in self.timed():
+            sums[block.kind] = sums.get(block.kind, 0) + minutes
+        return sums
+
+
+def agenda(
+    track: Annotated[str, typer.Option(help=f"One of {', '.join(TRACKS)}.")] = "evening",
+    start: Annotated[
+        str, typer.Option(metavar="HH:MM", help="18:30 for an evening, else 09:00.")
+    ] = "",
+    end: Annotated[
+        str, typer.Option(metavar="HH:MM", help="Evening: 2 hours later; half-day: 4.")
+    ] = "",
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="N", help="Leave an exercise out; repeatable.")
+    ] = None,
+    as_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text or markdown.")
+    ] = "text",
+) -> None:
+    """When to do what: slides, exercises and breaks, by the clock.
+
+    What had to go so that it ends in time is said below it. A plan that cannot fit is printed all
+    the same, with a warning.
+
+    Example: ./workshop agenda --track evening --start 18:30 --end 20:30
+    """
+    if as_ not in FORMATS:
+        raise KitError(f"there is no format {as_!r}; there is {', '.join(FORMATS)}")
+    if track not in TRACKS:
+        there = ", ".join(TRACKS)
+        raise KitError(f"there is no track {track!r}; there is {there}", AGENDA.format("half-day"))
+    begin = minute_of("--start", start or STARTS.get(track, ANY_START))
+    exercises = _chosen(track, skip or [])
+    wish = Wish(track, exercises, tuple(slides_for(track, exercises)))
+    plan = make(wish, begin, _finish(begin, end, track))
+    print(FORMATS[as_](plan))
+    if plan.over:
+        too_long = TOO_LONG.format(end=clock(plan.end or 0), over=plan.over, ends=clock(plan.ends))
+        typer.echo(too_long, err=True)
+
+
+def slides_for(track: str, exercises: Sequence[Exercise]) -> Iterator[Slides]:
+    """What there is to show, in order. Where nobody goes beyond, those slides end the day."""
+    bonus = any(exercise.number >= BONUS for exercise in exercises)
+    outlook: dict[str, float] = {}
+    for each in all_slides():
+        if each.before < BONUS or bonus:
+            yield each
+        elif track != "self-paced":
+            outlook[each.deck] = outlook.get(each.deck, 0) + each.minutes
+    for deck, minutes in outlook.items():
+        yield Slides(deck, LAST, minutes)
+
+
+def all_slides(folder: Path = SLIDES) -> list[Slides]:
+    """What stands before each exercise, as the decks tell. Raises KitError.
+
+    A deck's slides each have their minutes; one that says "now you" ends what is before an
+    exercise. What follows the last of those in a deck belongs to it, too.
+    """
+    found: list[Slides] = []
+    for file in folder.glob("*.md"):
+        parts = _parts(file.read_text(encoding="utf-8"))
+        found += [Slides(file.stem, number, minutes) for number, minutes in parts]
+    if not found:
+        raise KitError(f"there are no slides in {shown(folder)}", f"git status {shown(folder)}")
+    return sorted(found, key=lambda each: each.before)
+
+
+def _parts(deck: str) -> list[tuple[int, float]]:
+    """The exercises of a deck, each with the minutes before it; 0 for a deck without any."""
+    parts: list[tuple[int, float]] = []
+    minutes, number = 0.0, 0
+    for found in re.finditer(r"^```\{now-you\} (\d+)|^:minutes: ([\d.]+)", deck, re.MULTILINE):
+        if found[1]:
+            number = int(found[1])
+            continue
+        minutes += float(found[2])
+        if number:
+            parts.append((number, minutes))
+            minutes, number = 0.0, 0
+    if minutes and parts:
+        last, so_far = parts.pop()
+        parts.append((last, so_far + minutes))
+    elif minutes:
+        parts.append((0, minutes))
+    return parts
+
+
+def make(wish: Wish, start: int, end: int | None) -> Plan:
+    """The plan, without so many optional parts that it is over at `end` with minutes to spare."""
+    gone: list[str] = []
+    blocks = with_breaks(wish.blocks())
+    for less, what in wish.less():
+        fits = end is None or start + _minutes(blocks) + BUFFER <= end
+        if fits or not less.exercises:
+            break
+        blocks = with_breaks(less.blocks())
+        gone.append(what)
+    spare = 0 if end is None else end - start - _minutes(blocks)
+    buffer = [Block("buffer", "For what took longer", spare)] if spare > 0 else []
+    return Plan(wish.track, start, end, (*blocks, *buffer), tuple(gone))
+
+
+def with_breaks(blocks: Sequence[Block]) -> list[Block]:
+    """Breaks where they part the time most evenly, never between slides and their exercise."""
+    total = _minutes(blocks)
+    count = math.ceil(total / STRETCH) - 1
+    ends = [_minutes(blocks[: i + 1]) for i in range(len(blocks))]
+    gaps = [i for i, b in enumerate(blocks[:-1]) if b.kind == "exercise"]
+    after = set()
+    for i in range(1, count + 1):
+        wanted = total * i / (count + 1)
+        if free := [gap for gap in gaps if gap not in after]:
+            after.add(min(free, key=lambda gap: abs(ends[gap] - wanted)))
+    planned: list[Block] = []
+    for i, block in enumerate(blocks):
+        planned.append(block)
+        if i in after:
+            planned.append(Block("break", "Break", BREAK))
+    return planned
+
+
+def minute_of(option: str, text: str) -> int:
+    """The minute of the day that "18:30" is. Raises KitError."""
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)", text, re.ASCII)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise KitError(f"{option} is {text!r}, which is no time of day", f"{option} 18:30")
+    return int(found[1]) * HOUR + int(found[2])
+
+
+def clock(minute: int) -> str:
+    """A minute of the day as people write it; past midnight it is the next day's."""
+    return f"{minute // HOUR % 24:02}:{minute % HOUR:02}"
+
+
+def _finish(begin: int, end: str, track: str) -> int | None:
+    if not end:
+        return begin + LENGTHS[track] if track in LENGTHS else None
+    finish = minute_of("--end", end)
+    if finish <= begin:
+        later = clock(min(begin + LENGTHS.get(track, 4 * HOUR), 24 * HOUR - 1))
+        raise KitError(f"--end {end} is not after --start {clock(begin)}", f"--end {later}")
+    return finish
+
+
+def _chosen(track: str, skip: Sequence[str]) -> tuple[Exercise, ...]:
+    exercises = catalogue.load()
+    # What does not exist is a mistake; what this track leaves out anyway is none.
+    skipped = {find(name, exercises).slug for name in skip}
+    chosen = tuple(e for e in exercises if track in e.tracks and e.slug not in skipped)
+    if not chosen:
+        raise KitError(f"nothing is left of the track {track}", AGENDA.format(track))
+    return chosen
+
+
+def _minutes(blocks: Iterable[Block]) -> float:
+    return sum(block.minutes for block in blocks)
+
+
+def _whole(minutes: float) -> int:
+    return math.floor(minutes + 0.5)
+
+
+def _where(slides: Slides) -> str:
+    return f"before exercise {slides.before:02}" if slides.before else f"of the deck {slides.deck}"
+
+
+def _named(exercise: Exercise) -> str:
+    return f"exercise {exercise.number:02} {exercise.title}"
+
+
+def _as_text(plan: Plan) -> str:
+    wide = max(len(block.kind) for block in plan.blocks)
+    lines = [f"{_title(plan)}\n"]
+    for at, minutes, block in plan.timed():
+        lines.append(f"{clock(at)}  {minutes:3} min  {block.kind:<{wide}}  {block.title}")
+    return "\n".join([*lines, f"{clock(plan.ends)}  end", *_below(plan)])
+
+
+def _as_markdown(plan: Plan) -> str:
+    lines = [f"# {_title(plan)}\n", "| time | min | | |", "| --- | ---: | --- | --- |"]
+    for at, minutes, block in plan.timed():
+        lines.append(f"| {clock(at)} | {minutes} | {block.kind} | {block.title} |")
+    return "\n".join([*lines, f"| {clock(plan.ends)} | | end | |", *_below(plan)])
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.track.capitalize()}, {clock(plan.start)} to {clock(plan.ends)}"
+
+
+def _below(plan: Plan) -> Iterator[str]:
+    yield ""
+    yield ", ".join(f"{kind} {minutes} min" for kind, minutes in plan.sums().items())
+    if plan.gone:
+        yield "\nGiven up to make room:\n"
+        yield from (f"- {what}" for what in plan.gone)
+
+
+FORMATS = {"text": _as_text, "markdown": _as_markdown}
+AGENDA = "./workshop agenda --track {}"
+TOO_LONG = """\
+workshop: it does not fit: {end} is {over} min too early, and nothing optional is left
+Try: --end {ends}, or --skip an exercise"""

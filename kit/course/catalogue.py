@@ -1,0 +1,98 @@
+"""The course: its exercises, their tasks and hints, as exercises/*/exercise.toml tells them."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kit.errors import KitError
+from kit.workspace import EXERCISES, GRADERS, SOLUTIONS, WORK, shown
+
+TRACKS = ("evening", "half-day", "self-paced")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to build. `hints` go from a nudge, over a pointer, to nearly the answer."""
+
+    number: str  # "7.1"
+    title: str
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. `declared` says why a starter's file is not what the reader expects."""
+
+    slug: str  # "07-one-at-a-time"
+    title: str
+    minutes: int
+    tracks: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    declared: dict[str, str] = field(hash=False)
+
+    @property
+    def number(self) -> int:
+        return int(self.slug[:2])
+
+    @property
+    def starter(self) -> Path:
+        return EXERCISES / self.slug
+
+    @property
+    def solution(self) -> Path:
+        return SOLUTIONS / self.slug
+
+    @property
+    def work(self) -> Path:
+        """The learner's copy, there or not."""
+        return WORK / self.slug
+
+    @property
+    def grader(self) -> Path:
+        return GRADERS / f"test_{self.slug.replace('-', '_')}.py"
+
+
+def load() -> list[Exercise]:
+    """All exercises, in order. Raises KitError for none, and for one that cannot be read."""
+    files = sorted(EXERCISES.glob("[0-9][0-9]-*/exercise.toml"))
+    if not files:
+        raise KitError(f"there are no exercises in {shown(EXERCISES)}", "git status")
+    return [_read(file) for file in files]
+
+
+def find(name: str, course: Sequence[Exercise] | None = None) -> Exercise:
+    """The exercise of that number ("7", "07"), slug or both. Raises KitError."""
+    exercises = load() if course is None else course
+    for exercise in exercises:
+        slug = exercise.slug
+        if name in (slug, slug[3:]) or (name.isdecimal() and int(name) == exercise.number):
+            return exercise
+    there = f"{exercises[0].number:02} to {exercises[-1].number:02}" if exercises else "none"
+    raise KitError(f"there is no exercise {name!r}; there is {there}", "./workshop list")
+
+
+def _read(file: Path) -> Exercise:
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Exercise(
+            slug=file.parent.name,
+            title=told["title"],
+            minutes=told["minutes"],
+            tracks=tuple(told["tracks"]),
+            tasks=tuple(
+                Task(task["number"], task["title"], tuple(task["hints"])) for task in told["tasks"]
+            ),
+            declared=told.get("declared", {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KitError(
+            f"{shown(file)} cannot be used: {error!r}", f"git restore {shown(file)}"
+        ) from None
+
+
+def number_of(folder: Path) -> int | None:
+    """The exercise's number, of a folder called NN-slug."""
+    found = re.match(r"(\d\d)-", folder.name)
+    return int(found[1]) if found else None

@@ -1,0 +1,194 @@
+"""What the learner has done so far, kept in `.workshop/progress.json`."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from kit.course.catalogue import Exercise
+from kit.errors import KitError
+from kit.workspace import GRADERS, ROOT, STATE, shown
+
+T = TypeVar("T")
+
+FILE = STATE / "progress.json"
+
+State = Literal["passed", "check again", "skipped", "started", "not started"]
+WAITING: tuple[State, ...] = ("started", "not started")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What exactly passed, by hashes of the work and of the grader, and when."""
+
+    work: str
+    grader: str
+    at: float
+
+
+@dataclass
+class Record:
+    """One exercise. `failures` counts the failed checks since it last passed."""
+
+    passed: Pass | None = None
+    skipped: bool = False
+    failures: int = 0
+    failed: str = ""  # the task that failed in the last check, as "7.1"
+    hints: dict[str, int] = field(default_factory=dict)  # how many were shown, by task
+
+
+@dataclass
+class Progress:
+    """All exercises. `last` is the one that the learner turned to last."""
+
+    last: str = ""
+    exercises: dict[str, Record] = field(default_factory=dict)
+
+    def of(self, exercise: Exercise) -> Record:
+        """The record of an exercise."""
+        return self.exercises.setdefault(exercise.slug, Record())
+
+    def state(self, exercise: Exercise) -> State:
+        """Where the learner stands with it. A pass counts for what was checked, and no more."""
+        record = self.of(exercise)
+        if record.passed is not None:
+            now = (hash_of_work(exercise.work), hash_of_grader(exercise))
+            same = now == (record.passed.work, record.passed.grader)
+            return "passed" if same else "check again"
+        if record.skipped:
+            return "skipped"
+        return "started" if exercise.work.is_dir() else "not started"
+
+    def current(self, course: Sequence[Exercise]) -> Exercise | None:
+        """The exercise to work on: the last one, else the next that waits. None: all done."""
+        waiting = [exercise for exercise in course if self.state(exercise) in WAITING]
+        last = next((exercise for exercise in course if exercise.slug == self.last), None)
+        if last is None:
+            return waiting[0] if waiting else None
+        if last in waiting or self.state(last) == "check again":
+            return last
+        return next((each for each in waiting if each.number > last.number), None) or (
+            waiting[0] if waiting else None
+        )
+
+    def here(self, course: Sequence[Exercise]) -> Exercise:
+        """The exercise meant when none is named, also when all are done."""
+        last = next((exercise for exercise in course if exercise.slug == self.last), course[-1])
+        return self.current(course) or last
+
+
+def load() -> Progress:
+    """What is known. A damaged file is set aside, and said so."""
+    try:
+        return _read()
+    except _DAMAGED:
+        with _alone():
+            return _read_or_set_aside()
+
+
+@contextlib.contextmanager
+def changing() -> Iterator[Progress]:
+    """Read, change, write: nobody else writes meanwhile, and the file is whole at all times."""
+    with _alone():
+        progress = _read_or_set_aside()
+        yield progress
+        new = FILE.with_suffix(".new")
+        try:
+            new.write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+            new.replace(FILE)
+        except OSError as error:
+            raise _unwritable(error) from None
+
+
+def hash_of_work(folder: Path) -> str:
+    """A hash of what a check looks at: the package, and how the project is set up."""
+    files = [file for file in folder.glob("nb_runner/**/*") if "__pycache__" not in file.parts]
+    return _hash([*files, folder / "pyproject.toml", *folder.glob("poetry.*")], folder)
+
+
+def hash_of_grader(exercise: Exercise) -> str:
+    """A hash of what checks: the exercise's own grader, and what all graders share."""
+    shared = [file for file in GRADERS.glob("*.py") if not file.name.startswith("test_")]
+    return _hash([exercise.grader, *shared, *(ROOT / "kit" / "grading").glob("*.py")])
+
+
+def _hash(files: Sequence[Path], top: Path | None = None) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file():
+            name = str(file.relative_to(top)) if top else file.name
+            content = file.read_bytes() if os.access(file, os.R_OK) else b""
+            digest.update(f"{name}\n{len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+_DAMAGED = (ValueError, TypeError, KeyError, AttributeError)
+
+
+def _read() -> Progress:
+    """Raises one of _DAMAGED for a file that is not ours, or not whole."""
+    try:
+        told = json.loads(FILE.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Progress()
+    except OSError as error:
+        raise KitError(f"{shown(FILE)} cannot be read: {error.strerror}") from None
+    exercises = {str(slug): _record(**record) for slug, record in told["exercises"].items()}
+    return Progress(_a(str, told["last"]), exercises)
+
+
+def _record(
+    passed: Any = None, skipped: Any = False, failures: Any = 0, failed: Any = "", hints: Any = None
+) -> Record:
+    shown_hints = {_a(str, task): _a(int, count) for task, count in (hints or {}).items()}
+    return Record(
+        passed=None if passed is None else Pass(**passed),
+        skipped=_a(bool, skipped),
+        failures=_a(int, failures),
+        failed=_a(str, failed),
+        hints=shown_hints,
+    )
+
+
+def _a(kind: type[T], value: Any) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _read_or_set_aside() -> Progress:
+    try:
+        return _read()
+    except _DAMAGED:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        aside = FILE.with_name(f"{FILE.name}.damaged-{stamp}")
+        FILE.replace(aside)
+        print(
+            f"workshop: {shown(FILE)} was damaged, so it is set aside as {aside.name} and begun "
+            "anew; your work is as it was (`./workshop check all` passes it again)",
+            file=sys.stderr,
+        )
+        return Progress()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    try:
+        STATE.mkdir(parents=True, exist_ok=True)
+        lock = (STATE / "progress.lock").open("w")
+    except OSError as error:
+        raise _unwritable(error) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _unwritable(error: OSError) -> KitError:
+    return KitError(f"{shown(FILE)} cannot be written: {error.strerror}", f"ls -ld {shown(STATE)}")

@@ -1,0 +1,68 @@
+"""The learner's copies of the starters: made when first wanted, and never thrown away."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from kit.course import progress
+from kit.course.catalogue import Exercise
+from kit.errors import KitError
+from kit.workspace import WORK, shown
+
+# The hints stay out of sight, and nobody needs somebody else's caches.
+NOT_COPIED = shutil.ignore_patterns(
+    "exercise.toml", "__pycache__", ".venv", ".*_cache", ".ipynb_checkpoints", "dist"
+)
+
+
+def open_exercise(exercise: Exercise) -> Path:
+    """The learner's copy; made from the starter when it is not there yet, and then the current."""
+    if not exercise.work.is_dir():
+        with progress.changing() as done:
+            done.last = exercise.slug
+            done.of(exercise).skipped = False
+            _place(exercise)
+    return exercise.work
+
+
+def start_afresh(exercise: Exercise) -> Path | None:
+    """Put a fresh starter in place. Returns where the old work is kept, if there was any."""
+    with progress.changing() as done:
+        done.last = exercise.slug
+        done.exercises.pop(exercise.slug, None)
+        return _place(exercise)
+
+
+def _place(exercise: Exercise) -> Path | None:
+    """Copy the starter beside its place, then rename: whole, or not at all."""
+    kept = None
+    try:
+        WORK.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=WORK) as folder:
+            copy = Path(folder) / exercise.slug
+            shutil.copytree(exercise.starter, copy, ignore=NOT_COPIED)
+            if exercise.work.exists():
+                kept = _keep(exercise)
+            copy.rename(exercise.work)
+    except (OSError, shutil.Error) as error:
+        if kept is not None and not exercise.work.exists():
+            kept.rename(exercise.work)
+        raise KitError(
+            f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}: {error}",
+            f"ls -ld {shown(WORK)}; df -h {shown(WORK)}",
+        ) from None
+    return kept
+
+
+def _keep(exercise: Exercise) -> Path:
+    folder = WORK / ".kept"
+    folder.mkdir(exist_ok=True)
+    name = f"{exercise.slug}-{time.strftime('%Y%m%d-%H%M%S')}"
+    kept = folder / name
+    tries = 1
+    while kept.exists():  # twice within a second
+        tries += 1
+        kept = folder / f"{name}-{tries}"
+    exercise.work.rename(kept)
+    return kept

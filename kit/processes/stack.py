@@ -1,0 +1,216 @@
+"""Start what a runner needs, wait until it answers, and leave nothing behind.
+
+Every child runs on a leash (see leash.py), so it dies with this process however this process dies.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from kit.errors import KitError
+from kit.processes.child import Child, NotReady, ending, wait_until
+from kit.processes.ports import free_port, free_socket, holder
+from kit.processes.redis_tiers import (
+    RedisChoice,
+    find_redis,
+    redis_answers,
+    redis_command,
+    without_password,
+)
+from kit.workspace import ROOT, STATE
+
+__all__ = [
+    "Child",
+    "NotReady",
+    "RedisChoice",
+    "RedisServer",
+    "Stack",
+    "ending",
+    "find_redis",
+    "free_socket",
+    "holder",
+    "wait_until",
+]
+
+KEEP_LOGS = 7 * 24 * 3600  # seconds
+
+
+class RedisServer:
+    """A Redis of our own, which can be stopped and killed, and started again where it was."""
+
+    def __init__(
+        self, stack: "Stack", choice: RedisChoice, port: int, folder: Path, appendonly: bool
+    ) -> None:
+        self.stack = stack
+        self.choice = choice
+        self.port = port
+        self.folder = folder
+        self.appendonly = appendonly
+        self.child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        argv = redis_command(self.choice, self.port, self.folder, appendonly=self.appendonly)
+        self.child = self.stack.start("redis", argv, cwd=ROOT)
+        wait_until(lambda: redis_answers(self.url), "Redis to answer", 30, self.child)
+
+    def stop(self) -> None:
+        """End it as an administrator would."""
+        if self.child is not None:
+            self.child.stop()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.child is not None:
+            self.child.kill()
+
+
+class Stack:
+    """Processes that belong together: started in order, stopped in reverse.
+
+    `state` is where data goes and, unless they have a place of their own, `logs`; `env` is what
+    children inherit (default: our own). Their temporary files go to `temporary`; by default, to a
+    folder that goes when the stack stops, for who is killed, as workers and kernels are here,
+    removes none.
+    """
+
+    def __init__(
+        self,
+        state: Path = STATE,
+        env: Mapping[str, str] | None = None,
+        logs: Path | None = None,
+        temporary: Path | None = None,
+    ) -> None:
+        self.state = state
+        self.env = dict(os.environ if env is None else env)
+        self.children: list[Child] = []
+        self.redis_choice: RedisChoice | None = None
+        self.redis_server: RedisServer | None = None
+        self.largest_file = 0  # bytes that a child may write into one file; 0 means no limit
+        self._throw_away: list[Path] = []
+        if temporary is None:
+            # Not below `state`: kernels have sockets there, whose paths must be short.
+            temporary = _own_folder("workshop-", self.env.get("TMPDIR"))
+            self._throw_away.append(temporary)
+        self._temporary = temporary
+        if logs is None:
+            logs = state / "logs"
+            logs.mkdir(parents=True, exist_ok=True)
+            _tidy(state, temporary.parent)
+        self.logs = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=logs))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path = ROOT,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        grace: float = 10.0,
+    ) -> Child:
+        """Start a process; one of the same name that has ended gives up its place to it."""
+        child = Child(
+            name,
+            argv,
+            self.logs / f"{name}.log",
+            cwd=cwd,
+            env={**(self.env if env is None else env), "TMPDIR": str(self._temporary)},
+            pass_fds=pass_fds,
+            grace=grace,
+            largest_file=self.largest_file,
+        )
+        for place, old in enumerate(self.children):
+            if old.name == name and not old.running:
+                self.children[place] = child
+                break
+        else:
+            self.children.append(child)
+        return child
+
+    def redis(self, port: int = 0, folder: Path | None = None, *, appendonly: bool = False) -> str:
+        """Start or adopt a Redis and return its URL.
+
+        `port` 0 means a free one. Without `folder` the data goes when the stack stops.
+        Raises KitError when REDIS_URL is set and nothing answers there.
+        """
+        choice = self.redis_choice = find_redis(self.env)
+        if choice.tier == "url":
+            if not redis_answers(choice.url):
+                raise KitError(
+                    f"REDIS_URL is {without_password(choice.url)}, and no Redis answers there",
+                    "start that Redis, or `unset REDIS_URL` to have the kit start one",
+                )
+            return choice.url
+        if folder is None:
+            folder = _own_folder("redis-", self.state)
+            self._throw_away.append(folder)
+        for _ in range(4):
+            server = RedisServer(self, choice, port or free_port(), folder, appendonly)
+            try:
+                server.start()
+                break
+            except NotReady as error:
+                # A free port may be taken between our look and its bind. Then another one is.
+                if port or "in use" not in error.detail:
+                    raise
+        else:
+            raise KitError("no port stays free long enough for Redis", "try again")
+        self.redis_server = server
+        return server.url
+
+    def stop(self) -> None:
+        """Stop all, the last started first. Interrupted, it kills what is left and raises."""
+        try:
+            while self.children:
+                self.children[-1].stop()
+                self.children.pop()
+        except BaseException:
+            self.kill()
+            raise
+        self._clear()
+
+    def kill(self) -> None:
+        """Kill all at once."""
+        while self.children:
+            self.children.pop().kill()
+        self._clear()
+
+    def _clear(self) -> None:
+        while self._throw_away:
+            shutil.rmtree(self._throw_away.pop(), ignore_errors=True)
+
+
+def _own_folder(prefix: str, place: Path | str | None) -> Path:
+    """A new folder that tells whose it is, for `_tidy`."""
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
+
+
+def _tidy(state: Path, temporary: Path) -> None:
+    """Remove old logs, and what others have left who were killed before they could."""
+    for folder in [*state.glob("redis-*-*"), *temporary.glob("workshop-*-*")]:
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (state / "logs").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > KEEP_LOGS:
+                shutil.rmtree(folder, ignore_errors=True)

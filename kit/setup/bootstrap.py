@@ -1,0 +1,118 @@
+"""Set-up: makes `.venv` match requirements.lock, then hands over to the kit in it.
+
+Standard library only, for it runs before anything is installed. Nothing heavy is imported until
+there is something to do: most calls only compare a stamp and go on.
+"""
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kit.errors import KitError
+from kit.workspace import ROOT, STATE
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "workshop-stamp"
+
+# Stands in the stamp from the first step to the last. Found later, it tells of an interruption.
+UNFINISHED = "unfinished"
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Set up if there is need or `setup` asks for it, then become the kit. Does not return."""
+    try:
+        forced = argv[:1] == ["setup"] and not {"-h", "--help"} & set(argv)
+        if forced or not is_set_up():
+            set_up(wheelhouse=_wheelhouse(argv) if forced else None, forced=forced)
+    except KitError as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nworkshop: set-up interrupted; it is taken up again next time", file=sys.stderr)
+        sys.exit(130)
+    # Set, it would have each of the many processes to come compile thousands of modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.execv(PYTHON, [str(PYTHON), "-m", "kit", *argv])
+
+
+def is_set_up() -> bool:
+    """Whether the last set-up was finished, and nothing it depends on has changed since."""
+    with contextlib.suppress(OSError):
+        return os.access(PYTHON, os.X_OK) and STAMP.read_text() == stamp()
+    return False
+
+
+def stamp() -> str:
+    """What `.venv` was made from and of. Different when the kit is moved: a venv cannot be."""
+    digest = hashlib.sha256()
+    for file in (LOCK, ROOT / "pyproject.toml"):
+        digest.update(file.read_bytes())
+    # The Python behind it: after an upgrade of the system's it would look for other packages.
+    return f"{digest.hexdigest()}\n{ROOT}\n{PYTHON.resolve()}\n"
+
+
+def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
+    """Do all the steps. Raises KitError in words."""
+    if wheelhouse is not None and not wheelhouse.is_dir():
+        raise KitError(f"there is no folder {wheelhouse} to install from", "./workshop setup")
+    _say(f"setting up in {VENV}")
+    try:
+        STATE.mkdir(parents=True, exist_ok=True)
+        with _alone():
+            if forced or not is_set_up():  # another terminal may have done it meanwhile
+                _steps(wheelhouse)
+    except OSError as error:
+        from kit.setup.installer import explain
+
+        raise explain(f"set-up failed: {error}", str(error), wheelhouse) from None
+
+
+def _steps(wheelhouse: Path | None) -> None:
+    from kit.setup.installer import Installer, is_healthy, make_venv
+
+    interrupted = STAMP.is_file() and STAMP.read_text() == UNFINISHED
+    if not is_healthy(PYTHON):
+        make_venv(VENV)
+    STAMP.write_text(UNFINISHED)
+    installer = Installer(PYTHON, LOCK, wheelhouse, again=interrupted)
+    installer.install_uv()
+    installer.install_packages()
+    installer.install_kit(ROOT)
+    STAMP.with_suffix(".new").write_text(stamp())
+    STAMP.with_suffix(".new").replace(STAMP)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second terminal waiting while the first sets up."""
+    import fcntl
+
+    with (STATE / "setup.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another terminal is setting up: waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _wheelhouse(argv: Sequence[str]) -> Path | None:
+    """The DIR of `setup --from DIR`."""
+    for i, word in enumerate(argv):
+        if word.startswith("--from="):
+            return Path(word.removeprefix("--from=")).expanduser().absolute()
+        if word == "--from":
+            if i + 1 == len(argv):
+                raise KitError("--from needs a folder", "./workshop setup --from DIR")
+            return Path(argv[i + 1]).absolute()
+    return None
+
+
+def _say(line: str) -> None:
+    print(f"workshop: {line}", file=sys.stderr)

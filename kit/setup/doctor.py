@@ -1,0 +1,268 @@
+"""`doctor`: what is wrong with this machine, in words, with the command that mends it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kit.errors import KitError
+from kit.processes.child import wait_until
+from kit.processes.ports import free_socket
+from kit.processes.redis_tiers import INSTALL_REDIS, without_password
+from kit.processes.stack import Stack
+from kit.workspace import ROOT
+
+PORT = 8000
+ENOUGH_DISK = 2 * 10**9  # bytes
+PATIENCE = 60  # seconds for what takes one on a machine in good health
+
+State = Literal["ok", "warning", "failure"]
+STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failure": "bold red"}
+
+BROWSERS = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),
+    *("google-chrome", "google-chrome-stable", "chrome"),
+)
+MAC_BROWSERS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+TINY_APP = """\
+import os
+
+from celery import Celery
+
+app = Celery("doctor", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
+app.conf.task_default_queue = os.environ["DOCTOR_QUEUE"]
+
+
+@app.task(name="doctor.add")
+def add(a: int, b: int) -> int:
+    return a + b
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `message` in a sentence, `fix` the command that mends it."""
+
+    check: str
+    state: State
+    message: str
+    fix: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs to read.")] = False,
+) -> None:
+    """Look for what could go wrong on this machine. Exit code 2 when something will.
+
+    Example: ./workshop doctor --json
+    """
+    findings = []
+    progress = Console(stderr=True)
+    with progress.status("looking …") as status:
+        for name, check in CHECKS.items():
+            status.update(f"looking at: {name}")
+            findings.append(_look(name, check))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    if any(finding.state == "failure" for finding in findings):
+        raise typer.Exit(2)
+
+
+def _look(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except KitError as error:
+        last = error.detail.strip().splitlines()[-1:]
+        return Finding(name, "failure", ": ".join([error.message, *last]), error.fix)
+    except Exception as error:  # whatever it is, the other checks are worth having
+        words = textwrap.shorten(str(error), 200) or "no words"
+        return Finding(name, "failure", f"{type(error).__name__}: {words}", "./workshop setup")
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table("", "check", "what we found", box=None, pad_edge=False)
+    for finding in findings:
+        mending = f"\nTry: {finding.fix}" if finding.fix else ""
+        state = f"[{STYLES[finding.state]}]{finding.state}[/]"
+        table.add_row(state, finding.check, _plain(finding.message + mending))
+    console = Console()
+    console.print(table)
+    bad = sum(finding.state == "failure" for finding in findings)
+    console.print(f"\n{bad} to mend first." if bad else "\nGood to go. Next: ./workshop")
+
+
+def _plain(text: str) -> str:
+    """`text` with nothing in it that Rich would take for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def python() -> Finding:
+    """The version of the Python that runs us."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] <= (3, 14):
+        return Finding("python", "ok", f"Python {version}")
+    return Finding(
+        "python",
+        "failure",
+        f"Python {version}; the workshop is made for 3.11 to 3.14",
+        "rm -r .venv && python3.13 workshop setup",
+    )
+
+
+def disk() -> Finding:
+    """Room for environments, databases and logs."""
+    free = shutil.disk_usage(ROOT).free
+    message = f"{free / 1e9:.1f} GB free"
+    if free >= ENOUGH_DISK:
+        return Finding("disk", "ok", message)
+    fix = "df -h . (and make room for 2 GB)"
+    return Finding("disk", "failure", f"only {message}; 2 GB are needed", fix)
+
+
+def port() -> Finding:
+    """The port that `run` takes."""
+    try:
+        free_socket(PORT).close()
+    except KitError as error:
+        return Finding("port", "warning", error.message, f"./workshop run --port {PORT + 1}")
+    return Finding("port", "ok", f"port {PORT} is free")
+
+
+def redis() -> Finding:
+    """The Redis tier, and a real task through a real worker on it."""
+    from celery import Celery
+
+    with tempfile.TemporaryDirectory() as folder, Stack() as stack:
+        url = stack.redis()
+        choice = stack.redis_choice
+        assert choice is not None
+        Path(folder, "doctor_app.py").write_text(TINY_APP)
+        # A queue of its own: with REDIS_URL set, other workers may be listening.
+        queue = f"workshop-doctor-{uuid.uuid4().hex}"
+        env = {**stack.env, "REDIS_URL": url, "DOCTOR_QUEUE": queue}
+        options = ["--pool", "solo", "--loglevel", "INFO", "--hostname", f"{queue}@%h"]
+        celery = [sys.executable, "-m", "celery", "-A", "doctor_app", "worker"]
+        worker = stack.start("doctor-worker", [*celery, *options], cwd=Path(folder), env=env)
+        wait_until(lambda: " ready." in worker.output(), "a Celery worker", PATIENCE, worker)
+        with Celery("doctor", broker=url, backend=url) as app:
+            result = app.send_task("doctor.add", (40, 2), queue=queue)
+            answer = result.get(timeout=PATIENCE)
+            result.forget()
+        if answer != 42:
+            raise KitError(f"a task added 40 and 2 and got {answer}")
+    message = f"{choice.tier}: {choice.why}; a task went to {without_password(url)} and back"
+    if choice.limits:
+        return Finding("redis", "warning", f"{message}; {choice.limits}", INSTALL_REDIS)
+    return Finding("redis", "ok", message)
+
+
+def kernel() -> Finding:
+    """A Jupyter kernel that starts and computes."""
+    from jupyter_client.manager import KernelManager
+
+    said: list[str] = []
+
+    def listen(message: dict[str, dict[str, dict[str, str]]]) -> None:
+        text = message["content"].get("data", {}).get("text/plain")
+        if text:
+            said.append(text)
+
+    manager = KernelManager(kernel_name="python3", transport="ipc")
+    manager.start_kernel()
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=PATIENCE)
+        client.execute_interactive("1 + 1", timeout=PATIENCE, output_hook=listen)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    if said != ["2"]:
+        raise KitError(f"a kernel was asked for 1 + 1 and answered {said}", "./workshop setup")
+    return Finding("kernel", "ok", "a Jupyter kernel started and added 1 and 1")
+
+
+def browser() -> Finding:
+    """A Chromium, for the PDF and the tests of the page."""
+    for found in _browsers():
+        return Finding("browser", "ok", f"{found} (for the PDF and the tests of the page)")
+    return Finding(
+        "browser",
+        "warning",
+        "no Chromium or Chrome found; only the PDF and the tests of the page need one",
+        f"{Path(sys.executable)} -m playwright install chromium",
+    )
+
+
+def _browsers() -> Iterator[str]:
+    yield from filter(None, map(shutil.which, BROWSERS))
+    yield from (path for path in MAC_BROWSERS if Path(path).exists())
+    for cache in (Path.home() / ".cache", Path.home() / "Library" / "Caches"):
+        yield from (str(path) for path in cache.glob("ms-playwright/chromium-*"))
+
+
+def poetry() -> Finding:
+    """Poetry, which exercise 1 is about."""
+    done = subprocess.run(
+        [sys.executable, "-m", "poetry", "--version", "--no-ansi"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if done.returncode == 0:
+        return Finding("poetry", "ok", done.stdout.strip())
+    last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+    return Finding("poetry", "failure", f"Poetry does not start: {last}", "./workshop setup")
+
+
+def virtual_env() -> Finding:
+    """Whether an environment is activated."""
+    active = os.environ.get("VIRTUAL_ENV")
+    if not active:
+        return Finding("virtual-env", "ok", "no environment is activated")
+    message = f"{active} is activated, so Poetry would install your exercises into it"
+    return Finding("virtual-env", "warning", message, "deactivate")
+
+
+def encoding() -> Finding:
+    """Whether the terminal takes more than ASCII."""
+    # Not sys.stdout: while we look, what shows that we do stands in its place.
+    name = (sys.__stdout__ and sys.__stdout__.encoding) or "nothing"
+    if name.lower().replace("-", "") == "utf8":
+        return Finding("encoding", "ok", "the terminal speaks UTF-8")
+    message = f"the terminal speaks {name}; names and dashes may come out as question marks"
+    return Finding("encoding", "warning", message, "export PYTHONUTF8=1 LC_ALL=C.UTF-8")
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "python": python,
+    "disk": disk,
+    "port": port,
+    "redis": redis,
+    "kernel": kernel,
+    "browser": browser,
+    "poetry": poetry,
+    "virtual-env": virtual_env,
+    "encoding": encoding,
+}

@@ -1,0 +1,218 @@
+"""`pack`: a folder with every file that set-up needs, for rooms without a network."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from packaging.requirements import Requirement
+
+from kit.errors import KitError
+from kit.setup.installer import TAIL, explain
+from kit.workspace import ROOT, shown
+
+LOCK = ROOT / "requirements.lock"
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# What only comes as source is built by set-up, and this builds it: for every machine, then.
+BUILDER = "setuptools"
+PATCH = 9  # of Python 3.N, for pip: some packages ask for 3.11.5 or newer
+WIDEST = 240  # characters of a line of pip's: it may name every version there ever was
+# "Collecting uv==1.2 (from …", or a file that is here already: "Processing …/uv-1.2-py3….whl".
+COLLECTS = re.compile(r"(?:Collecting |Processing (?:.*/)?)([A-Za-z][\w.]*(?:-[A-Za-z][\w.]*)*)")
+EACH = 25  # packages between two lines of progress, where lines cannot be rewritten
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A kind of machine: its tags in names of wheels, and what markers in the lock ask of it."""
+
+    tags: tuple[str, ...]
+    sys_platform: str
+    system: str
+    machine: str
+
+    def markers(self, python: str) -> dict[str, str]:
+        return {
+            "python_version": python,
+            "python_full_version": f"{python}.{PATCH}",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "sys_platform": self.sys_platform,
+            "platform_system": self.system,
+            "platform_machine": self.machine,
+            "os_name": "posix",
+        }
+
+
+def _linux(machine: str) -> Platform:
+    # Newest first: pip takes each tag literally, and Debian 11 and newer have glibc 2.31.
+    tags = [f"manylinux_2_{minor}_{machine}" for minor in range(31, 4, -1)]
+    tags += [f"{old}_{machine}" for old in ("manylinux2014", "manylinux2010", "manylinux1")]
+    return Platform((*tags, f"linux_{machine}"), "linux", "Linux", machine)
+
+
+def _macos(machine: str) -> Platform:
+    # Of these, pip knows that what runs on an older system runs on a newer one.
+    return Platform((f"macosx_14_0_{machine}",), "darwin", "Darwin", machine)
+
+
+PLATFORMS = {
+    "linux-x86_64": _linux("x86_64"),
+    "linux-aarch64": _linux("aarch64"),
+    "macos-arm64": _macos("arm64"),
+    "macos-x86_64": _macos("x86_64"),
+}
+
+
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    python: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VERSION", help="Like 3.12; again for more. Default: this one."),
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            metavar="NAME",
+            help=f"{', '.join(PLATFORMS)}; again for more. Default: this machine's.",
+        ),
+    ] = None,
+) -> None:
+    """Fetch the packages for rooms without a network, to set up from with `setup --from DIR`.
+
+    They are the very files of requirements.lock, hashes checked. Called again, it fetches only
+    what is missing.
+
+    Example: ./workshop pack /media/usb/wheels --python 3.12 --platform macos-arm64
+    """
+    pythons = python or [f"{sys.version_info.major}.{sys.version_info.minor}"]
+    systems = system or [this_platform()]
+    _check("Python", pythons, PYTHONS)
+    _check("platform", systems, PLATFORMS)
+    lock = LOCK.read_text(encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(f"{shown(folder)} cannot be made: {error.strerror}", "another DIR") from None
+    for name in dict.fromkeys(systems):
+        for version in dict.fromkeys(pythons):
+            wanted = requirements(lock, PLATFORMS[name].markers(version))
+            _fetch(f"{name}, Python {version}", wanted, folder, PLATFORMS[name].tags, version)
+    files = [file for file in folder.iterdir() if file.is_file()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    print(f"{shown(folder)} holds {len(files)} files, {size:.0f} MB.")
+    print("On the other machine, in a copy of this kit and with that folder at hand:")
+    print(f"  ./workshop setup --from {shown(folder)}")
+    print("  ./workshop doctor")
+
+
+def this_platform() -> str:
+    """The name of this machine's platform."""
+    for name, known in PLATFORMS.items():
+        if (known.system, known.machine) == (platform.system(), platform.machine()):
+            return name
+    raise KitError(
+        f"this machine is none that we know wheels for: {platform.system()} {platform.machine()}",
+        f"./workshop pack DIR --platform {next(iter(PLATFORMS))}",
+    )
+
+
+def requirements(lock: str, machine: dict[str, str]) -> list[str]:
+    """What of the lock a machine needs, hashes and all. Markers are gone: ours would decide."""
+    found = []
+    for entry in entries(lock):
+        line, *hashes = entry.splitlines()
+        requirement = Requirement(line.rstrip("\\ "))
+        marker = requirement.marker
+        if marker is None or marker.evaluate(machine) or requirement.name == BUILDER:
+            found.append("\n".join([f"{requirement.name}{requirement.specifier} \\", *hashes]))
+    return found
+
+
+def entries(lock: str) -> Iterator[str]:
+    """The lock, cut before each line that begins a requirement, without comments."""
+    lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]
+    yield from re.split(r"\n(?=\S)", "\n".join(lines).strip())
+
+
+def _check(what: str, names: Sequence[str], known: Sequence[str] | dict[str, Platform]) -> None:
+    for name in names:
+        if name not in known:
+            raise KitError(
+                f"there is no {what} {name!r} here; there is {', '.join(known)}",
+                "./workshop pack --help",
+            )
+
+
+def _fetch(
+    what: str, wanted: Sequence[str], folder: Path, tags: Sequence[str], python: str
+) -> None:
+    """Have pip download each. It finds its index as always; uv cannot download alone."""
+    began = time.monotonic()
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(wanted) + "\n")
+        file.flush()
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
+        # --no-deps: the lock is complete, and else pip refuses sources for other machines.
+        pip += ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
+        pip += ["--python-version", f"{python}.{PATCH}", "--implementation", "cp"]
+        for tag in tags:
+            pip += ["--platform", tag]
+        words = [*pip, "--dest", str(folder), "--requirement", file.name]
+        with subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        ) as process:
+            try:
+                tail = _follow(process, what, len(wanted))
+            except BaseException:
+                process.terminate()
+                raise
+    if process.returncode:
+        raise _explained(process.returncode, "\n".join(tail))
+    print(f"{what}: {len(wanted)} packages in {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def _follow(process: "subprocess.Popen[str]", what: str, total: int) -> list[str]:
+    """Show how far pip is; its last lines."""
+    assert process.stdout
+    terminal = sys.stderr.isatty()
+    tail: list[str] = []
+    count = 0
+    for line in process.stdout:
+        if not line.startswith("WARNING: "):
+            tail = [*tail[1 - TAIL :], line.rstrip()[:WIDEST]]
+        if found := COLLECTS.match(line):
+            count += 1
+            if terminal:
+                print(f"\r\033[K{what}: {count} of {total}, {found[1]}", end="", file=sys.stderr)
+            elif count % EACH == 1:
+                print(f"{what}: {count} of {total}", file=sys.stderr)
+    if terminal:
+        print("\r\033[K", end="", file=sys.stderr)
+    return tail
+
+
+def _explained(code: int, tail: str) -> KitError:
+    """What pip's last words mean. There is no wheelhouse to fall back to here."""
+    error = explain(f"pip could not fetch the packages (exit code {code})", tail)
+    if "setup" not in error.fix:
+        return error
+    message = error.message
+    if "(from versions: none)" in tail:  # pip's way to say so, once it is tired of trying
+        message = "the packages cannot be fetched: there is no network, or something blocks it"
+    return KitError(message, "where there is a network, ./workshop pack again", error.detail)
