@@ -26,7 +26,7 @@ from benchmarks.harness import (
 from kit.errors import KitError
 from kit.processes.ports import free_port
 from kit.processes.stack import Stack
-from kit.workspace import COURSE, GRADERS, ROOT, SOLUTIONS
+from kit.workspace import ROOT, workspace
 
 HELLO, ALONE = "02-hello-fastapi", "07-one-at-a-time"
 API, WORKER = "bare uvicorn and a request", "bare worker and a task"
@@ -85,8 +85,9 @@ def measure(repeat: int | None, say: Say) -> Report:
 def _copy_of_the_course(folder: Path) -> Path:
     """So that nobody's own work is touched."""
     unwanted = shutil.ignore_patterns("__pycache__", ".venv")
-    for part in ("exercises", "solutions", str(GRADERS.relative_to(COURSE))):
-        shutil.copytree(COURSE / part, folder / part, ignore=unwanted)
+    course = workspace().course
+    for part in ("exercises", "solutions", str(workspace().graders.relative_to(course))):
+        shutil.copytree(course / part, folder / part, ignore=unwanted)
     return folder
 
 
@@ -98,7 +99,7 @@ def _env(course: Path) -> dict[str, str]:
 def _one_request() -> None:
     port = free_port()
     argv = [sys.executable, "-m", "uvicorn", "nb_runner.main:app", "--port", str(port)]
-    with _running(argv, SOLUTIONS / HELLO, dict(os.environ)):
+    with _running(argv, workspace().solutions / HELLO, dict(os.environ)):
         _until(lambda: _answers(f"http://127.0.0.1:{port}/ping"), "uvicorn to answer")
 
 
@@ -107,7 +108,9 @@ def _one_task(url: str) -> None:
 
     argv = [sys.executable, "-m", "celery", "-A", "nb_runner.tasks", "worker"]
     with _running(
-        [*argv, "--concurrency", "1"], SOLUTIONS / ALONE, os.environ | {"REDIS_URL": url}
+        [*argv, "--concurrency", "1"],
+        workspace().solutions / ALONE,
+        os.environ | {"REDIS_URL": url},
     ):
         app = Celery(broker=url, backend=url)
         app.send_task("nb_runner.run_notebook", (0, 10)).get(timeout=PATIENCE, interval=0.01)
@@ -134,12 +137,12 @@ def _answers(url: str) -> bool:
 
 
 def _check(n: str, env: dict[str, str]) -> None:
-    workshop("check", n, "--in", str(SOLUTIONS), env=env)
+    workshop("check", n, "--in", str(workspace().solutions), env=env)
 
 
 def _check_all(env: dict[str, str]) -> dict[str, float]:
     began = time.perf_counter()
-    said = workshop("check", "all", "--in", str(SOLUTIONS), "--json", env=env)
+    said = workshop("check", "all", "--in", str(workspace().solutions), "--json", env=env)
     whole = time.perf_counter() - began
     each = {f"check {told['exercise']}, of all": told["seconds"] for told in json.loads(said)}
     return {ALL: whole} | each

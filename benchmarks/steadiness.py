@@ -12,7 +12,7 @@ from benchmarks.harness import Measurement, Report, Say, Target
 from kit.checking.grader_process import grade_all
 from kit.course import catalogue
 from kit.grading.verdict import Verdict
-from kit.workspace import SOLUTIONS
+from kit.workspace import workspace
 
 ROUND, FAILED = "a round", "failures"
 BURNER = "while True: pass"
@@ -26,9 +26,9 @@ def measure(repeat: int | None, say: Say) -> Report:
     """Seconds for a round, and how many exercises failed in it."""
     rounds, failures = [], []
     projects = [
-        (each, SOLUTIONS / each.slug)
+        (each, workspace().solutions / each.slug)
         for each in catalogue.load()
-        if (SOLUTIONS / each.slug / "pyproject.toml").is_file()
+        if (workspace().solutions / each.slug / "pyproject.toml").is_file()
     ]
     with busy_cores():
         for i in range(1, (repeat or 20) + 1):

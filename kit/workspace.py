@@ -1,20 +1,54 @@
-"""Where things are in the kit's folder. Standard library only: set-up uses it too."""
+"""Where things are: the kit, the course, the learner's work. Standard library only, for set-up."""
 
+import functools
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-ROOT = Path(__file__).resolve().parent.parent
-
-# The course, and the learner's copies of it. The variable lets tests bring a small one.
-COURSE = Path(os.environ.get("WORKSHOP_COURSE") or ROOT).absolute()
-EXERCISES = COURSE / "exercises"
-SOLUTIONS = COURSE / "solutions"
-GRADERS = COURSE / "tests" / "graders"
-WORK = COURSE / "work"
+ROOT = Path(__file__).resolve().parent.parent  # of the kit's repository
 NOTEBOOKS = ROOT / "notebooks"
 
-# Logs, data and databases. The variable lets tests keep theirs elsewhere.
-STATE = Path(os.environ.get("WORKSHOP_STATE") or ROOT / ".workshop").absolute()
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one course: `course` holds it, `state` what the kit writes for itself."""
+
+    course: Path
+    state: Path
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """The kit's own course, unless WORKSHOP_COURSE and WORKSHOP_STATE name other folders."""
+        return cls(
+            course=Path(env.get("WORKSHOP_COURSE") or ROOT).absolute(),
+            state=Path(env.get("WORKSHOP_STATE") or ROOT / ".workshop").absolute(),
+        )
+
+    @property
+    def exercises(self) -> Path:
+        """The starters, a folder NN-slug each."""
+        return self.course / "exercises"
+
+    @property
+    def solutions(self) -> Path:
+        return self.course / "solutions"
+
+    @property
+    def graders(self) -> Path:
+        return self.course / "tests" / "graders"
+
+    @property
+    def work(self) -> Path:
+        """The learner's copies of the starters."""
+        return self.course / "work"
+
+
+@functools.cache
+def workspace() -> Workspace:
+    """The workspace that the environment names, read when it is first asked for."""
+    return Workspace.from_env(os.environ)
 
 
 def shown(path: Path) -> str:

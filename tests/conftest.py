@@ -1,7 +1,11 @@
 """Fixtures for all tests, and in which order their files are run."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 
+from kit.workspace import workspace
 from tests.postgres import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -14,6 +18,19 @@ FIRST = (
     *("settings", "starters", "demo", "lab", "12_survive_a_crash", "verbs", "lock", "templates"),
     *("bootstrap", "calls", "outcomes", "sandbox", "13_ship_it", "doctor", "home"),
 )
+
+
+@pytest.fixture
+def set_workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets the folders of the workspace, `course` or `state` or both, for one test."""
+
+    def set_folders(**folders: Path) -> None:
+        for name, folder in folders.items():
+            monkeypatch.setenv(f"WORKSHOP_{name.upper()}", str(folder))
+        workspace.cache_clear()
+
+    yield set_folders
+    workspace.cache_clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from kit.authoring import twins as module
 from kit.authoring.twins import Twins, formatted, read_tree, twins, without_todos
 from kit.course.catalogue import Exercise, Task, load
 
@@ -30,7 +29,7 @@ class Course:
         self.before = root / "solutions" / "01-one"
         self.starter = root / "exercises" / "02-two"
         self.solution = root / "solutions" / "02-two"
-        self.grader = root / "graders" / "test_02_two.py"
+        self.grader = root / "tests" / "graders" / "test_02_two.py"
         self.exercise = Exercise("02-two", "Two", 5, (), (TASK,), {})
         for folder, text in ((self.before, BEFORE), (self.starter, STARTER)):
             self.write(folder, "nb_runner/main.py", text)
@@ -59,11 +58,8 @@ class Course:
 
 
 @pytest.fixture
-def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
-    monkeypatch.setattr("kit.course.catalogue.EXERCISES", tmp_path / "exercises")
-    monkeypatch.setattr("kit.course.catalogue.SOLUTIONS", tmp_path / "solutions")
-    monkeypatch.setattr("kit.course.catalogue.GRADERS", tmp_path / "graders")
-    monkeypatch.setattr(module, "SOLUTIONS", tmp_path / "solutions")
+def course(tmp_path: Path, set_workspace: Callable[..., None]) -> Course:
+    set_workspace(course=tmp_path)
     return Course(tmp_path)
 
 

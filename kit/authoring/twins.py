@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kit.course.catalogue import Exercise
-from kit.workspace import SOLUTIONS, shown
+from kit.workspace import shown, workspace
 
 TODO = re.compile(r"^[ \t]*# TODO\((\d+\.\d+)\): ", re.MULTILINE)
 # One `# TODO(N.m): …` line, and lines that begin with `#` and two spaces or more.
@@ -169,7 +169,7 @@ def twins(exercise: Exercise) -> Twins:
 
 def solution_before(exercise: Exercise) -> Path | None:
     """The solution that the starter starts from; None for the first exercise."""
-    return next(SOLUTIONS.glob(f"{exercise.number - 1:02}-*"), None)
+    return next(workspace().solutions.glob(f"{exercise.number - 1:02}-*"), None)
 
 
 def read_tree(folder: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ import psutil
 
 from kit.course.catalogue import Exercise
 from kit.grading.verdict import TaskVerdict, Verdict
-from kit.workspace import COURSE, shown
+from kit.workspace import shown, workspace
 
 DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
 LOOK = 0.2  # seconds between looks at deadlines
@@ -255,7 +255,14 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     words = [str(exercise.grader), "--submission", str(folder)]
     words += ["--verdict", str(papers.tell)]
     # Elsewhere, pytest would look through all that lies beside the course.
-    words += ["--rootdir", str(COURSE), "-o", "addopts=", "-o", "filterwarnings=default"]
+    words += [
+        "--rootdir",
+        str(workspace().course),
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=default",
+    ]
     words += ["--noconftest", "-p", "kit.grading.plugin", "-q"]
     words += [word for name in WITHOUT for word in ("-p", f"no:{name}")]
     code = sys.modules["pytest"].main(words + (["-x"] if early else []))

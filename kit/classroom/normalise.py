@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.grading.verdict import TaskVerdict, Verdict
-from kit.workspace import COURSE, ROOT
+from kit.workspace import ROOT, workspace
 
 FIRST_EPHEMERAL = 32768  # below it, a port is one that somebody chose
 
@@ -111,7 +111,7 @@ def _without_places(text: str, places: Places) -> str:
         text = re.sub(rf"{within}/(?=[\w.])", "", text)
         text = re.sub(rf"{within}(?![\w.-])", places.slug, text)
         text = re.sub(rf"{re.escape(scratch)}(?![\w.-])", "SCRATCH", text)
-    return text.replace(f"{COURSE}/", "").replace(f"{ROOT}/", "")
+    return text.replace(f"{workspace().course}/", "").replace(f"{ROOT}/", "")
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kit.errors import KitError
-from kit.workspace import EXERCISES, GRADERS, SOLUTIONS, WORK, shown
+from kit.workspace import shown, workspace
 
 TRACKS = ("evening", "half-day", "self-paced")
 
@@ -38,27 +38,27 @@ class Exercise:
 
     @property
     def starter(self) -> Path:
-        return EXERCISES / self.slug
+        return workspace().exercises / self.slug
 
     @property
     def solution(self) -> Path:
-        return SOLUTIONS / self.slug
+        return workspace().solutions / self.slug
 
     @property
     def work(self) -> Path:
         """The learner's copy, there or not."""
-        return WORK / self.slug
+        return workspace().work / self.slug
 
     @property
     def grader(self) -> Path:
-        return GRADERS / f"test_{self.slug.replace('-', '_')}.py"
+        return workspace().graders / f"test_{self.slug.replace('-', '_')}.py"
 
 
 def load() -> list[Exercise]:
     """All exercises, in order. Raises KitError for none, and for one that cannot be read."""
-    files = sorted(EXERCISES.glob("[0-9][0-9]-*/exercise.toml"))
+    files = sorted(workspace().exercises.glob("[0-9][0-9]-*/exercise.toml"))
     if not files:
-        raise KitError(f"there are no exercises in {shown(EXERCISES)}", "git status")
+        raise KitError(f"there are no exercises in {shown(workspace().exercises)}", "git status")
     return [_read(file) for file in files]
 
 

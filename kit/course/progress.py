@@ -14,14 +14,17 @@ from typing import Any, Literal, TypeVar
 
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.workspace import GRADERS, ROOT, STATE, shown
+from kit.workspace import ROOT, shown, workspace
 
 T = TypeVar("T")
 
-FILE = STATE / "progress.json"
-
 State = Literal["passed", "check again", "skipped", "started", "not started"]
 WAITING: tuple[State, ...] = ("started", "not started")
+
+
+def progress_file() -> Path:
+    """Where the progress is kept."""
+    return workspace().state / "progress.json"
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ def changing() -> Iterator[Progress]:
     with _alone():
         progress = _read_or_set_aside()
         yield progress
-        new = FILE.with_suffix(".new")
+        new = progress_file().with_suffix(".new")
         try:
             new.write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
-            new.replace(FILE)
+            new.replace(progress_file())
         except OSError as error:
             raise _unwritable(error) from None
 
@@ -115,7 +118,9 @@ def hash_of_work(folder: Path) -> str:
 
 def hash_of_grader(exercise: Exercise) -> str:
     """A hash of what checks: the exercise's own grader, and what all graders share."""
-    shared = [file for file in GRADERS.glob("*.py") if not file.name.startswith("test_")]
+    shared = [
+        file for file in workspace().graders.glob("*.py") if not file.name.startswith("test_")
+    ]
     return _hash([exercise.grader, *shared, *(ROOT / "kit" / "grading").glob("*.py")])
 
 
@@ -135,11 +140,11 @@ _DAMAGED = (ValueError, TypeError, KeyError, AttributeError)
 def _read() -> Progress:
     """Raises one of _DAMAGED for a file that is not ours, or not whole."""
     try:
-        told = json.loads(FILE.read_text(encoding="utf-8"))
+        told = json.loads(progress_file().read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Progress()
     except OSError as error:
-        raise KitError(f"{shown(FILE)} cannot be read: {error.strerror}") from None
+        raise KitError(f"{shown(progress_file())} cannot be read: {error.strerror}") from None
     exercises = {str(slug): _record(**record) for slug, record in told["exercises"].items()}
     return Progress(_a(str, told["last"]), exercises)
 
@@ -168,11 +173,11 @@ def _read_or_set_aside() -> Progress:
         return _read()
     except _DAMAGED:
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        aside = FILE.with_name(f"{FILE.name}.damaged-{stamp}")
-        FILE.replace(aside)
+        aside = progress_file().with_name(f"{progress_file().name}.damaged-{stamp}")
+        progress_file().replace(aside)
         print(
-            f"workshop: {shown(FILE)} was damaged, so it is set aside as {aside.name} and begun "
-            "anew; your work is as it was (`./workshop check all` passes it again)",
+            f"workshop: {shown(progress_file())} was damaged, so it is set aside as {aside.name} "
+            "and begun anew; your work is as it was (`./workshop check all` passes it again)",
             file=sys.stderr,
         )
         return Progress()
@@ -181,8 +186,8 @@ def _read_or_set_aside() -> Progress:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     try:
-        STATE.mkdir(parents=True, exist_ok=True)
-        lock = (STATE / "progress.lock").open("w")
+        workspace().state.mkdir(parents=True, exist_ok=True)
+        lock = (workspace().state / "progress.lock").open("w")
     except OSError as error:
         raise _unwritable(error) from None
     with lock:
@@ -191,4 +196,7 @@ def _alone() -> Iterator[None]:
 
 
 def _unwritable(error: OSError) -> KitError:
-    return KitError(f"{shown(FILE)} cannot be written: {error.strerror}", f"ls -ld {shown(STATE)}")
+    return KitError(
+        f"{shown(progress_file())} cannot be written: {error.strerror}",
+        f"ls -ld {shown(workspace().state)}",
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from kit.course import progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.workspace import WORK, shown
+from kit.workspace import shown, workspace
 
 # The hints stay out of sight, and nobody needs somebody else's caches.
 NOT_COPIED = shutil.ignore_patterns(
@@ -38,8 +38,8 @@ def _place(exercise: Exercise) -> Path | None:
     """Copy the starter beside its place, then rename: whole, or not at all."""
     kept = None
     try:
-        WORK.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=WORK) as folder:
+        workspace().work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=workspace().work) as folder:
             copy = Path(folder) / exercise.slug
             shutil.copytree(exercise.starter, copy, ignore=NOT_COPIED)
             if exercise.work.exists():
@@ -50,13 +50,13 @@ def _place(exercise: Exercise) -> Path | None:
             kept.rename(exercise.work)
         raise KitError(
             f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}: {error}",
-            f"ls -ld {shown(WORK)}; df -h {shown(WORK)}",
+            f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
         ) from None
     return kept
 
 
 def _keep(exercise: Exercise) -> Path:
-    folder = WORK / ".kept"
+    folder = workspace().work / ".kept"
     folder.mkdir(exist_ok=True)
     name = f"{exercise.slug}-{time.strftime('%Y%m%d-%H%M%S')}"
     kept = folder / name

@@ -37,7 +37,7 @@ from sqlalchemy.pool import NullPool
 
 from kit.data import flights
 from kit.errors import KitError
-from kit.workspace import STATE
+from kit.workspace import workspace
 
 BATCH = 20_000
 """Rows sent at a time: few round trips, a bar that still moves, a few megabytes."""
@@ -144,7 +144,7 @@ def database_url(text: str | None = None) -> URL:
 
     Hosting services hand out `postgres://` and `postgresql://`; SQLAlchemy wants the driver named.
     """
-    text = text or os.environ.get("DATABASE_URL") or f"sqlite:///{STATE / 'flights.db'}"
+    text = text or os.environ.get("DATABASE_URL") or f"sqlite:///{workspace().state / 'flights.db'}"
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

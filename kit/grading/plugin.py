@@ -16,7 +16,7 @@ import pytest
 from kit.errors import KitError
 from kit.grading.failure import Wrong
 from kit.grading.verdict import clipped
-from kit.workspace import SOLUTIONS
+from kit.workspace import workspace
 
 notes = pytest.StashKey[list[str]]()
 
@@ -39,7 +39,7 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
     folder = request.config.getoption("--submission")
     if folder is None:
         slug = request.path.stem.removeprefix("test_").replace("_", "-")
-        folder = SOLUTIONS / slug
+        folder = workspace().solutions / slug
     with Submission(folder) as project:
         yield project
 

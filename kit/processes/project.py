@@ -11,7 +11,7 @@ from pathlib import Path
 from kit.errors import KitError
 from kit.processes.child import Child, wait_until
 from kit.processes.stack import Stack
-from kit.workspace import EXERCISES, NOTEBOOKS, SOLUTIONS, WORK, shown
+from kit.workspace import NOTEBOOKS, shown, workspace
 
 OFFLINE_DOCS = Path(__file__).with_name("offline_docs.py")
 START_UP = 60.0  # seconds; a cold disk and two busy cores can take half of it
@@ -40,10 +40,14 @@ def find_project(n: str | None, *, solution: bool = False, path: Path | None = N
     if path is not None:
         folder = path.absolute()
     elif n is None:
-        folder = [WORK, *_projects(SOLUTIONS)][-1] if solution else _turned_to_last()
+        folder = (
+            [workspace().work, *_projects(workspace().solutions)][-1]
+            if solution
+            else _turned_to_last()
+        )
     else:
         name = _name(n)
-        folder = (SOLUTIONS if solution else WORK) / name
+        folder = (workspace().solutions if solution else workspace().work) / name
         if not folder.is_dir() and not solution:
             from kit.course import catalogue
             from kit.course.work import open_exercise
@@ -167,10 +171,10 @@ def _turned_to_last() -> Path:
     """The exercise that the learner turned to last, else the last of all solutions."""
     from kit.course import progress
 
-    last = WORK / (progress.load().last or "none")
+    last = workspace().work / (progress.load().last or "none")
     if last.is_dir():
         return last
-    return [WORK, *_projects(SOLUTIONS), *_projects(WORK)][-1]
+    return [workspace().work, *_projects(workspace().solutions), *_projects(workspace().work)][-1]
 
 
 def _projects(folder: Path) -> Iterator[Path]:
@@ -179,7 +183,13 @@ def _projects(folder: Path) -> Iterator[Path]:
 
 def _name(n: str) -> str:
     """The folder name `NN-slug` for a number, a slug or both."""
-    names = sorted({f.name for root in (EXERCISES, SOLUTIONS, WORK) for f in _projects(root)})
+    names = sorted(
+        {
+            f.name
+            for root in (workspace().exercises, workspace().solutions, workspace().work)
+            for f in _projects(root)
+        }
+    )
     for name in names:
         number, _, slug = name.partition("-")
         if n in (name, slug) or (n.isdecimal() and int(n) == int(number)):

@@ -11,10 +11,14 @@ import psutil
 
 from kit.errors import KitError
 from kit.processes.child import Child
-from kit.workspace import STATE
+from kit.workspace import workspace
 
-FILE = STATE / "running.json"
 START_FIRST = "./workshop run 12, in another terminal"
+
+
+def registry_file() -> Path:
+    """Where a running `run` tells of itself."""
+    return workspace().state / "running.json"
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ class Running:
 
     def write(self) -> None:
         """Make it known; whole, or not at all."""
-        new = FILE.with_name(f".running-{os.getpid()}.json")
+        new = registry_file().with_name(f".running-{os.getpid()}.json")
         new.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        new.replace(FILE)
+        new.replace(registry_file())
 
 
 def tell(
@@ -86,7 +90,7 @@ def forget() -> None:
     """Nothing of ours is running any more. (Of another `run`, perhaps: that one's file stays.)"""
     running = _read()
     if running is None or running.run.pid == os.getpid():
-        FILE.unlink(missing_ok=True)
+        registry_file().unlink(missing_ok=True)
 
 
 def find() -> Running:
@@ -100,7 +104,7 @@ def find() -> Running:
 def _read() -> Running | None:
     """What the file says. None: there is none, or none that can be read."""
     try:
-        told = json.loads(FILE.read_text(encoding="utf-8"))
+        told = json.loads(registry_file().read_text(encoding="utf-8"))
         told["run"] = Started(**told["run"])
         told["processes"] = {name: Started(**it) for name, it in told["processes"].items()}
         return Running(**told)

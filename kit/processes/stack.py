@@ -24,7 +24,7 @@ from kit.processes.redis_tiers import (
     redis_command,
     without_password,
 )
-from kit.workspace import ROOT, STATE
+from kit.workspace import ROOT, workspace
 
 __all__ = [
     "Child",
@@ -80,20 +80,20 @@ class RedisServer:
 class Stack:
     """Processes that belong together: started in order, stopped in reverse.
 
-    `state` is where data goes and, unless they have a place of their own, `logs`; `env` is what
-    children inherit (default: our own). Their temporary files go to `temporary`; by default, to a
-    folder that goes when the stack stops, for who is killed, as workers and kernels are here,
-    removes none.
+    `state` (default: the workspace's) is where data goes, and `logs` unless they have a place of
+    their own; `env` is what children inherit (default: our own). Their temporary files go to
+    `temporary`; by default, to a folder that is removed when the stack stops, because a process
+    that is killed, as workers and kernels are here, removes none.
     """
 
     def __init__(
         self,
-        state: Path = STATE,
+        state: Path | None = None,
         env: Mapping[str, str] | None = None,
         logs: Path | None = None,
         temporary: Path | None = None,
     ) -> None:
-        self.state = state
+        self.state = state = state or workspace().state
         self.env = dict(os.environ if env is None else env)
         self.children: list[Child] = []
         self.redis_choice: RedisChoice | None = None

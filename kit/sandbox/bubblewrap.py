@@ -35,7 +35,7 @@ from pathlib import Path
 
 from kit.processes.redis_tiers import find_redis
 from kit.sandbox.limits import Limits
-from kit.workspace import EXERCISES, GRADERS, NOTEBOOKS, ROOT
+from kit.workspace import NOTEBOOKS, ROOT, workspace
 
 SWITCH = "WORKSHOP_SANDBOX"  # "none": do without, to see what comes of it
 PATIENCE = 30.0  # seconds for a first try
@@ -172,8 +172,8 @@ def _system() -> list[str]:
 
 def _kit() -> list[Path]:
     """What of the kit and the course those need who grade."""
-    exercises = sorted(EXERCISES.glob("*/exercise.toml"))
-    return [ROOT / "kit", ROOT / "pyproject.toml", NOTEBOOKS, GRADERS, *exercises]
+    exercises = sorted(workspace().exercises.glob("*/exercise.toml"))
+    return [ROOT / "kit", ROOT / "pyproject.toml", NOTEBOOKS, workspace().graders, *exercises]
 
 
 def _read_only(paths: Sequence[Path]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit.errors import KitError
-from kit.workspace import ROOT, STATE
+from kit.workspace import ROOT, workspace
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -63,7 +63,7 @@ def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
         raise KitError(f"there is no folder {wheelhouse} to install from", "./workshop setup")
     _say(f"setting up in {VENV}")
     try:
-        STATE.mkdir(parents=True, exist_ok=True)
+        workspace().state.mkdir(parents=True, exist_ok=True)
         with _alone():
             if forced or not is_set_up():  # another terminal may have done it meanwhile
                 _steps(wheelhouse)
@@ -93,7 +93,7 @@ def _alone() -> Iterator[None]:
     """Keep a second terminal waiting while the first sets up."""
     import fcntl
 
-    with (STATE / "setup.lock").open("w") as file:
+    with (workspace().state / "setup.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

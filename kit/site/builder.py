@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
-from kit.workspace import ROOT, STATE, shown
+from kit.workspace import ROOT, shown, workspace
 from kit.processes.ports import free_socket
 
 Build = Callable[[Path], None]
@@ -25,15 +25,15 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
 
     Raises KitError when it cannot be written, and what `build` raises.
     """
-    folder = STATE / name
+    folder = workspace().state / name
     newest = max((_changed(source) for source in sources), default=0.0)
     stamp = folder / BUILT
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == str(newest):
         return folder
     try:
-        STATE.mkdir(parents=True, exist_ok=True)
+        workspace().state.mkdir(parents=True, exist_ok=True)
         # Beside its place, then renamed: whole, or not at all.
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=STATE) as place:
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=workspace().state) as place:
             pages, old = Path(place) / "pages", Path(place) / "old"
             build(pages)
             (pages / BUILT).write_text(str(newest), encoding="utf-8")
@@ -42,7 +42,7 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
             pages.rename(folder)
     except (OSError, shutil.Error) as error:
         raise KitError(
-            f"{shown(folder)} cannot be written: {error}", f"ls -ld {shown(STATE)}; df -h ."
+            f"{shown(folder)} cannot be written: {error}", f"ls -ld {shown(workspace().state)}; df -h ."
         ) from None
     return folder
 

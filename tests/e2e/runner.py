@@ -21,10 +21,10 @@ from kit.processes.project import (
     wait_for_worker,
 )
 from kit.processes.stack import Child, Stack, free_socket
-from kit.workspace import NOTEBOOKS, SOLUTIONS
+from kit.workspace import NOTEBOOKS, workspace
 from tests.processes import Mark
 
-PRODUCT = Project(SOLUTIONS / "13-ship-it")
+PRODUCT = Project(workspace().solutions / "13-ship-it")
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
 PATIENCE = 60.0  # seconds; only ever spent by a test that fails
 LOOK = 0.1  # seconds between looks: who looks all the time keeps a runner from running

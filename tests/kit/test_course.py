@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from tests.learner import MINI_COURSE
 
 
 @pytest.fixture
-def exercises(monkeypatch: pytest.MonkeyPatch) -> list[Exercise]:
-    monkeypatch.setattr(catalogue, "EXERCISES", MINI_COURSE / "exercises")
+def exercises(set_workspace: Callable[..., None]) -> list[Exercise]:
+    set_workspace(course=MINI_COURSE)
     return catalogue.load()
 
 
@@ -46,20 +47,21 @@ def test_exercises_can_be_compared_and_kept_in_sets(exercises: list[Exercise]) -
     "text", ["\udcff", "title = ", 'title = "T"', 'title = "T"\nminutes = 1\ntracks = 3']
 )
 def test_an_exercise_that_cannot_be_read_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+    set_workspace: Callable[..., None], tmp_path: Path, text: str
 ) -> None:
-    (tmp_path / "01-x").mkdir()
-    (tmp_path / "01-x" / "exercise.toml").write_text(text, errors="surrogateescape")
-    monkeypatch.setattr(catalogue, "EXERCISES", tmp_path)
+    folder = tmp_path / "exercises" / "01-x"
+    folder.mkdir(parents=True)
+    (folder / "exercise.toml").write_text(text, errors="surrogateescape")
+    set_workspace(course=tmp_path)
     with pytest.raises(KitError, match=r"01-x/exercise.toml cannot be used") as raised:
         catalogue.load()
     assert raised.value.fix.startswith("git restore")
 
 
 def test_a_course_without_exercises_is_a_mistake(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    set_workspace: Callable[..., None], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(catalogue, "EXERCISES", tmp_path)
+    set_workspace(course=tmp_path)
     with pytest.raises(KitError, match="there are no exercises"):
         catalogue.load()
 

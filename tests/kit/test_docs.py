@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,9 +79,9 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
 
 
 def test_pages_are_built_anew_when_a_source_is_newer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, set_workspace: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(builder, "STATE", tmp_path / "state")
+    set_workspace(state=tmp_path / "state")
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.md").write_text("a")
@@ -107,9 +107,9 @@ def test_pages_are_built_anew_when_a_source_is_newer(
 
 
 def test_a_build_that_fails_leaves_the_old_pages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, set_workspace: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(builder, "STATE", tmp_path)
+    set_workspace(state=tmp_path)
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "index.html").write_text("old")
 
@@ -123,10 +123,10 @@ def test_a_build_that_fails_leaves_the_old_pages(
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, set_workspace: Callable[..., None]
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(builder, "STATE", tmp_path / "file" / "state")
+    set_workspace(state=tmp_path / "file" / "state")
     with pytest.raises(KitError, match="cannot be written"):
         builder.fresh("pages", [], lambda folder: folder.mkdir())
 

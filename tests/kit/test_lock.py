@@ -12,10 +12,10 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kit.workspace import ROOT, SOLUTIONS
+from kit.workspace import ROOT, workspace
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-PROJECTS = [ROOT / "pyproject.toml", *sorted(SOLUTIONS.glob("*/pyproject.toml"))]
+PROJECTS = [ROOT / "pyproject.toml", *sorted(workspace().solutions.glob("*/pyproject.toml"))]
 MACHINES = [
     {"python_version": version, "python_full_version": f"{version}.1", **system}
     for version in ("3.11", "3.12", "3.13", "3.14")

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,15 @@ from tests.learner import MINI_COURSE, Learner
 
 
 @pytest.fixture
-def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def file(set_workspace: Callable[..., None], tmp_path: Path) -> Path:
     state = tmp_path / "state"
-    monkeypatch.setattr(progress, "STATE", state)
-    monkeypatch.setattr(progress, "FILE", state / "progress.json")
+    set_workspace(state=state)
     return state / "progress.json"
 
 
 @pytest.fixture
-def mini(monkeypatch: pytest.MonkeyPatch) -> list[catalogue.Exercise]:
-    monkeypatch.setattr(catalogue, "EXERCISES", MINI_COURSE / "exercises")
+def mini(set_workspace: Callable[..., None]) -> list[catalogue.Exercise]:
+    set_workspace(course=MINI_COURSE)
     return catalogue.load()
 
 

@@ -13,7 +13,7 @@ from jupyter_client.manager import KernelManager
 
 from kit.commands.learner.lab import LABS, names
 from kit.labs.timeline import Timeline
-from kit.workspace import ROOT, SOLUTIONS
+from kit.workspace import ROOT, workspace
 from tests.notebooks.test_notebooks import nbval
 from tests.processes import Mark, eventually
 
@@ -162,7 +162,7 @@ def test_what_a_lab_has_started_ends_with_its_kernel(how: str, tmp_path: Path, m
 def test_the_worker_of_the_lab_is_the_solution_of_exercise_05() -> None:
     source = "".join(cell.source for cell in read("celery_states").cells)
     assert '"05-celery-task"' in source
-    assert (SOLUTIONS / "05-celery-task" / "nb_runner" / "tasks.py").is_file()
+    assert (workspace().solutions / "05-celery-task" / "nb_runner" / "tasks.py").is_file()
 
 
 def test_a_timeline_tells_what_was_done_in_order_and_at_once() -> None:

@@ -19,7 +19,7 @@ from kit.course.work import open_exercise
 from kit.errors import KitError
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import StatusLine
-from kit.workspace import WORK, shown
+from kit.workspace import shown, workspace
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def find_projects(
         return [_one(exercises, path.absolute(), names[0] if names else None)]
     everything = "all" in names
     if everything or (folder is not None and not names):
-        return _all_in(exercises, (folder or WORK).absolute())
+        return _all_in(exercises, (folder or workspace().work).absolute())
     if folder is not None:
         return [(each, _in(folder.absolute(), each)) for each in _named(exercises, names)]
     if names:
@@ -199,7 +199,7 @@ def _one(exercises: Sequence[Exercise], path: Path, name: str | None) -> tuple[E
 def _all_in(exercises: Sequence[Exercise], folder: Path) -> list[tuple[Exercise, Path]]:
     there = [(each, folder / each.slug) for each in exercises if (folder / each.slug).is_dir()]
     if not there:
-        what = "no exercise is opened yet" if folder == WORK else "no exercise is in it"
+        what = "no exercise is opened yet" if folder == workspace().work else "no exercise is in it"
         raise KitError(f"there is nothing to check in {shown(folder)}: {what}", "./workshop check")
     return there
 

@@ -8,7 +8,7 @@ from kit.commands.learner.listing import where_you_are
 from kit.course import catalogue, progress
 from kit.errors import KitError
 from kit.terminal.screen import paint
-from kit.workspace import COURSE, ROOT
+from kit.workspace import ROOT, workspace
 
 WELCOME = """\
 The notebook runner workshop. A data team has a notebook; somebody wants to start it with an API
@@ -49,7 +49,7 @@ def home() -> None:
 @contextlib.contextmanager
 def handbook_and_slides() -> Iterator[None]:
     """Serve both on this machine meanwhile, and say where. They tell of our course alone."""
-    if COURSE != ROOT:
+    if workspace().course != ROOT:
         yield
         return
     from kit.processes.ports import free_socket

@@ -17,10 +17,9 @@ from kit.errors import KitError
 from kit.processes.child import Child, wait_until
 from kit.processes.ports import free_port, free_socket
 from kit.processes.stack import Stack
-from kit.workspace import NOTEBOOKS, STATE, WORK, shown
+from kit.workspace import NOTEBOOKS, shown, workspace
 
 LABS = NOTEBOOKS / "labs"
-COPIES = WORK / "labs"
 START_UP = 90.0  # seconds; JupyterLab is large, and the first time everything is cold
 LOOK = 0.2
 
@@ -30,6 +29,11 @@ QUIETLY = (
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
+
+
+def copies() -> Path:
+    """The folder of the learner's copies."""
+    return workspace().work / "labs"
 
 
 def lab(
@@ -60,7 +64,7 @@ def lab(
         place = f"/tree/{chosen}.ipynb" if chosen else ""
         address = f"{_address(jupyter)}lab{place}?token={token}"
         with contextlib.suppress(KeyboardInterrupt):
-            print(HERE.format(address=address, folder=shown(COPIES)), flush=True)
+            print(HERE.format(address=address, folder=shown(copies())), flush=True)
             if not no_browser:
                 open_browser(address)
             while jupyter.running:
@@ -94,9 +98,9 @@ def copy_labs(chosen: str | None = None, *, fresh: bool = False) -> Path | None:
     """
     kept = None
     try:
-        COPIES.mkdir(parents=True, exist_ok=True)
+        copies().mkdir(parents=True, exist_ok=True)
         for name in names():
-            ours, theirs = LABS / f"{name}.ipynb", COPIES / f"{name}.ipynb"
+            ours, theirs = LABS / f"{name}.ipynb", copies() / f"{name}.ipynb"
             if fresh and chosen in (None, name) and theirs.exists():
                 kept = kept or _place_aside()
                 theirs.rename(kept / theirs.name)
@@ -106,19 +110,19 @@ def copy_labs(chosen: str | None = None, *, fresh: bool = False) -> Path | None:
                 new.replace(theirs)
     except OSError as error:
         raise KitError(
-            f"the labs cannot be copied to {shown(COPIES)}: {error}",
-            f"ls -ld {shown(WORK)}; df -h {shown(WORK)}",
+            f"the labs cannot be copied to {shown(copies())}: {error}",
+            f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
         ) from None
     return kept
 
 
 def start_jupyter(stack: Stack, port: int, token: str, *, fixed: bool) -> Child:
     """Start JupyterLab, and wait until it answers. `fixed`: this port, and no other."""
-    argv = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.root_dir={COPIES}"]
+    argv = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.root_dir={copies()}"]
     argv += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     argv += [f"--ServerApp.port_retries={0 if fixed else 50}", *QUIETLY]
     argv += ["--allow-root"]  # containers; it hears nobody but this machine
-    home = STATE / "jupyter"
+    home = workspace().state / "jupyter"
     env = stack.env | {
         # Settings of its own: a password or a certificate of the user's would be in the way.
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -127,7 +131,7 @@ def start_jupyter(stack: Stack, port: int, token: str, *, fixed: bool) -> Child:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_TOKEN": token,  # by the environment: everybody can read a command line
     }
-    jupyter = stack.start("jupyter", argv, cwd=COPIES, env=env)
+    jupyter = stack.start("jupyter", argv, cwd=copies(), env=env)
     wait_until(lambda: _answers(jupyter, token), "JupyterLab to answer", START_UP, jupyter)
     return jupyter
 
@@ -144,14 +148,14 @@ def open_browser(address: str) -> None:
 
 
 def _place_aside() -> Path:
-    folder = WORK / ".kept" / f"labs-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = workspace().work / ".kept" / f"labs-{time.strftime('%Y%m%d-%H%M%S')}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _address(jupyter: Child) -> str:
     """Where it listens: the port that it was given may have been taken in between."""
-    file = STATE / "jupyter" / "runtime" / f"jpserver-{jupyter.pid}.json"
+    file = workspace().state / "jupyter" / "runtime" / f"jpserver-{jupyter.pid}.json"
     port = json.loads(file.read_text(encoding="utf-8"))["port"]
     return f"http://127.0.0.1:{port}/"
 

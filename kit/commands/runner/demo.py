@@ -30,11 +30,9 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import INSTALL_REDIS, find_redis
 from kit.processes.stack import Stack
-from kit.workspace import NOTEBOOKS, SOLUTIONS, STATE, shown
+from kit.workspace import NOTEBOOKS, shown, workspace
 
-RUNNER = SOLUTIONS / "13-ship-it"
 NOTEBOOK = NOTEBOOKS / "flight_delays.ipynb"
-KEPT = STATE / "demo"
 TELLING = ("run_id", "status", "detail", "running")  # the fields of answers that are shown
 SILENCE = 60.0  # seconds without a word from the API, which says something every 15
 
@@ -128,13 +126,16 @@ def _seeded(console: Console) -> URL:
 @contextmanager
 def _runner(console: Console, url: URL, notebook: Path) -> Iterator[tuple[httpx.Client, Stack]]:
     """The finished runner, answering; stopped at the end."""
-    _step(console, f"The runner: Redis, a Celery worker and the API of {shown(RUNNER)}.")
-    project = Project(RUNNER)
+    runner = workspace().solutions / "13-ship-it"
+    _step(console, f"The runner: Redis, a Celery worker and the API of {shown(runner)}.")
+    project = Project(runner)
     with free_socket() as sock, Stack() as stack:
         with console.status("starting"):
             redis_url = stack.redis()
             inherited = {**stack.env, "DATABASE_URL": url.render_as_string(hide_password=False)}
-            env = project_env(inherited, redis_url=redis_url, state=STATE, notebook=notebook)
+            env = project_env(
+                inherited, redis_url=redis_url, state=workspace().state, notebook=notebook
+            )
             worker = start_worker(stack, project, 1, env)
             api = start_api(stack, project, 1, sock, env)
             wait_for_api(api, sock)
@@ -224,11 +225,12 @@ def _show_result(console: Console, url: URL, run_id: str) -> None:
 def _keep(console: Console, client: httpx.Client, run_id: str, name: str) -> None:
     """Save the executed notebook and its page where they can be opened."""
     _step(console, "The executed notebook, and the same as a page for your browser.")
-    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = workspace().state / "demo"
+    kept.mkdir(parents=True, exist_ok=True)
     for suffix in ("ipynb", "html"):
         answer = _call(console, client, "GET", f"/output/{run_id}?format={suffix}")
         answer.raise_for_status()
-        file = KEPT / f"{name}.{suffix}"
+        file = kept / f"{name}.{suffix}"
         file.write_bytes(answer.content)
         console.print(f"    {shown(file)}")
 
