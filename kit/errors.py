@@ -7,8 +7,11 @@ class KitError(Exception):
     """The call or the environment is wrong: exit code 2.
 
     `message` says what is wrong and where, `fix` the next thing to type,
-    and `detail` is shown between them: the tail of a log, say.
+    and `detail` is shown between them: the tail of a log, say. `code` says what kind of error it
+    is, to code that has to know.
     """
+
+    code = "environment"
 
     def __init__(self, message: str, fix: str = "", detail: str = "") -> None:
         super().__init__(message)

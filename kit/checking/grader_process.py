@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import IO, Any
 import psutil
 
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown, workspace
 
 DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
@@ -45,8 +46,7 @@ class Grading:
     `stop_early`: no further than the first task that fails. `deadline` is in seconds. `confine` is
     called first in the process of its own.
 
-    Once it has ended, `killed` and `surprise` say whether a signal was its end, and which error
-    came up that nobody had foreseen.
+    Once it has ended, `killed` says whether a signal ended it.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class Grading:
         self.exercise = exercise
         self.folder = folder
         self.killed = False
-        self.surprise = ""
         self._deadline = deadline
         self._stop_early = stop_early
         self.began = time.monotonic()
@@ -97,18 +96,22 @@ class Grading:
         # A grader that was stopped may have left half a line.
         lines = self._grader.hear().decode(errors="replace").splitlines(keepends=True)
         told = [json.loads(line) for line in lines if line.endswith("\n")]
-        tests: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
+        counts: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
         if self._stop_early and not late:
-            tests = {}  # those after the first that failed were not run, on purpose
-        told = [line for line in told if "task" in line]
-        self.surprise = next((line["problem"] for line in told if line.get("surprise")), "")
-        problem = _problem(told, code, late, _read(self._grader.log))
+            counts = {}  # the tests after the first that failed were not run, on purpose
+        tests = [_test_report(line["test"]) for line in told if "test" in line]
+        problem = _problem(tests, code, late, _read(self._grader.log))
         if not self.exercise.grader.is_file():
-            problem = f"its grader is missing: {shown(self.exercise.grader)}"
+            missing = f"its grader is missing: {shown(self.exercise.grader)}"
+            problem = Problem(ProblemCode.GRADER_MISSING, missing)
         self._grader.close()
-        seconds = time.monotonic() - self.began
-        tasks = _tasks(self.exercise, told, tests, self._deadline if late else 0)
-        return Verdict(self.exercise.slug, seconds, tasks, problem)
+        return Verdict(
+            self.exercise.slug,
+            time.monotonic() - self.began,
+            _tasks(self.exercise, tests, counts, self._deadline if late else 0),
+            problem,
+            tests[-1].values if tests else (),
+        )
 
     def cancel(self) -> None:
         """Nobody wants to know any more."""
@@ -282,43 +285,47 @@ def _end_with_parent() -> None:
 
 
 def _tasks(
-    exercise: Exercise, told: list[dict[str, Any]], tests: dict[str, int], late: float
-) -> list[TaskVerdict]:
-    """A verdict for each task: passed when it has tests and all of them passed.
+    exercise: Exercise, tests: Sequence[TestReport], counts: Mapping[str, int], late: float
+) -> tuple[TaskVerdict, ...]:
+    """A verdict for each task. It has passed when it has tests and all of them passed.
 
-    `tests`: how many it has. `late`: the seconds that it had, when they were not enough.
+    `counts`: how many tests each task has. `late`: the seconds that the exercise had, when they
+    were not enough.
     """
     verdicts = []
     for task in exercise.tasks:
-        lines = [line for line in told if line["task"] == task.number]
-        verdict = TaskVerdict(task.number, task.title, passed=bool(lines))
-        for line in lines:
-            verdict.notes += line["notes"]
-            if verdict.passed and not line["passed"]:
-                verdict.passed = False
-                hint = f"Hint      ./workshop hint {exercise.number:02}"
-                verdict.message = f"{line.get('wrong') or line.get('problem')}\n{hint}"
-        if verdict.passed and len(lines) < tests.get(task.number, 1):
-            verdict.passed = False
-        if not verdict.passed and not verdict.message:
-            verdict.message = (
-                f"It took longer than {late:g} s, so everything was stopped."
-                if late
-                else "Not checked yet: what comes before it has to pass first."
-            )
-        verdicts.append(verdict)
-    return verdicts
+        mine = [test for test in tests if test.task == task.number]
+        broken = next((test for test in mine if not test.passed), None)
+        failure = broken.failure if broken else None
+        state = State.PASSED
+        if failure is not None:
+            state = State.FAILED
+        elif broken is not None:
+            state = State.NOT_CHECKED  # its test met a problem
+        elif not mine or len(mine) < counts.get(task.number, 1):
+            state = State.FAILED if late else State.NOT_REACHED
+            failure = Failure(FailureCode.TIME_LIMIT, limit=late) if late else None
+        notes = tuple(note for test in mine for note in test.notes)
+        verdicts.append(TaskVerdict(task.number, task.title, state, failure, notes))
+    return tuple(verdicts)
 
 
-def _problem(told: list[dict[str, Any]], code: int | None, late: bool, log: str) -> str:
+def _problem(tests: Sequence[TestReport], code: int | None, late: bool, log: str) -> Problem | None:
     """Why there is no verdict, if there is none."""
-    for line in told:
-        if "problem" in line:
-            return str(line["problem"])
-    if late or (told and code in (0, 1)):
-        return ""
+    for test in tests:
+        if test.problem is not None:
+            return test.problem
+    if late or (tests and code in (0, 1)):
+        return None
     tail = "\n".join(log.splitlines()[-15:])
-    return f"the grader ended with code {code}:\n{tail}"
+    return Problem(ProblemCode.GRADER_ENDED, f"the grader ended with code {code}", tail)
+
+
+def _test_report(told: dict[str, Any]) -> TestReport:
+    # Imported late: a grader that is forked early has no use for it, and it takes 60 ms.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(TestReport).validate_python(told)
 
 
 def _nameless() -> IO[bytes]:

@@ -1,30 +1,35 @@
 """What a learner reads after a check."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from kit.checking.wording import LOOK_AT, WE_DID, Entry, entries, hint_command, problem_text
 from kit.course.catalogue import Exercise
 from kit.course.progress import Progress
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.grading.verdict import Verdict
 from kit.terminal.screen import fitted, mark, paint
 from kit.workspace import shown
 
 # Files of a project, as graders name them: below the project's folder.
 PACKAGE = re.compile(r"(?<![\w/.-])nb_runner/")
 BESIDE = re.compile(r"(?<![\w/.-])(pyproject\.toml|poetry\.toml|poetry\.lock)\b")
-INDENT = 10  # columns of a label and the space after it
-MARGIN = 4  # columns before a message
-LABEL = re.compile(r"^(We did|Expected|Got|Look at|Hint)(?=  )", re.MULTILINE)
+LABEL_WIDTH = 10  # columns of a label and the space after it
+MARGIN = 4  # columns before a failure
 
 
-def report(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
-    """Each task up to the first that failed, why it did, and what was seen on the way."""
+def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -> str:
+    """Each task up to the first that failed, why it did, and what was seen on the way.
+
+    `hint`: how the reader gets a hint; by default, the command.
+    """
     lines = [headline(verdict, exercise, folder), ""]
     for task in verdict.tasks:
         lines.append(f"  {mark(task.passed)} {task.number}  {task.title}")
-        lines += [f"      Seen: {_resolved(note, folder)}" for note in task.notes]
+        lines += [f"      Seen: {_placed(note, folder)}" for note in task.notes]
         if not task.passed:
-            lines += ["", *(" " * MARGIN + line for line in message(task, folder).splitlines())]
+            told = entries(task, hint or hint_command(exercise))
+            lines += ["", *(" " * MARGIN + line for line in _failure(told, folder))]
             break
     return "\n".join(lines)
 
@@ -37,17 +42,25 @@ def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
     return f"{mark(verdict.passed)} {title}: {result}, {verdict.seconds:.1f} s, in {shown(folder)}"
 
 
-def message(task: TaskVerdict, folder: Path) -> str:
-    """Why a task failed. Every file is named as the reader would type it."""
-    lines = _resolved(task.message, folder).splitlines()
-    # What is to be pasted stays in one piece.
-    lines = [each if each.startswith("We did") else fitted(each, INDENT, MARGIN) for each in lines]
-    return LABEL.sub(lambda found: paint(found[1], "faint"), "\n".join(lines))
+def _failure(told: list[Entry], folder: Path) -> Iterator[str]:
+    """Labelled texts in lines. Every file is named as the reader would type it."""
+    for label, text in told:
+        placed = _placed(text, folder, beside=label == LOOK_AT)
+        first, *rest = placed.splitlines() or [""]
+        if not label:
+            yield from (fitted(line, 0, MARGIN) for line in (first, *rest))
+            continue
+        for start, line in [(label, first), *(("", line) for line in rest)]:
+            column = f"{start:<{LABEL_WIDTH}}"
+            # What is to be pasted stays in one piece.
+            whole = column + line if label == WE_DID else fitted(column + line, LABEL_WIDTH, MARGIN)
+            yield paint(start, "faint") + whole[len(start) :] if start else whole
 
 
 def unchecked(verdict: Verdict) -> str:
     """What to say when there is no verdict, which is not the learner's fault."""
-    first, *rest = verdict.problem.splitlines() or ["nobody knows why"]
+    assert verdict.problem is not None
+    first, *rest = problem_text(verdict.problem).splitlines() or ["the reason is unknown"]
     lines = [f"workshop: {verdict.exercise} could not be checked: {first}"]
     lines += [f"  | {line}" for line in rest]
     return "\n".join([*lines, "This is not about your work. Try: ./workshop doctor"])
@@ -81,14 +94,14 @@ def go_to(exercise: Exercise) -> str:
     )
 
 
-def _resolved(text: str, folder: Path) -> str:
+def _placed(text: str, folder: Path, *, beside: bool = False) -> str:
+    """`text` with the project's files below its folder, as a reader who stands here names them.
+
+    `beside`: also the files beside the package.
+    """
     where = shown(folder)
     text = text.replace(f"{folder}/", "" if where == "." else f"{where}/")
     if where == ".":
         return text
-    lines = []
-    for line in PACKAGE.sub(lambda found: f"{where}/{found[0]}", text).split("\n"):
-        is_place = line.startswith("Look at")
-        name = BESIDE.sub(lambda found: f"{where}/{found[0]}", line) if is_place else line
-        lines.append(name)
-    return "\n".join(lines)
+    text = PACKAGE.sub(lambda found: f"{where}/{found[0]}", text)
+    return BESIDE.sub(lambda found: f"{where}/{found[0]}", text) if beside else text

@@ -1,64 +1,44 @@
-"""Words instead of what is different each time: two gradings of the same work read the same.
+"""The same work reads the same: names in place of what differs from one grading to the next.
 
-Run ids, ports, temporary folders, durations, pids, times and addresses become `run-1`, `PORT`
-and the like. What a grader says of itself (a port of ours, "within 15 s") stays.
+Two kinds of text come in a verdict. What graders and the kit have made themselves (ports, run ids,
+durations, temporary folders) was noted where it was made: see kit.grading.values. What the
+submission's own programs have written (a traceback, a log) is unknown, and only the few things that
+every Python program writes differently each time are looked for in it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kit.grading.values import Kind, Value
 from kit.grading.verdict import TaskVerdict, Verdict
 from kit.workspace import ROOT, workspace
 
-FIRST_EPHEMERAL = 32768  # below it, a port is one that somebody chose
+# What stands in place of a value. Runs and names are numbered as they come.
+NAMES = {
+    Kind.PORT: "PORT",
+    Kind.PID: "PID",
+    Kind.SECONDS: "… s",
+    Kind.TIME: "TIME",
+    Kind.COUNT: "several times",
+    Kind.FOLDER: "FOLDER",
+}
+NUMBERED = {Kind.RUN: "run", Kind.NAME: "id"}
 
-# The rules are applied in order; what comes first may be part of what comes later.
-RULES = (
-    # Times
+# In what a submission's programs write. Applied in order.
+FOREIGN = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?", "TIME"),
-    (r"\b\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d(?: GMT)?", "TIME"),
     (r"\bdatetime\.datetime\([^()]*(?:\([^()]*\))?[^()]*\)?", "TIME"),
-    (r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b", "TIME"),
     (r"(?<![\w.])1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?\b", "TIME"),  # since 1970
-    (r"\b([Rr])un run-(\d+)", r"\1un-\2"),
-    # Processes, threads, addresses
-    (r"(?i)\b(p?pid)(\W{1,3})\d+", r"\1\2PID"),
-    (r"(?i)\b(process) \[\d+\]", r"\1 [PID]"),
-    (r"\b(ForkPoolWorker-|Thread-|Task-)\d+", r"\1N"),
+    (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "UUID"),
+    (r"\b(?=[a-f]*\d)[0-9a-f]{16,64}\b", "HEX"),
     (r"\b0x[0-9a-fA-F]{5,}", "0xADDRESS"),
-    (r"\b1[34]\d{13}\b", "ADDRESS"),  # what id() says
-    # tempfile's names: below where it puts them, whatever comes before its eight letters
-    (
-        r"((?:/private)?(?:/var/folders/\w+/\w+/T|/var/tmp|/tmp)/(?:tmp|[\w.-]*[-_]))[a-z0-9_]{8}\b",
-        r"\1NAME",
-    ),
+    (r"\b(ForkPoolWorker-|Thread-|Task-)\d+", r"\1N"),
+    (r"(?i)\b(p?pid)(\W{1,3})\d+", r"\1\2PID"),
+    (r"\b(process) \[\d+\]", r"\1 [PID]"),  # as uvicorn writes it
+    # Eight letters of tempfile's, below the folders where it puts them.
+    (r"((?:/var/folders/\w+/\w+/T|/var/tmp|/tmp)/[\w.-]*?)[a-z0-9_]{8}\b", r"\1NAME"),
 )
-# What was measured. A grader's own limits are whole, or stand in what it expected.
-MEASURED = (
-    (r"\b\d+\.\d+ ?(s|ms|seconds|milliseconds)\b", r"… \1"),
-    (r"\b(\d+)\.\d{5,}\b", r"\1.…"),
-    # Who comes first in a race, and how many get through, is chance.
-    (r"(?m)^((?:Got +| +)?)\d+ times 202(?:, \d+ times \d{3})*", r"\g<1>202 several times"),
-)
-PORT = re.compile(
-    r"(?i)((?:127\.0\.0\.1|localhost|0\.0\.0\.0|::1?\]?)(?::|', )|\bport[ =:]+)(\d{5})\b"
-)
-UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-# Where runs are named: the id itself may look like anything.
-RUN = re.compile(
-    r"""["']?\b(?:run_id|running)["']?\s*[:=]\s*["']([\w-]{6,})["']"""
-    r"""|/(?:status|output)/([\w-]{6,})"""
-    r"""|\b[Rr]un ([\w-]{6,})\b"""
-)
-WORD = re.compile(r"(?<![\w-])[\w-]{6,}(?![\w-])")
-# No word of eight letters has only these; eight digits may be a number, unless a run is named so.
-HEX = r"(?<![\w#])(?=[0-9]*[a-f])[0-9a-f]{8,64}(?!\w)"
-# "ada-3f2a1c", as graders call somebody, and others too.
-MARKED = r"(?:(?<=\bada-)|(?<=\bmark-)|(?<=[a-z]-)(?=[a-f]*[0-9]))[0-9a-f]{6,64}(?!\w)"
-CUT = re.compile(r"""[^\s"',]* … \((\d+) characters\)""")
-GOT = re.compile(r"^Got {7}.*(?:\n {10}.*)*", re.MULTILINE)
-LABELLED = re.compile(r"^(We did|Expected|Got|Look at) {2}", re.MULTILINE)
 NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -70,38 +50,55 @@ class Places:
     scratch: Path
 
 
-def steady(text: str, places: Places | None = None) -> str:
-    """`text` with what is different each time in words."""
-    text = printable(text)
-    if places is not None:
-        text = _without_places(text, places)
-    text = CUT.sub(" … (cut short)", text)
-    text = _named(text)
-    for pattern, words in RULES:
+def normalised(verdict: Verdict, places: Places) -> Verdict:
+    """The verdict that another grading of the same work would give, to the letter."""
+    values = sorted(verdict.values, key=lambda value: -len(value.text))  # the longer ones first
+    tasks = tuple(_uncut(task) for task in verdict.tasks)
+    return replace(verdict, tasks=tasks, values=()).mapped(
+        lambda text: _foreign(_without_places(_named(printable(text), values), places))
+    )
+
+
+def printable(text: str) -> str:
+    """`text` with a visible sign for each character that is none: ESC becomes ␛."""
+    return NOT_TEXT.sub(_sign, text)
+
+
+def _uncut(task: TaskVerdict) -> TaskVerdict:
+    """Without the last word of a text that was cut: how much of it is left is chance."""
+    failure = task.failure
+    if failure is None or not failure.cut:
+        return task
+    kept = re.sub(r"""[^\s"',]*\Z""", "", failure.got)
+    return replace(task, failure=replace(failure, got=kept))
+
+
+def _named(text: str, values: list[Value]) -> str:
+    """`text` with a name for each value in it."""
+    names: dict[str, str] = {}
+    for value in values:
+        names.setdefault(value.text, "")  # numbers are given in the order of the text
+    if not names:
+        return text
+    kinds = {value.text: value.kind for value in reversed(values)}
+    counts = dict.fromkeys(NUMBERED, 0)
+
+    def name(found: re.Match[str]) -> str:
+        word = found[0]
+        kind = kinds[word]
+        if kind in NUMBERED and not names[word]:
+            counts[kind] += 1
+            names[word] = f"{NUMBERED[kind]}-{counts[kind]}"
+        return names[word] or NAMES[kind]
+
+    words = "|".join(re.escape(word) for word in names)
+    return re.sub(rf"(?<![\w])(?:{words})(?![\w])", name, text)
+
+
+def _foreign(text: str) -> str:
+    for pattern, words in FOREIGN:
         text = re.sub(pattern, words, text)
-    text = PORT.sub(_port, text)
-    if LABELLED.search(text):
-        return GOT.sub(lambda found: _measured(found[0]), text)
-    return _measured(text)
-
-
-def steady_verdict(verdict: Verdict, places: Places) -> Verdict:
-    """A verdict whose words are steady."""
-
-    def say(text: str) -> str:
-        return steady(text, places)
-
-    tasks = [
-        TaskVerdict(
-            each.number,
-            each.title,
-            each.passed,
-            say(each.message),
-            [say(note) for note in each.notes],
-        )
-        for each in verdict.tasks
-    ]
-    return Verdict(verdict.exercise, verdict.seconds, tasks, say(verdict.problem))
+    return text
 
 
 def _without_places(text: str, places: Places) -> str:
@@ -114,49 +111,6 @@ def _without_places(text: str, places: Places) -> str:
     return text.replace(f"{workspace().course}/", "").replace(f"{ROOT}/", "")
 
 
-def printable(text: str) -> str:
-    """`text` with a visible sign for each character that is none: ESC becomes ␛."""
-    return NOT_TEXT.sub(_sign, text)
-
-
 def _sign(found: re.Match[str]) -> str:
     code = ord(found[0])
     return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "\ufffd"
-
-
-def _measured(text: str) -> str:
-    for pattern, words in MEASURED:
-        text = re.sub(pattern, words, text)
-    return text
-
-
-def _named(text: str) -> str:
-    """Each id under a name of its own, in the order in which they come."""
-    runs = {each for found in RUN.finditer(text) if (each := _id(found)) and _is_random(each)}
-    names: dict[str, str] = {}
-    counts = {"run": 0, "id": 0}
-
-    def name(found: re.Match[str]) -> str:
-        word = found[0]
-        if word not in names:
-            kind = "run" if word in runs else "id"
-            counts[kind] += 1
-            names[word] = f"{kind}-{counts[kind]}"
-        return names[word]
-
-    # Words are looked up: to look for each run in all of the text would take for ever with many.
-    text = WORD.sub(lambda found: name(found) if found[0] in runs else found[0], text)
-    return re.sub(rf"\b{UUID}\b|{HEX}|{MARKED}", name, text)
-
-
-def _id(found: re.Match[str]) -> str:
-    return next(filter(None, found.groups()), "")
-
-
-def _is_random(word: str) -> bool:
-    """Whether it looks like an id that was made up, rather than a word or a counter."""
-    return bool(re.search(r"\d", word)) or bool(re.fullmatch(r"[0-9a-f]{8,}", word))
-
-
-def _port(found: re.Match[str]) -> str:
-    return f"{found[1]}PORT" if int(found[2]) >= FIRST_EPHEMERAL else found[0]

@@ -3,17 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
 
 from kit.course.catalogue import Exercise, Task
-from kit.grading.verdict import TaskVerdict, Verdict
-
-NOT_HANDED_IN = "Not handed in."
-NOT_REACHED = "Not checked yet"  # how a grader begins what it says of tasks that it did not get to
-
-# Of a task: passed; failed; not reached, for what comes before it has to pass first; not handed
-# in, or not to be read; or not checked, which is our fault.
-State = Literal["passed", "failed", "waiting", "missing", "problem"]
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.verdict import State, TaskVerdict, Verdict, all_tasks
 
 
 @dataclass
@@ -47,36 +40,12 @@ class LearnerResult:
         for verdict in self.verdicts:
             if verdict.exercise == exercise.slug:
                 return verdict
-        return not_passed(exercise, self.problem or NOT_HANDED_IN)
+        unread = Failure(FailureCode.NOT_READABLE, detail=self.problem) if self.problem else None
+        return all_tasks(exercise, State.NOT_HANDED_IN, unread)
 
     def tasks(self, exercises: Iterable[Exercise]) -> list[TaskVerdict]:
         """The verdicts on all tasks of these exercises."""
         return [task for exercise in exercises for task in self.verdict_on(exercise).tasks]
-
-    def state(self, exercise: Exercise, task: TaskVerdict) -> State:
-        """Where the learner stands with a task."""
-        verdict = self.verdict_on(exercise)
-        if verdict.problem:
-            return "problem"
-        if task.passed:
-            return "passed"
-        if self.problem or task.message == NOT_HANDED_IN:
-            return "missing"
-        return "waiting" if task.message.startswith(NOT_REACHED) else "failed"
-
-    def as_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"learner": self.name, "passed": self.passed}
-        if self.unfinished:
-            told["unfinished"] = True
-        if self.problem:
-            told["problem"] = self.problem
-        if self.notes:
-            told["notes"] = self.notes
-        return told | {"exercises": [self._exercise(verdict) for verdict in self.verdicts]}
-
-    def _exercise(self, verdict: Verdict) -> dict[str, Any]:
-        key = self.keys.get(verdict.exercise)
-        return verdict.as_json() | ({"key": key} if key else {})
 
 
 @dataclass
@@ -119,12 +88,6 @@ class ClassResult:
         """A learner's points."""
         done = [task for task in learner.tasks(self.exercises) if task.passed]
         return sum((self.points_for(task.number) for task in done), Fraction())
-
-
-def not_passed(exercise: Exercise, why: str) -> Verdict:
-    """A verdict of which every task says the same."""
-    tasks = [TaskVerdict(task.number, task.title, message=why) for task in exercise.tasks]
-    return Verdict(exercise.slug, 0.0, tasks)
 
 
 def shown_points(points: Fraction) -> str:

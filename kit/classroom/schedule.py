@@ -16,20 +16,19 @@ from typing import Self
 
 from kit.classroom.intake.copying import Copied, copy_work
 from kit.classroom.intake.sources import Source
-from kit.classroom.normalise import Places, printable, steady_verdict
+from kit.classroom.normalise import Places, normalised, printable
 from kit.classroom.reports.json_report import Earlier
-from kit.classroom.results import LearnerResult, not_passed
+from kit.classroom.results import LearnerResult
 from kit.course import progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.grading.verdict import Verdict
+from kit.grading.verdict import ProblemCode, Verdict, not_checked
 from kit.sandbox.bubblewrap import protection
 from kit.sandbox.cleanup import remove
 from kit.sandbox.limits import Limits
 from kit.sandbox.session import Session
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PROBLEM = "This is not about the work: the workshop could not grade it."
 
 
 @contextlib.contextmanager
@@ -170,7 +169,7 @@ class Schedule:
                     if self._closed:
                         return
                     exercise = waiting.pop(0)
-                    yield len(waiting), steady_verdict(verdict, Places(exercise.slug, scratch))
+                    yield len(waiting), normalised(verdict, Places(exercise.slug, scratch))
             if waiting and not self._closed:
                 raise KitError("the session ended before its work was done")
         except Exception as error:  # a mistake of ours, too, must not be the end of the others
@@ -179,10 +178,10 @@ class Schedule:
             foreseen = isinstance(error, KitError | OSError)
             while waiting:
                 exercise = waiting.pop(0)
-                tasks = not_passed(exercise, PROBLEM).tasks
+                code = ProblemCode.ENVIRONMENT if foreseen else ProblemCode.INTERNAL
                 why = str(error) if foreseen else f"a mistake of the workshop's: {error!r}"
-                verdict = Verdict(exercise.slug, 0.0, tasks, why)
-                yield len(waiting), steady_verdict(verdict, Places(exercise.slug, scratch))
+                verdict = not_checked(exercise, code, why)
+                yield len(waiting), normalised(verdict, Places(exercise.slug, scratch))
 
     @contextlib.contextmanager
     def _session(self, projects: list[tuple[Exercise, Path]], scratch: Path) -> Iterator[Session]:

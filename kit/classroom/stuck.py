@@ -1,18 +1,19 @@
-"""Where a class is stuck: the tasks that most have not passed, and what most were told."""
+"""Where a class is stuck: the tasks that most learners have not passed, and why."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from kit.classroom.results import ClassResult
 from kit.course.catalogue import Exercise, Task
-from kit.grading.verdict import TaskVerdict
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.verdict import State
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """One task. `message` is the most frequent one, which `who` got, or nearly that.
+    """One task. `failure` is the most frequent one: the learners in `who` have it, or nearly it.
 
-    `failed` tells those who handed something in. The others are `absent`.
+    `failed` counts those who handed something in. The others are `absent`.
     """
 
     exercise: Exercise
@@ -20,7 +21,7 @@ class Stuck:
     passed: int
     failed: int
     absent: int
-    message: str
+    failure: Failure | None
     who: tuple[str, ...]
 
     @property
@@ -47,29 +48,28 @@ def _places(exercise: Exercise) -> range:
 
 
 def _stuck(result: ClassResult, exercise: Exercise, at: int) -> Stuck:
-    states: Counter[str] = Counter()
-    told: dict[str, list[tuple[str, str]]] = defaultdict(list)  # by gist: message and learner
+    states: Counter[State] = Counter()
+    alike: dict[tuple[FailureCode, str], list[tuple[Failure, str]]] = defaultdict(list)
     for learner in result.learners:
-        task = learner.verdict_on(exercise).tasks[at]
-        state = learner.state(exercise, task)
+        verdict = learner.verdict_on(exercise)
+        task = verdict.tasks[at]
+        state = verdict.state(task)
         states[state] += 1
-        if state == "failed":  # those who did not get there were told nothing about it
-            told[gist(task)].append((task.message, learner.name))
-    most = max(told.values(), key=len, default=[])
-    message = Counter(text for text, _ in most).most_common(1)
+        if state is State.FAILED and task.failure is not None:
+            alike[_gist(task.failure)].append((task.failure, learner.name))
+    most = max(alike.values(), key=len, default=[])
+    common = Counter(failure for failure, _ in most).most_common(1)
     return Stuck(
         exercise,
         exercise.tasks[at],
-        passed=states["passed"],
-        failed=states["failed"] + states["waiting"],
-        absent=states["missing"] + states["problem"],
-        message=message[0][0] if message else "",
+        passed=states[State.PASSED],
+        failed=states[State.FAILED] + states[State.NOT_REACHED],
+        absent=states[State.NOT_HANDED_IN] + states[State.NOT_CHECKED],
+        failure=common[0][0] if common else None,
         who=tuple(name for _, name in most),
     )
 
 
-def gist(task: TaskVerdict) -> str:
-    """What a message comes down to, whatever came back from each: what was expected."""
-    lines = task.message.splitlines() or [""]
-    expected = [line for line in lines if line.startswith("Expected  ")]
-    return expected[0] if expected else lines[0]
+def _gist(failure: Failure) -> tuple[FailureCode, str]:
+    """What a failure comes down to, whatever came back: what was expected."""
+    return failure.code, failure.expected

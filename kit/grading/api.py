@@ -1,5 +1,6 @@
 """Talking to a learner's API, so that each surprise comes out as a sentence."""
 
+import contextlib
 import json
 import shlex
 import time
@@ -7,13 +8,15 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from kit.grading.failure import Wrong
+from kit.grading import values
+from kit.grading.failure import NoAnswer, Wrong
 
 if TYPE_CHECKING:  # it takes a tenth of a second, in which a project can start
     import httpx
 
 PORT = 8000  # where `./workshop run` serves; ours is another, and gone when the learner reads
 PATIENCE = 15.0  # seconds for one answer
+LOG = "the API's log, which `./workshop run` shows"
 LOGGED = 3.0  # seconds until an error is in the log
 
 
@@ -37,6 +40,8 @@ class Answer:
         self.headers = response.headers
         self.text = response.text
         self._log = log
+        with contextlib.suppress(ValueError, RecursionError):
+            values.note_answer(json.loads(self.text))
 
     def __str__(self) -> str:
         reason = HTTPStatus(self.status).phrase if self.status in set(HTTPStatus) else ""
@@ -102,12 +107,12 @@ class Api:
         try:
             response = self._client.request(method, path, json=body)
         except httpx.TimeoutException:
-            got = f"no answer within {PATIENCE:g} s"
+            raise NoAnswer(did, "an answer", f"no answer within {PATIENCE:g} s", LOG) from None
         except httpx.HTTPError as error:
             got = f"no answer: {error}\n{self.trouble()}"
         else:
             return Answer(did, response, self._trouble() if response.status_code >= 500 else "")
-        raise Wrong(did, "an answer", got, "the API's log, which `./workshop run` shows")
+        raise Wrong(did, "an answer", got, LOG)
 
     def get(self, path: str) -> Answer:
         return self.request("GET", path)

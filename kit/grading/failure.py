@@ -1,22 +1,76 @@
-"""What a learner reads when something is not right yet."""
+"""Why a task is not done, as data. Text is made of it at each output: see kit.checking.wording."""
 
-LONGEST = 600  # characters of an answer that are quoted
+from dataclasses import dataclass
+from enum import StrEnum
+
+LONGEST = 600  # characters of an answer that are kept
+WIDTH, LINES = 1000, 100  # of any other text; nobody reads more
+
+
+class FailureCode(StrEnum):
+    """What kind of failure it is, and so which fields of the Failure say more."""
+
+    WRONG = "wrong"  # a test of the grader says so: did, expected, got, where
+    TIME_LIMIT = "time_limit"  # limit: seconds
+    PROCESS_LIMIT = "process_limit"  # limit: processes at the same time
+    THREAD_LIMIT = "thread_limit"  # limit: threads at the same time
+    MEMORY_LIMIT = "memory_limit"  # limit: bytes
+    DISK_LIMIT = "disk_limit"  # limit: bytes
+    FILE_LIMIT = "file_limit"  # limit: files
+    ENDED_GRADER = "ended_grader"  # the submission ended or stopped its own grader
+    ENDED_FORK_SERVER = "ended_fork_server"  # it ended the process that starts its programs
+    BROKE_GRADER = "broke_grader"  # its grader met an error that no grader expects; detail
+    NOT_COPIED = "not_copied"  # it could not be copied into the sandbox; detail
+    NOT_READABLE = "not_readable"  # what was handed in cannot be read; detail
+    INTERRUPTED = "interrupted"  # the grading was stopped from outside
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure.
+
+    `did` is a line to paste, `expected` and `got` say what should have come back and what did,
+    `where` is the file and the function to look at. `cut`: `got` is longer than what is kept.
+    `limit` is the amount that was exceeded, in the unit that the code names. `detail` is what else
+    is known, from another program.
+    """
+
+    code: FailureCode = FailureCode.WRONG
+    did: str = ""
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+    cut: bool = False
+    limit: float = 0
+    detail: str = ""
 
 
 class Wrong(Exception):
-    """A task is not done. Never a grader's own mistake.
-
-    `did` is a line to paste, `expected` and `got` say what should have come back and what did,
-    `where` is the file and the function to look at.
-    """
+    """A grader's test has found that a task is not done. Never a grader's own mistake."""
 
     def __init__(self, did: str, expected: str, got: str, where: str = "") -> None:
+        super().__init__(did, expected, got, where)
         self.did = did
         self.expected = expected
         self.got = got
         self.where = where
-        lines = {"We did": did, "Expected": expected, "Got": quoted(got), "Look at": where}
-        super().__init__("\n".join(_entry(name, text) for name, text in lines.items() if text))
+
+    @property
+    def failure(self) -> Failure:
+        """What to tell the learner."""
+        got = self.got.strip()
+        cut = len(got) > LONGEST
+        return Failure(
+            did=clipped(self.did),
+            expected=clipped(self.expected),
+            got=got[:LONGEST] if cut else got,
+            where=clipped(self.where),
+            cut=cut,
+        )
+
+
+class NoAnswer(Wrong):
+    """The API did not answer in time."""
 
 
 def require(ok: object, did: str, expected: str, got: str, where: str = "") -> None:
@@ -25,13 +79,8 @@ def require(ok: object, did: str, expected: str, got: str, where: str = "") -> N
         raise Wrong(did, expected, got, where)
 
 
-def quoted(text: str) -> str:
-    """`text`, shortened when it is long."""
-    text = text.strip()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"
-
-
-def _entry(name: str, text: str) -> str:
-    """A name and its text, which may have several lines."""
-    first, *rest = text.splitlines()
-    return "\n".join([f"{name:<9} {first}", *(f"{'':<9} {line}" for line in rest)])
+def clipped(text: str) -> str:
+    """`text`, as much of it as a reader would read: a submission decides how long it is."""
+    lines = text[: 2 * WIDTH * LINES].splitlines()
+    short = [f"{line[:WIDTH]} …" if len(line) > WIDTH else line for line in lines[:LINES]]
+    return "\n".join([*short, "…"] if len(lines) > LINES else short)

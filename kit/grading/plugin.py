@@ -8,14 +8,16 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kit.errors import KitError
-from kit.grading.failure import Wrong
-from kit.grading.verdict import clipped
+from kit.grading import values
+from kit.grading.failure import Wrong, clipped
+from kit.grading.verdict import Problem, ProblemCode, TestReport
 from kit.workspace import workspace
 
 notes = pytest.StashKey[list[str]]()
@@ -40,6 +42,7 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
     if folder is None:
         slug = request.path.stem.removeprefix("test_").replace("_", "-")
         folder = workspace().solutions / slug
+    values.forget()
     with Submission(folder) as project:
         yield project
 
@@ -59,20 +62,18 @@ def pytest_runtest_makereport(
     tell = item.config.getoption("--verdict")
     task = item.get_closest_marker("task")
     if tell is not None and task and (report.when == "call" or not report.passed):
-        line = {
-            "task": task.args[0],
-            "passed": report.passed,
-            "notes": item.stash.get(notes, []),
-        }
-        if call.excinfo is not None:
-            error = call.excinfo.value
-            # Anything but Wrong is our own mistake, or our environment's, and must not look
-            # like the learner's.
-            said = (error.message if isinstance(error, KitError) else f"{error}") or repr(error)
-            line["wrong" if isinstance(error, Wrong) else "problem"] = clipped(said)
-            # What nobody has foreseen. Who must not trust the project asks whose doing it is.
-            line["surprise"] = not isinstance(error, Wrong | KitError)
-        _tell(tell, line)
+        error = call.excinfo.value if call.excinfo else None
+        seen: list[str] = item.stash.get(notes, [])
+        test = TestReport(
+            task=task.args[0],
+            passed=report.passed,
+            notes=tuple(seen),
+            failure=error.failure if isinstance(error, Wrong) else None,
+            # Anything but Wrong is a mistake of ours, or of the environment, not the learner's.
+            problem=None if error is None or isinstance(error, Wrong) else _problem(error),
+            values=values.noted(),
+        )
+        _tell(tell, {"test": asdict(test)})
     return report
 
 
@@ -82,6 +83,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     marks = [item.get_closest_marker("task") for item in session.items]
     if tell is not None:
         _tell(tell, {"tests": Counter(mark.args[0] for mark in marks if mark)})
+
+
+def _problem(error: BaseException) -> Problem:
+    if isinstance(error, KitError):
+        return Problem(ProblemCode(error.code), clipped(error.message))
+    return Problem(ProblemCode.GRADER_ERROR, clipped(f"{error}" or repr(error)))
 
 
 def _tell(tell: int, line: dict[str, Any]) -> None:

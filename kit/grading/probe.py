@@ -1,13 +1,13 @@
 """A notebook of the grader's: it does what it is ordered to, and tells what it saw."""
 
 import json
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
 from kit.grading.runs import ACTIVE, PATIENCE, POLL, STATUS, run_id_of
@@ -75,7 +75,7 @@ class Probe:
 
     def start(self, api: Api, **orders: Any) -> tuple[str, str]:
         """Start a run with these orders. Its id and its mark."""
-        mark = f"mark-{secrets.token_hex(4)}"
+        mark = values.unique("mark")
         orders["mark"] = mark
         (self.desk / "orders.json").write_text(json.dumps(orders))
         self._old = [len(worker.output()) for worker in self._submission.workers]

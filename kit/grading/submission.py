@@ -9,11 +9,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from kit.errors import KitError
+from kit.grading import values
 from kit.grading.api import Api
 from kit.grading.diagnosis import place, reason
 from kit.grading.failure import Wrong
+from kit.grading.values import Kind
 from kit.processes.child import Child, NotReady
 from kit.processes.ports import free_socket
 from kit.processes.project import (
@@ -73,6 +76,8 @@ class Submission:
         if not package.is_symlink():  # to a place where we have nothing to remove
             shutil.rmtree(package / "__pycache__", ignore_errors=True)
         self._logs = Path(tempfile.mkdtemp(prefix="workshop-logs-"))
+        for folder_of_ours in (self.state, self._logs):
+            values.note(Kind.FOLDER, folder_of_ours)
         # Who shares a folder with us empties it when we are done.
         self.stack = Stack(self.state, env, self._logs, Path(shared) if shared else None)
         self.stack.largest_file = LARGEST_FILE
@@ -89,6 +94,7 @@ class Submission:
         if not self._redis_url:
             self._redis_url = os.environ.get("WORKSHOP_CHECK_REDIS", "") or self.stack.redis()
             self._refuse_imitations()
+            values.note(Kind.PORT, urlsplit(self._redis_url).port)
             with _client(self._redis_url) as client:
                 client.flushall()
         return self._redis_url
@@ -160,7 +166,7 @@ class Submission:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _client(self, child: Child, sock: socket.socket) -> Api:
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        url = f"http://127.0.0.1:{values.note(Kind.PORT, sock.getsockname()[1])}"
         client = Api(url, lambda: reason(child.output()[-20_000:]))
         self._open.append(client)
         return client

@@ -1,55 +1,142 @@
-"""What came of checking an exercise."""
+"""What came of checking an exercise, as data. Graders write it, every output reads it."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-WIDTH, LINES = 1000, 100  # of a message; what is longer nobody reads
-
-
-def clipped(text: str) -> str:
-    """`text`, as much of it as somebody would read: the work has its say in it."""
-    lines = text[: 2 * WIDTH * LINES].splitlines()
-    short = [f"{line[:WIDTH]} …" if len(line) > WIDTH else line for line in lines[:LINES]]
-    return "\n".join([*short, "…"] if len(lines) > LINES else short)
+from kit.course.catalogue import Exercise
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.values import Value
 
 
-@dataclass
+class State(StrEnum):
+    """Where a task stands."""
+
+    PASSED = "passed"
+    FAILED = "failed"  # the failure says why
+    NOT_REACHED = "not_reached"  # a task before it has to pass first
+    NOT_HANDED_IN = "not_handed_in"  # or handed in, and not readable
+    NOT_CHECKED = "not_checked"  # the verdict's problem says why; the learner is not at fault
+
+
+class ProblemCode(StrEnum):
+    """Why there is no verdict. None of these is the learner's fault."""
+
+    ENVIRONMENT = "environment"  # something that grading needs is missing here
+    NOT_STARTED = "not_started"  # a program of the project could not be started
+    FORK_SERVER_GONE = "fork_server_gone"  # the process that starts programs ended or hangs
+    GRADER_ERROR = "grader_error"  # the grader met an error that no grader expects
+    GRADER_ENDED = "grader_ended"  # the grader's process ended without a verdict
+    GRADER_MISSING = "grader_missing"  # the course has no grader for the exercise
+    SANDBOX_ENDED = "sandbox_ended"  # the process that grades in the sandbox ended
+    INTERNAL = "internal"  # a mistake in the kit
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an exercise could not be checked: in one sentence, and the last lines of a log."""
+
+    code: ProblemCode
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class TaskVerdict:
-    """What came of one task. `notes` are observations: worth knowing, nobody's fault."""
+    """What came of one task. `notes` are observations: worth knowing, and no failure."""
 
-    number: str
+    number: str  # "7.1"
     title: str
-    passed: bool = False
-    message: str = ""
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Verdict:
-    """What came of an exercise. `problem` says why it could not be checked at all."""
-
-    exercise: str  # "07-one-at-a-time"
-    seconds: float
-    tasks: list[TaskVerdict]
-    problem: str = ""
+    state: State
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        return not self.problem and all(task.passed for task in self.tasks)
+        return self.state is State.PASSED
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of an exercise. `problem` says why it could not be checked at all.
+
+    `values` are texts in it that differ from one grading to the next: ids, ports, durations.
+    """
+
+    exercise: str  # "07-one-at-a-time"
+    seconds: float
+    tasks: tuple[TaskVerdict, ...]
+    problem: Problem | None = None
+    values: tuple[Value, ...] = field(default=(), compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return self.problem is None and all(task.passed for task in self.tasks)
 
     @property
     def first_failure(self) -> TaskVerdict | None:
-        """What the learner should look at now."""
+        """The task that the learner should look at now."""
         return next((task for task in self.tasks if not task.passed), None)
 
-    def as_json(self) -> dict[str, Any]:
-        """As `check --json` prints it."""
-        told = {"exercise": self.exercise, "passed": self.passed, "seconds": round(self.seconds, 2)}
-        if self.problem:
-            told["problem"] = self.problem
-        return told | {"tasks": [_without_nothing(asdict(task)) for task in self.tasks]}
+    def state(self, task: TaskVerdict) -> State:
+        """Where a task stands. Nothing is known of it when the exercise could not be checked."""
+        return task.state if self.problem is None else State.NOT_CHECKED
+
+    def mapped(self, change: Callable[[str], str]) -> "Verdict":
+        """The verdict with each text changed that a submission may have had a hand in."""
+        return replace(
+            self,
+            tasks=tuple(_mapped(task, change) for task in self.tasks),
+            problem=self.problem
+            and replace(
+                self.problem,
+                message=change(self.problem.message),
+                detail=change(self.problem.detail),
+            ),
+        )
 
 
-def _without_nothing(task: dict[str, Any]) -> dict[str, Any]:
-    """Most tasks have no notes, and then nobody needs to hear of them."""
-    return {name: value for name, value in task.items() if name != "notes" or value}
+@dataclass(frozen=True)
+class TestReport:
+    """What came of one test of a task: what a grader's process tells of it.
+
+    `values` are all that were noted so far.
+    """
+
+    __test__ = False  # pytest would take it for a class of tests
+
+    task: str
+    passed: bool
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+    problem: Problem | None = None
+    values: tuple[Value, ...] = ()
+
+
+def all_tasks(exercise: Exercise, state: State, failure: Failure | None = None) -> Verdict:
+    """A verdict with the same state, and the same failure, for every task."""
+    tasks = (TaskVerdict(task.number, task.title, state, failure) for task in exercise.tasks)
+    return Verdict(exercise.slug, 0.0, tuple(tasks))
+
+
+def failed(exercise: Exercise, code: FailureCode, *, limit: float = 0, detail: str = "") -> Verdict:
+    """A verdict in which every task failed for the same reason."""
+    return all_tasks(exercise, State.FAILED, Failure(code, limit=limit, detail=detail))
+
+
+def not_checked(exercise: Exercise, code: ProblemCode, message: str, detail: str = "") -> Verdict:
+    """A verdict that says why there is none."""
+    verdict = all_tasks(exercise, State.NOT_CHECKED)
+    return replace(verdict, problem=Problem(code, message, detail))
+
+
+def _mapped(task: TaskVerdict, change: Callable[[str], str]) -> TaskVerdict:
+    failure = task.failure and replace(
+        task.failure,
+        did=change(task.failure.did),
+        expected=change(task.failure.expected),
+        got=change(task.failure.got),
+        where=change(task.failure.where),
+        detail=change(task.failure.detail),
+    )
+    return replace(task, failure=failure, notes=tuple(change(note) for note in task.notes))

@@ -25,6 +25,12 @@ fork_server: ForkServer | None = None
 T = TypeVar("T")
 
 
+class NotStarted(KitError):
+    """There is no such program, or what should start it broke."""
+
+    code = "not_started"
+
+
 class NotReady(KitError):
     """What was waited for did not come, or its process ended first."""
 
@@ -64,7 +70,7 @@ class Child:
         if word != "pid":
             self._leash.wait()
             self._close()
-            raise KitError(f"{name} cannot be started: {rest or 'its leash broke'}")
+            raise NotStarted(f"{name} cannot be started: {rest or 'its leash broke'}")
         self.pid = int(rest)
 
     @property

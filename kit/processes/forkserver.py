@@ -43,8 +43,6 @@ MOST_FDS = 16
 PR_SET_DUMPABLE = 4  # these from Linux's prctl.h
 PR_SET_CHILD_SUBREAPER = 36
 
-GONE = "what starts the project's programs has ended, or does not answer"
-
 # What we fork, and what that imports when it is started for a project of the course.
 IMPORTS = {
     "uvicorn": (
@@ -76,6 +74,12 @@ class Order:
     grace: float
     largest_file: int
     fresh: bool = False
+
+
+class ForkServerGone(KitError):
+    """The fork server does not do what it is asked for."""
+
+    code = "fork_server_gone"
 
 
 class Forked:
@@ -174,7 +178,7 @@ class ForkServer:
             order = replace(order, fresh=True)
         forked = self._ask(order, held, log)
         if forked is None and self._starts_all:
-            raise KitError(GONE)
+            raise ForkServerGone("the process that starts programs has ended, or does not answer")
         return forked
 
     def _forks(self, order: Order) -> bool:

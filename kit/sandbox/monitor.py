@@ -3,14 +3,24 @@
 import contextlib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from kit.sandbox.limits import MIB, Limits
+from kit.grading.failure import FailureCode
+from kit.sandbox.limits import Limits
 from kit.sandbox.process_tree import family
 
 SELDOM = 1.0  # seconds between two looks at what takes long to look at
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A limit that a submission has exceeded, and how much it would have allowed."""
+
+    code: FailureCode
+    limit: float
 
 
 class Watcher:
@@ -25,23 +35,23 @@ class Watcher:
         self._whole = whole
         self._looked = 0.0
 
-    def look(self) -> str:
-        """Which limit is exceeded, as a sentence; nothing when none is."""
+    def look(self) -> Excess | None:
+        """The limit that is exceeded, if one is."""
         limits = self._limits
         processes = family()
         if len(processes) > limits.processes:
-            return f"It had more than {limits.processes} processes at the same time."
+            return Excess(FailureCode.PROCESS_LIMIT, limits.processes)
         if sum(map(_threads, processes)) > limits.threads:
-            return f"It had more than {limits.threads} threads at the same time."
+            return Excess(FailureCode.THREAD_LIMIT, limits.threads)
         # What forks share counts for each of them at first; the true sum takes long to ask for.
         if sum(map(_resident, processes)) > limits.memory < sum(map(_own, processes)):
-            return f"It used more than {limits.memory // MIB} MiB of memory."
+            return Excess(FailureCode.MEMORY_LIMIT, limits.memory)
         size, files = self._filled()
         if size > limits.disk:
-            return f"It wrote more than {limits.disk // MIB} MiB."
+            return Excess(FailureCode.DISK_LIMIT, limits.disk)
         if files > limits.files:
-            return f"It made more than {limits.files} files."
-        return ""
+            return Excess(FailureCode.FILE_LIMIT, limits.files)
+        return None
 
     def _filled(self) -> tuple[int, int]:
         """The bytes and the files in the folder; as many as it takes, when they are too many."""

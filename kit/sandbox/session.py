@@ -13,15 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from pydantic import TypeAdapter
 
-from kit.classroom.results import not_passed
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import LINES, TaskVerdict, Verdict, clipped
+from kit.grading.failure import LINES, FailureCode, clipped
+from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
 from kit.sandbox.bubblewrap import Place, clean_env, outer, protection
 from kit.sandbox.cleanup import empty, remove
@@ -35,8 +36,6 @@ SLACK = 60.0  # seconds that the inside has beyond the deadline, to bring things
 GRACE = 15.0  # seconds to clear up where there is no sandbox that takes everything with it
 # Of our own environment, what says which course this is and how to check; nothing secret.
 OURS = ("WORKSHOP_COURSE", "WORKSHOP_REDIS", "WORKSHOP_CHECK_START")
-
-ENDED_GRADER = "The work ended its own grader, so nothing of it counts."
 
 
 class Session:
@@ -85,11 +84,11 @@ class Session:
                     self._begun = True
                     continue
                 verdict = _verdict(line, exercise) if line else self._silent(exercise)
-            except ValueError:  # whoever wrote that
-                verdict, line = not_passed(exercise, ENDED_GRADER), b""
+            except ValueError:  # the worker does not write such a line: the submission did
+                verdict, line = failed(exercise, FailureCode.ENDED_GRADER), b""
             except TimeoutError:
-                why = f"It took longer than {self._limits.deadline:g} s, so everything was stopped."
-                verdict, line = not_passed(exercise, why), b""
+                limit = self._limits.deadline
+                verdict, line = failed(exercise, FailureCode.TIME_LIMIT, limit=limit), b""
             if self._closed.is_set():
                 return
             self._waiting.pop(0)
@@ -197,17 +196,17 @@ class Session:
         """What came of a project that the inside has not outlived."""
         child = self._child
         if child is None:
-            return not_passed(exercise, "It was stopped.")
+            return failed(exercise, FailureCode.INTERRUPTED)
         if self._stopped():
-            return not_passed(exercise, ENDED_GRADER)
+            return failed(exercise, FailureCode.ENDED_GRADER)
         with contextlib.suppress(TimeoutError):
             child.wait(GRACE)
         code = child.returncode
         # 128 and a signal's number, says bubblewrap.
         if self._begun or code is None or code < 0 or code > 128:
-            return not_passed(exercise, ENDED_GRADER)
-        why = f"what grades it ended ({ending(code)}):\n{child.tail(15)}"
-        return Verdict(exercise.slug, 0.0, not_passed(exercise, "Not checked.").tasks, why)
+            return failed(exercise, FailureCode.ENDED_GRADER)
+        why = f"the process that grades it ended ({ending(code)})"
+        return not_checked(exercise, ProblemCode.SANDBOX_ENDED, why, child.tail(15))
 
 
 def namespace() -> str:
@@ -227,17 +226,10 @@ def _begun(exercise: Exercise) -> bytes:
 
 
 def _verdict(line: bytes, exercise: Exercise) -> Verdict:
-    """What the inside says of that exercise. Raises ValueError when it is nothing of the kind."""
-    try:
-        told = json.loads(line)
-        verdict = Verdict(**{**told, "tasks": [TaskVerdict(**task) for task in told["tasks"]]})
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"no verdict: {error!r}") from None
+    """What the worker says of that exercise. Raises ValueError when it is nothing of the kind."""
+    verdict = TypeAdapter(Verdict).validate_json(line)
     of = verdict.exercise, [task.number for task in verdict.tasks]
     if of != (exercise.slug, [task.number for task in exercise.tasks]):
         raise ValueError(f"a verdict on {of}")
-    verdict.problem = clipped(verdict.problem)
-    for task in verdict.tasks:
-        task.message = clipped(task.message)
-        task.notes = [clipped(note) for note in task.notes[:LINES]]
-    return verdict
+    few = tuple(replace(task, notes=task.notes[:LINES]) for task in verdict.tasks)
+    return replace(verdict, tasks=few).mapped(clipped)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from dataclasses import asdict
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,28 +21,31 @@ from typing import Any, NoReturn
 import psutil
 
 from kit.checking.grader_process import Grading, import_all
-from kit.classroom.results import not_passed
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
+from kit.grading.failure import FailureCode
 from kit.grading.submission import SHARED
-from kit.grading.verdict import Verdict
+from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
 from kit.processes import child
-from kit.processes.forkserver import GONE, ForkServer
+from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.sandbox.bubblewrap import Place, inner
 from kit.sandbox.cleanup import empty
 from kit.sandbox.limits import Limits
-from kit.sandbox.monitor import Watcher
+from kit.sandbox.monitor import Excess, Watcher
 from kit.sandbox.process_tree import end_family, keep_orphans, leave_keyring, shut_eyes
-from kit.sandbox.session import ENDED_GRADER, begun, namespace
+from kit.sandbox.session import begun, namespace
 
 LOOK = 0.1  # seconds between looks at limits
 FORKED = sys.platform == "linux"  # elsewhere there is no fork server
 
-NOT_STARTED = "cannot be started"  # as kit.processes.child says it
-NO_VERDICT = "the grader ended with code"  # as grade.py says it
-ENDED_STARTER = "The work ended what starts its programs, so nothing of it counts."
-TRIPPED = "The work made its own grader stumble, so nothing of it counts: {}"
+# With one of these, the submission may have got at what grades it.
+TAMPERED = {
+    ProblemCode.GRADER_ERROR: FailureCode.BROKE_GRADER,
+    ProblemCode.GRADER_ENDED: FailureCode.BROKE_GRADER,
+    ProblemCode.FORK_SERVER_GONE: FailureCode.ENDED_FORK_SERVER,
+    ProblemCode.NOT_STARTED: FailureCode.ENDED_FORK_SERVER,
+}
 
 
 class Inside:
@@ -64,7 +68,7 @@ class Inside:
         try:
             shutil.copytree(folder, project, symlinks=True)
         except (OSError, shutil.Error) as error:
-            return not_passed(exercise, f"It cannot be copied: {error}")
+            return failed(exercise, FailureCode.NOT_COPIED, detail=str(error))
         self.ready()
         grading = Grading(
             exercise, project, deadline=self._limits.deadline, confine=self._confine_grader
@@ -73,7 +77,7 @@ class Inside:
             if excess := self._watch(grading):
                 end_family(alone=self._sandbox)
                 grading.cancel()
-                return not_passed(exercise, excess)
+                return failed(exercise, excess.code, limit=excess.limit)
             return self._judged(grading, grading.finish())
         finally:
             self.clear_away()
@@ -103,8 +107,8 @@ class Inside:
         end_family(alone=self._sandbox)
         self._drop_server()
 
-    def _watch(self, grading: Grading) -> str:
-        """Wait for the end of the grading, or for a limit to be exceeded: which, as a sentence."""
+    def _watch(self, grading: Grading) -> Excess | None:
+        """Wait for the end of the grading, or for a limit to be exceeded."""
         while not grading.over:
             if excess := self._watcher.look():
                 return excess
@@ -113,17 +117,18 @@ class Inside:
 
     def _judged(self, grading: Grading, verdict: Verdict) -> Verdict:
         """The verdict, unless the work has tampered with what it comes from."""
-        if not (grading.killed or verdict.problem):
+        problem = verdict.problem
+        if not grading.killed and problem is None:
             return verdict
-        # Who got at one of them may have got at the other, if only to stop it.
+        # A submission that got at the grader may have got at the fork server, if only to stop it.
         server_ended = self._server is not None and not self._server.running
         self._drop_server()
-        if grading.killed:
-            return not_passed(grading.exercise, ENDED_GRADER)
-        if server_ended or verdict.problem == GONE or NOT_STARTED in verdict.problem:
-            return not_passed(grading.exercise, ENDED_STARTER)
-        if why := grading.surprise or (verdict.problem if NO_VERDICT in verdict.problem else ""):
-            return not_passed(grading.exercise, TRIPPED.format(why))
+        if grading.killed or problem is None:
+            return failed(grading.exercise, FailureCode.ENDED_GRADER)
+        if server_ended:
+            return failed(grading.exercise, FailureCode.ENDED_FORK_SERVER)
+        if code := TAMPERED.get(problem.code):
+            return failed(grading.exercise, code, detail=_one_text(problem))
         return verdict
 
     def _spared(self) -> set[int]:
@@ -174,10 +179,14 @@ def main(asked: int, tell: int) -> None:
         os.environ.pop("WORKSHOP_CHECK_START", None)
         for exercise, folder in projects:
             _tell(tell, begun(exercise))
-            _tell(tell, _plain(inside.grade(exercise, folder)))
+            _tell(tell, asdict(inside.grade(exercise, folder)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         inside.close()
+
+
+def _one_text(problem: Problem) -> str:
+    return "\n".join(filter(None, [problem.message, problem.detail]))
 
 
 def _tell(tell: int, what: dict[str, Any]) -> None:
@@ -190,11 +199,6 @@ def _in_sandbox(order: dict[str, Any]) -> bool:
     if order["confined"] and namespace() == order["namespace"]:
         raise SystemExit("this is not the sandbox that it should be")
     return bool(order["confined"])
-
-
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    tasks = [vars(task) for task in verdict.tasks]
-    return vars(verdict) | {"tasks": tasks}
 
 
 def _exit(*_: Any) -> NoReturn:

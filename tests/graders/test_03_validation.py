@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.failure import Wrong
 from kit.grading.submission import Submission
+from kit.grading.values import Kind
 
 START = "nb_runner/main.py: start()"
 BODY = "nb_runner/main.py: StartRequest, the body of start()"
@@ -46,7 +48,7 @@ def test_looking_does_not_start_anything(api: Api) -> None:
 
 @pytest.mark.task("3.2")
 def test_who_asked_comes_back(api: Api) -> None:
-    name = f"ada-{secrets.token_hex(3)}"
+    name = values.unique("ada", 3)
     bodies = [None, {}, {"requested_by": name}, {"requested_by": None}]
     for body in bodies:
         answer = api.post("/start", body).expect(202, "this body is as it should be", BODY)
@@ -97,7 +99,7 @@ def test_a_run_is_there_to_look_at(api: Api) -> None:
 
 @pytest.mark.task("3.3")
 def test_a_run_that_nobody_started_is_not_found(api: Api) -> None:
-    for name in (secrets.token_hex(4), "x" * 40):
+    for name in (values.note(Kind.NAME, secrets.token_hex(4)), "x" * 40):
         answer = api.get(f"/status/{name}").expect(404, "nobody started such a run", STATUS)
         detail = answer.field("detail", STATUS)
         # What is answered where there is no such call at all.

@@ -9,6 +9,7 @@ import pytest
 from kit.grading.api import Answer, Api
 from kit.grading.failure import Wrong
 from kit.grading.submission import Submission
+from kit.grading.values import duration
 
 START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status(), and the field `status` of Run"
@@ -70,7 +71,7 @@ def watch_a_job(api: Api, seconds: float) -> None:
     started.expect(202, "the job has been taken on", START)
     status = status_in(started)
     if took >= seconds:
-        got = f"an answer after {took:.1f} s, when the job was done"
+        got = f"an answer after {duration(took)}, when the job was done"
         raise TooSlow(started.did, "an answer at once", got, WORK)
     if status == "SUCCEEDED":
         started.wrong(f"QUEUED or RUNNING: the job takes {seconds:g} s", WORK)
@@ -87,7 +88,7 @@ def watch_a_job(api: Api, seconds: float) -> None:
         time.sleep(0.05)
     took = time.monotonic() - began
     if took < 0.9 * seconds:
-        look.wrong(f"a job of {seconds:g} s", WORK, f"SUCCEEDED after {took:.1f} s")
+        look.wrong(f"a job of {seconds:g} s", WORK, f"SUCCEEDED after {duration(took)}")
     if "RUNNING" not in seen:
         expected = "RUNNING while it is going, SUCCEEDED after it"
         raise TooSlow(look.did, expected, " → ".join(dict.fromkeys(seen)), WORK)
@@ -107,7 +108,7 @@ def answers_meanwhile(api: Api, started: Answer, seconds: float) -> None:
     took = time.monotonic() - began
     ping.did = f"{started.did}\n{ping.did}"
     ping.expect(200, "the API is alive", "nb_runner/main.py: ping()")
-    got = f"an answer after {took:.1f} s: nothing else is served while the job is going"
+    got = f"an answer after {duration(took)}: nothing else is served while the job is going"
     if took > 0.8 * seconds:
         raise TooSlow(ping.did, "an answer at once", got, WORK)
 

@@ -12,6 +12,7 @@ from celery import Celery
 
 from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
+from kit.grading.values import duration
 from kit.processes.child import Child
 from kit.workspace import shown
 
@@ -137,7 +138,7 @@ def test_the_task_is_known_by_its_name_and_takes_arguments(producer: Producer) -
     fine = told["status"] == "SUCCESS" or error_of(told).startswith("EncodeError")
     require(fine, did, "the task done, with these arguments", error_of(told), TASK)
     expected = f"a task that takes the seconds it is given: {SHORT:g}"
-    require(took > 0.9 * SHORT, did, expected, f"done after {took:.1f} s", TASK)
+    require(took > 0.9 * SHORT, did, expected, f"done after {duration(took)}", TASK)
 
 
 @pytest.mark.task("5.3")

@@ -18,6 +18,7 @@ from kit.grading.failure import Wrong, require
 from kit.grading.runs import ACTIVE, ENDED, POLL, follow, run_id_of, start, status
 from kit.grading.slow_proxy import SlowProxy
 from kit.grading.submission import Submission
+from kit.grading.values import duration, times
 from kit.processes.child import Child
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
@@ -107,7 +108,7 @@ def test_of_many_who_start_at_once_one_gets_in(stack: Stack) -> None:
         expected = "202 Accepted for one of them, 409 Conflict for all others"
         raise Wrong(did, expected, f"among others, {broken[0]}", START)
     counts = Counter(answer.status for answer in answers)
-    got = ", ".join(f"{count} times {code}" for code, count in sorted(counts.items()))
+    got = ", ".join(f"{times(count)} {code}" for code, count in sorted(counts.items()))
     expected = f"once 202 Accepted, {AT_ONCE - 1} times 409 Conflict"
     require(counts[202] == 1, did, expected, got, START)
 
@@ -183,7 +184,7 @@ def test_nobody_holds_the_lock_while_the_work_goes_on(stack: Stack) -> None:
     answer.did = TWICE
     answer.expect(409, f"run {run_id} is running", START)
     expected = f"a refusal within {SHORTLY:g} s: the lock is free while the work goes on"
-    require(took < SHORTLY, answer.did, expected, f"one after {took:.1f} s", LOCK)
+    require(took < SHORTLY, answer.did, expected, f"one after {duration(took)}", LOCK)
     with stack.no_worker():
         kill_the_process_at_work(stack.worker)
     did = f"kill -9 the worker's process that runs {run_id}, then\n{curl('POST', '/start')}"

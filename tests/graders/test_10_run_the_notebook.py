@@ -7,10 +7,12 @@ from contextlib import closing
 
 import pytest
 
+from kit.grading import values
 from kit.grading.api import PORT, Api
 from kit.grading.failure import Wrong, require
 from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
 from kit.grading.submission import Submission
+from kit.grading.values import Kind
 
 CELL_TIMEOUT = 3  # seconds; every other cell is done in hundredths of one
 TOO_LONG = 20.0  # seconds; whose run goes on for so long does not know of CELL_TIMEOUT
@@ -161,8 +163,9 @@ def test_each_run_shows_its_own_outputs_only(
     got = "variables of the run before are there"
     require(not seen["left_over"], did, expected, got, RUN)
     expected = f"of the second run only what it printed itself (which has {failed.mark} in it)"
-    got = f"what the first run printed ({good.mark}): {output(api, failed)}"
-    require(good.mark not in got.partition(": ")[2], did, expected, got, RUN)
+    told = output(api, failed)
+    got = f"what the first run printed ({good.mark}): {told}"
+    require(good.mark not in told, did, expected, got, RUN)
 
 
 @pytest.mark.task("10.4")
@@ -177,6 +180,7 @@ def test_no_kernel_is_left(which: str, probe: Probe, request: pytest.FixtureRequ
     assert seen is not None
     deadline = time.monotonic() + GONE
     while command := alive(seen["pid"], began):
-        got = f"process {seen['pid']}, in which the cells ran, is still there: {command}"
+        pid = values.note(Kind.PID, seen["pid"])
+        got = f"process {pid}, in which the cells ran, is still there: {command}"
         require(time.monotonic() < deadline, did, expected, got, RUN)
         time.sleep(0.05)

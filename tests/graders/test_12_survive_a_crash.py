@@ -20,6 +20,7 @@ from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
+from kit.grading.values import times
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
@@ -242,7 +243,7 @@ def test_the_lease_is_taken_in_one_step(scene: Scene) -> None:
             len(admitted) < 2,
             "for i in 1 2 3 4 5 6; do curl -X POST http://127.0.0.1:8000/start & done; wait",
             "202 Accepted for one of six starts at the same time, 409 Conflict for the others",
-            f"{len(admitted)} times 202: they looked, all saw nobody, and all took the lease",
+            f"{times(len(admitted))} 202: they looked, all saw nobody, and all took the lease",
             TAKE,
         )
         for words in heard:

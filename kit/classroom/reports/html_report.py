@@ -2,48 +2,53 @@
 
 import base64
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kit.checking.wording import Entry, entries, failure_entries, hint_command, problem_text
 from kit.classroom import stuck
 from kit.classroom.reports.files import text, write_whole
-from kit.classroom.results import ClassResult, LearnerResult, State, shown_points
+from kit.classroom.results import ClassResult, LearnerResult, shown_points
 from kit.classroom.stuck import Stuck
 from kit.course.catalogue import Exercise, Task
-from kit.grading.verdict import TaskVerdict
+from kit.grading.verdict import State, TaskVerdict
 
 NAME = "report.html"
 HERE = Path(__file__).parent
-SIGNS: dict[State, str] = {
-    "passed": "✓",
-    "failed": "✗",
-    "waiting": "…",
-    "missing": "·",
-    "problem": "?",
+SIGNS = {
+    State.PASSED: "✓",
+    State.FAILED: "✗",
+    State.NOT_REACHED: "…",
+    State.NOT_HANDED_IN: "·",
+    State.NOT_CHECKED: "?",
 }
-WORDS: dict[State, str] = {
-    "passed": "passed",
-    "failed": "not passed",
-    "waiting": "not checked yet: what comes before it has to pass first",
-    "missing": "not handed in, or not to be read",
-    "problem": "could not be graded, which is nobody's fault but the workshop's",
+WORDS = {
+    State.PASSED: "passed",
+    State.FAILED: "not passed",
+    State.NOT_REACHED: "not checked yet: what comes before it has to pass first",
+    State.NOT_HANDED_IN: "not handed in, or not to be read",
+    State.NOT_CHECKED: "could not be graded, which is nobody's fault but the workshop's",
 }
-RANKS: dict[State, int] = {"problem": 0, "failed": 1, "waiting": 2, "missing": 3, "passed": 4}
+# How a column is sorted: what needs a look comes first.
+RANKS = {
+    State.NOT_CHECKED: 0,
+    State.FAILED: 1,
+    State.NOT_REACHED: 2,
+    State.NOT_HANDED_IN: 3,
+    State.PASSED: 4,
+}
 CARDS = 3  # tasks that are told of in full
 NAMES = 8  # learners named on a card
-LABEL = re.compile(r"(We did|Expected|Got|Look at|Hint) {2,}(.*)")
-INDENT = 10  # columns before the second line of an entry
 # Pixels, as in report.css: a wider window shows the grid without a scroll bar of its own.
 TILE, GAP, BESIDE = 30, 12, 390
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One task of one learner. `entries` are the message: a label, or none, and its text."""
+    """One task of one learner. `entries` say why it has not passed: labels, if any, and texts."""
 
     id: str
     task: Task
@@ -51,14 +56,14 @@ class Cell:
     sign: str
     words: str
     rank: int
-    entries: list[tuple[str, str]]
-    notes: list[str]
+    entries: list[Entry]
+    notes: tuple[str, ...]
     first: bool  # of its exercise
 
     @property
     def tells(self) -> bool:
         """Whether there is something to read that the sign does not say."""
-        return bool(self.notes) or self.state not in ("passed", "missing")
+        return bool(self.notes) or self.state not in (State.PASSED, State.NOT_HANDED_IN)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Bar:
     stuck: Stuck
     share: float  # percent who passed
     first: bool
-    entries: list[tuple[str, str]]
+    entries: list[Entry]
 
 
 def write(result: ClassResult, out: Path) -> None:
@@ -115,20 +120,6 @@ def as_html(result: ClassResult) -> str:
     )
 
 
-def entries(message: str) -> list[tuple[str, str]]:
-    """A message in its parts: "We did" and what, "Expected" and what, …"""
-    parts: list[tuple[str, list[str]]] = []
-    for line in message.splitlines():
-        if found := LABEL.fullmatch(line):
-            parts.append((found[1], [found[2]]))
-        elif parts:
-            indented = parts[-1][0] and line.startswith(" " * INDENT)
-            parts[-1][1].append(line[INDENT:] if indented else line)
-        else:
-            parts.append(("", [line]))
-    return [(label, "\n".join(lines)) for label, lines in parts]
-
-
 def _row(result: ClassResult, at: int, learner: LearnerResult) -> Row:
     earned, possible = result.earned(learner), result.possible
     return Row(
@@ -147,8 +138,11 @@ def _row(result: ClassResult, at: int, learner: LearnerResult) -> Row:
 def _cell(
     id: str, learner: LearnerResult, exercise: Exercise, number: int, task: TaskVerdict
 ) -> Cell:
-    state = learner.state(exercise, task)
-    message = learner.verdict_on(exercise).problem or task.message
+    verdict = learner.verdict_on(exercise)
+    state = verdict.state(task)
+    words = entries(task, hint_command(exercise))
+    if verdict.problem is not None:
+        words = [("", problem_text(verdict.problem))]
     return Cell(
         id=id,
         task=exercise.tasks[number],
@@ -156,7 +150,7 @@ def _cell(
         sign=SIGNS[state],
         words=WORDS[state],
         rank=RANKS[state],
-        entries=entries(message),
+        entries=words,
         notes=task.notes,
         first=number == 0,
     )
@@ -172,7 +166,9 @@ def _hardest(result: ClassResult) -> list[Bar]:
 
 def _bar(each: Stuck) -> Bar:
     share = 100 * each.passed / each.of if each.of else 0.0
-    return Bar(each, share, each.task is each.exercise.tasks[0], entries(each.message))
+    first = each.task is each.exercise.tasks[0]
+    failure, hint = each.failure, hint_command(each.exercise)
+    return Bar(each, share, first, failure_entries(failure, hint) if failure else [])
 
 
 def _totals(result: ClassResult) -> list[tuple[str, str]]:

@@ -6,17 +6,76 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, cast
 
+from typing_extensions import TypedDict
+
+from kit.checking import verdict_json
+from kit.checking.verdict_json import VerdictJson
 from kit.classroom.reports.files import text, unwritable, write_whole
 from kit.classroom.results import ClassResult, LearnerResult
-from kit.grading.verdict import TaskVerdict, Verdict
-from kit.workspace import shown
+from kit.grading.verdict import Verdict
+from kit.workspace import ROOT, shown
 
 NAME = "report.json"
-VERSION = 1
-DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+VERSION = 2  # one more whenever a reader of the file has to know
 PLACES = 4  # decimals of points
+SCHEMA = ROOT / "docs" / "reference" / "report.schema.json"  # made from the types below
+
+
+class TaskPointsJson(TypedDict):
+    """What a task is worth."""
+
+    number: str
+    title: str
+    points: float
+
+
+class ExercisePointsJson(TypedDict):
+    """The tasks of an exercise."""
+
+    exercise: str
+    title: str
+    tasks: list[TaskPointsJson]
+
+
+class ProtectionJson(TypedDict):
+    """How far submissions were confined, and the sentence that the reports show."""
+
+    full: bool
+    sentence: str
+
+
+class GradedJson(VerdictJson):
+    """A verdict, and a hash of what it depends on: `--resume` takes it over while that is so."""
+
+    key: NotRequired[str]
+
+
+class LearnerJson(TypedDict):
+    """One learner. `problem`: why the work cannot be read."""
+
+    learner: str
+    passed: bool
+    unfinished: NotRequired[bool]
+    problem: NotRequired[str]
+    notes: NotRequired[list[str]]
+    points: float
+    exercises: list[GradedJson]
+
+
+class ReportJson(TypedDict):
+    """The whole file. Only `when` and the seconds differ when the same work is graded again."""
+
+    version: int
+    when: str
+    seconds: float
+    complete: bool
+    passed: bool
+    protection: ProtectionJson
+    possible: float
+    exercises: list[ExercisePointsJson]
+    learners: list[LearnerJson]
 
 
 @dataclass
@@ -39,7 +98,7 @@ def write(result: ClassResult, out: Path) -> None:
     write_whole(out / NAME, text(json.dumps(as_json(result), indent=1) + "\n"))
 
 
-def as_json(result: ClassResult) -> dict[str, Any]:
+def as_json(result: ClassResult) -> ReportJson:
     """The report. Only `when` and `seconds` tell of time."""
     return {
         "version": VERSION,
@@ -72,7 +131,7 @@ def names(out: Path) -> list[str]:
     """Whom the report in `out` is about; nobody when there is none, or none that can be read."""
     try:
         return list(_read(out / NAME).learners)
-    except (OSError, *DAMAGED):
+    except (OSError, ValueError):
         return []
 
 
@@ -85,7 +144,7 @@ def earlier(out: Path) -> Earlier:
         return Earlier()
     except OSError as error:
         raise unwritable(file, error) from None
-    except DAMAGED:
+    except ValueError:
         aside = file.with_name(f"{NAME}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         try:
             file.replace(aside)
@@ -99,49 +158,58 @@ def earlier(out: Path) -> Earlier:
         return Earlier()
 
 
-def _learner(result: ClassResult, learner: LearnerResult) -> dict[str, Any]:
-    told = learner.as_json()
-    exercises = told.pop("exercises")
-    points = round(float(result.earned(learner)), PLACES)
-    return told | {"points": points, "exercises": exercises}
+def schema() -> dict[str, Any]:
+    """The JSON schema of the file."""
+    from pydantic import TypeAdapter
+
+    told = TypeAdapter(ReportJson).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **told}
+
+
+def _learner(result: ClassResult, learner: LearnerResult) -> LearnerJson:
+    told: LearnerJson = {
+        "learner": learner.name,
+        "passed": learner.passed,
+        "points": round(float(result.earned(learner)), PLACES),
+        "exercises": [_graded(learner, verdict) for verdict in learner.verdicts],
+    }
+    if learner.unfinished:
+        told["unfinished"] = True
+    if learner.problem:
+        told["problem"] = learner.problem
+    if learner.notes:
+        told["notes"] = learner.notes
+    return told
+
+
+def _graded(learner: LearnerResult, verdict: Verdict) -> GradedJson:
+    told = cast(GradedJson, verdict_json.as_json(verdict))
+    if key := learner.keys.get(verdict.exercise):
+        told["key"] = key
+    return told
 
 
 def _read(file: Path) -> Earlier:
-    told = json.loads(file.read_text(encoding="utf-8"))
-    if told["version"] != VERSION:
-        return Earlier()  # another kit's: it graded by other rules
-    learners = [_learner_of(each) for each in told["learners"]]
-    return Earlier({learner.name: learner for learner in learners})
+    """Raises ValueError for a file that is damaged."""
+    from pydantic import TypeAdapter
+
+    try:
+        told = json.loads(file.read_bytes())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if isinstance(told, dict) and told.get("version") not in (VERSION, None):
+        return Earlier()  # written by another version of the kit, which graded by other rules
+    report = TypeAdapter(ReportJson).validate_python(told)
+    return Earlier({each["learner"]: _learner_of(each) for each in report["learners"]})
 
 
-def _learner_of(told: dict[str, Any]) -> LearnerResult:
-    exercises = told["exercises"]
+def _learner_of(told: LearnerJson) -> LearnerResult:
+    graded = told["exercises"]
     return LearnerResult(
-        name=_text(told["learner"]),
-        verdicts=[_verdict_of(each) for each in exercises],
-        problem=_text(told.get("problem", "")),
-        notes=[_text(note) for note in told.get("notes", [])],
-        keys={_text(each["exercise"]): _text(each["key"]) for each in exercises if "key" in each},
+        name=told["learner"],
+        verdicts=[verdict_json.from_json(each) for each in graded],
+        problem=told.get("problem", ""),
+        notes=told.get("notes", []),
+        keys={each["exercise"]: each["key"] for each in graded if "key" in each},
         unfinished=True,
     )
-
-
-def _verdict_of(told: dict[str, Any]) -> Verdict:
-    tasks = [
-        TaskVerdict(
-            _text(each["number"]),
-            _text(each["title"]),
-            each["passed"] is True,
-            _text(each["message"]),
-            [_text(note) for note in each.get("notes", [])],
-        )
-        for each in told["tasks"]
-    ]
-    seconds = float(told["seconds"])
-    return Verdict(_text(told["exercise"]), seconds, tasks, _text(told.get("problem", "")))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value

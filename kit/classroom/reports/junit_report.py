@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from kit.checking.wording import entries, hint_command, plain, problem_text
 from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course.catalogue import Exercise
@@ -43,17 +44,17 @@ def _suite(learner: LearnerResult, exercise: Exercise) -> Element:
     verdict = learner.verdict_on(exercise)
     suite = Element("testsuite", {"name": exercise.slug})
     for task in verdict.tasks:
-        _case(suite, verdict, task)
+        _case(suite, verdict, task, hint_command(exercise))
     return _counted(suite, verdict.seconds)
 
 
-def _case(suite: Element, verdict: Verdict, task: TaskVerdict) -> None:
+def _case(suite: Element, verdict: Verdict, task: TaskVerdict, hint: str) -> None:
     name = _possible(f"{task.number} {task.title}")
     case = SubElement(suite, "testcase", {"classname": verdict.exercise, "name": name})
-    if verdict.problem:
-        _reason(case, "error", verdict.problem, "could not be graded")
+    if verdict.problem is not None:
+        _reason(case, "error", problem_text(verdict.problem), "could not be graded")
     elif not task.passed:
-        _reason(case, "failure", task.message, "not passed")
+        _reason(case, "failure", plain(entries(task, hint)), "not passed")
     if task.notes:
         SubElement(case, "system-out").text = _possible("\n".join(task.notes))
 

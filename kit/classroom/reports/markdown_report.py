@@ -6,11 +6,14 @@ import sys
 from html import escape
 from pathlib import Path
 
+from kit.checking import wording
+from kit.checking.wording import entries, failure_entries, hint_command
 from kit.classroom import stuck
 from kit.classroom.normalise import printable
 from kit.classroom.reports.files import text, write_whole
 from kit.classroom.results import ClassResult, LearnerResult, shown_points
 from kit.course.catalogue import Exercise
+from kit.grading.verdict import State
 from kit.site.macros.markdown import fenced
 
 NAME = "summary.md"
@@ -87,11 +90,11 @@ def _table(result: ClassResult) -> str:
 
 def _cell(learner: LearnerResult, exercise: Exercise) -> str:
     verdict = learner.verdict_on(exercise)
-    if verdict.problem:
+    if verdict.problem is not None:
         return "❓"
     if verdict.passed:
         return "✅"
-    if all(learner.state(exercise, task) == "missing" for task in verdict.tasks):
+    if all(verdict.state(task) is State.NOT_HANDED_IN for task in verdict.tasks):
         return "-"
     return f"❌ {sum(task.passed for task in verdict.tasks)}/{len(verdict.tasks)}"
 
@@ -104,7 +107,9 @@ def _stuck(result: ClassResult) -> str:
     for each in hardest:
         title = f"**{plain(each.task.number)} {plain(each.task.title)}**"
         lines.append(f"{title}: {each.failed} of {each.of} not yet. {_alike(each)}:")
-        lines.append(_block(each.message))
+        if each.failure is not None:
+            words = failure_entries(each.failure, hint_command(each.exercise))
+            lines.append(_block(wording.plain(words)))
     return "\n\n".join(lines)
 
 
@@ -129,13 +134,14 @@ def _details(result: ClassResult, learner: LearnerResult) -> str:
 
 def _messages(learner: LearnerResult, exercise: Exercise) -> list[str]:
     verdict = learner.verdict_on(exercise)
-    if verdict.problem:
-        return [f"**{exercise.slug}** could not be graded:", _block(verdict.problem)]
+    if verdict.problem is not None:
+        told = _block(wording.problem_text(verdict.problem))
+        return [f"**{exercise.slug}** could not be graded:", told]
     parts = []
     for task in verdict.tasks:
-        state = learner.state(exercise, task)
-        if state == "failed":
-            parts += [f"**{task.number}** {plain(task.title)}", _block(task.message)]
-        elif state == "missing":
-            return [f"**{exercise.number:02}** {plain(task.message)}"]
+        words = wording.plain(entries(task, hint_command(exercise)))
+        if task.state is State.FAILED:
+            parts += [f"**{task.number}** {plain(task.title)}", _block(words)]
+        elif task.state is State.NOT_HANDED_IN:
+            return [f"**{exercise.number:02}** {plain(words)}"]
     return parts

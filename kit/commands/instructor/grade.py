@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from kit.checking.wording import problem_text
 from kit.classroom import points
 from kit.classroom.intake.sources import Source, find_sources
 from kit.classroom.progress_bar import Bar
@@ -279,8 +280,8 @@ def _problems(result: ClassResult) -> dict[str, list[str]]:
     problems: dict[str, list[str]] = {}
     for learner in result.learners:
         for verdict in learner.verdicts:
-            if verdict.problem:
-                problems.setdefault(verdict.problem, []).append(
+            if verdict.problem is not None:
+                problems.setdefault(problem_text(verdict.problem), []).append(
                     f"{verdict.exercise} of {learner.name}"
                 )
     return problems

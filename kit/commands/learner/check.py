@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
 from kit.checking.report import go_to, headline, report, unchecked, what_next
 from kit.course import catalogue, progress
@@ -65,7 +66,7 @@ def check(
     checked = [job(exercise, place) for exercise, place in projects]
     verdicts = _grade(checked, jobs or min(2, os.cpu_count() or 1), as_json=as_json)
     if as_json:
-        print(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
+        print(json.dumps([verdict_json.as_json(verdict) for verdict in verdicts], indent=2))
     else:
         _conclude(checked, verdicts, exercises)
     if any(verdict.problem for verdict in verdicts):

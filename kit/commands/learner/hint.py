@@ -7,8 +7,7 @@ import typer
 
 from kit.checking.report import go_to
 from kit.course import catalogue, progress
-from kit.course.catalogue import Exercise, Task
-from kit.errors import KitError
+from kit.course.hints import ShownHints, find_task, show_hints
 from kit.terminal.screen import fitted, paint
 
 
@@ -31,55 +30,24 @@ def hint(
         if current is not None and current != exercise:
             print(go_to(current))
         return
-    for line in next_hints(exercise, task, everything=everything):
-        print(line)
+    hints = show_hints(exercise, task, everything=everything)
+    n = f"{exercise.number:02}"
+    print("\n".join(hint_lines(hints)))
+    print(f"\nThen: ./workshop check {n}")
+    print(f"Not enough? ./workshop {f'hint {task.number}' if hints.more else f'solution {n}'}")
 
 
-def next_hints(exercise: Exercise, task: Task, *, everything: bool = False) -> list[str]:
-    """The lines to print, and a note of what has been shown."""
-    total = len(task.hints)
-    with progress.changing() as done:
-        hints = done.of(exercise).hints
-        seen = hints.get(task.number, 0)
-        hints[task.number] = total if everything else min(total, seen + 1)
+def hint_lines(hints: ShownHints) -> list[str]:
+    """The hints as they are read, below the task's title."""
+    task, total = hints.task, len(hints.task.hints)
     lines = [paint(f"{task.number}  {task.title}", "strong")]
-    again = seen >= total and not everything
-    if again:
+    if hints.again:
         lines += ["", f"You have seen {_all(total)}. Once more:"]
-    first = 0 if everything or again else seen
-    last = total if everything or again else seen + 1
-    for i in range(first, last):
+    for i in range(hints.first, hints.last):
         lines += ["", paint(f"hint {i + 1} of {total}", "faint")]
         text = textwrap.indent(textwrap.dedent(task.hints[i]).strip("\n"), "  ")
         lines += [fitted(line, 2) for line in text.splitlines()]
-    n = f"{exercise.number:02}"
-    lines += ["", f"Then: ./workshop check {n}"]
-    if last < total:
-        lines.append(f"Not enough? ./workshop hint {task.number}")
-    else:
-        lines.append(f"Not enough? ./workshop solution {n}")
     return lines
-
-
-def find_task(exercises: list[Exercise], name: str | None) -> tuple[Exercise, Task | None]:
-    """The task that `hint [N | N.M]` means; None when the exercise is passed. Raises KitError."""
-    done = progress.load()
-    if name and "." in name:
-        exercise = catalogue.find(name.partition(".")[0], exercises)
-        number = f"{exercise.number}.{name.partition('.')[2]}"
-        for task in exercise.tasks:
-            if task.number == number:
-                return exercise, task
-        there = ", ".join(task.number for task in exercise.tasks)
-        raise KitError(
-            f"there is no task {number}; exercise {exercise.number:02} has {there}",
-            f"./workshop hint {exercise.tasks[0].number}",
-        )
-    exercise = catalogue.find(name, exercises) if name else done.here(exercises)
-    if done.state(exercise) == "passed":
-        return exercise, None
-    failed = done.of(exercise).failed
-    return exercise, next((t for t in exercise.tasks if t.number == failed), exercise.tasks[0])
 
 
 def _all(total: int) -> str:

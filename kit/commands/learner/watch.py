@@ -1,7 +1,6 @@
 """`watch`: check after every save, and do the rest by single keys."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -18,7 +17,6 @@ from kit.terminal.keys import Keys
 from kit.terminal.screen import StatusLine, paint
 from kit.workspace import shown
 
-HINT = re.compile(r"\./workshop hint \S+")
 HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
 
 
@@ -133,13 +131,13 @@ class Watch:
 
         job, verdict = self.checker.take()
         self.line.clear()
-        if verdict.problem:
+        if verdict.problem is not None:
             self.say(unchecked(verdict))
             return
         record(job, verdict)
-        text = report(verdict, job.exercise, job.folder)
-        # Here, hints are a key away, and whoever types the command presses keys.
-        self.say(HINT.sub("press h", text) if self.keys else text)
+        # Where there are keys, a hint is a key away, and a typed command would press keys.
+        hint = "press h" if self.keys else ""
+        self.say(report(verdict, job.exercise, job.folder, hint))
         done = progress.load()
         if verdict.passed:
             self.say(f"\n{paint('Well done.', 'good')} {self.way_on(done)}")
@@ -158,17 +156,17 @@ class Watch:
 
     def hint(self) -> None:
         """One hint more."""
-        from kit.commands.learner.hint import find_task, next_hints
+        from kit.commands.learner.hint import hint_lines
+        from kit.course.hints import find_task, show_hints
 
         exercise, task = find_task(self.exercises, str(self.exercise.number))
         if task is None:
             self.say(f"{exercise.number:02} is passed: there is nothing to hint at.")
-        else:
-            lines = next_hints(exercise, task)
-            self.say("\n" + "\n".join(line for line in lines if "./workshop" not in line))
-            more = progress.load().of(exercise).hints.get(task.number, 0) < len(task.hints)
-            what = "h once more, or s for" if more else "That was the last one; s shows"
-            self.say(f"\nNot enough? {what} the solution.")
+            return
+        hints = show_hints(exercise, task)
+        self.say("\n" + "\n".join(hint_lines(hints)))
+        what = "h once more, or s for" if hints.more else "That was the last one; s shows"
+        self.say(f"\nNot enough? {what} the solution.")
 
     def solution(self) -> None:
         """The way from here to our solution; asks first, unless it is passed."""

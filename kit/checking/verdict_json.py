@@ -1,0 +1,89 @@
+"""A verdict as JSON, for programs to read: `check --json`, and each exercise of report.json."""
+
+from dataclasses import asdict
+from typing import Any, NotRequired, cast
+
+from typing_extensions import TypedDict
+
+from kit.grading.failure import FailureCode
+from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict
+
+
+class FailureJson(TypedDict):
+    """Why a task failed. A field that says nothing is left out: see kit.grading.failure.Failure."""
+
+    code: FailureCode
+    did: NotRequired[str]
+    expected: NotRequired[str]
+    got: NotRequired[str]
+    where: NotRequired[str]
+    cut: NotRequired[bool]
+    limit: NotRequired[float]
+    detail: NotRequired[str]
+
+
+class ProblemJson(TypedDict):
+    """Why an exercise could not be checked."""
+
+    code: ProblemCode
+    message: str
+    detail: NotRequired[str]
+
+
+class TaskJson(TypedDict):
+    """One task."""
+
+    number: str
+    title: str
+    passed: bool
+    state: State
+    failure: NotRequired[FailureJson]
+    notes: NotRequired[list[str]]
+
+
+class VerdictJson(TypedDict):
+    """One exercise."""
+
+    exercise: str
+    passed: bool
+    seconds: float
+    problem: NotRequired[ProblemJson]
+    tasks: list[TaskJson]
+
+
+def as_json(verdict: Verdict) -> VerdictJson:
+    """The verdict, ready for `json.dumps`."""
+    told: VerdictJson = {
+        "exercise": verdict.exercise,
+        "passed": verdict.passed,
+        "seconds": round(verdict.seconds, 2),
+        "tasks": [_task(task) for task in verdict.tasks],
+    }
+    if verdict.problem is not None:
+        told["problem"] = cast(ProblemJson, _without_nothing(asdict(verdict.problem)))
+    return told
+
+
+def from_json(told: VerdictJson) -> Verdict:
+    """The verdict that `as_json` was given. Raises ValueError."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Verdict).validate_python(told)
+
+
+def _task(task: TaskVerdict) -> TaskJson:
+    told: TaskJson = {
+        "number": task.number,
+        "title": task.title,
+        "passed": task.passed,
+        "state": task.state,
+    }
+    if task.failure is not None:
+        told["failure"] = cast(FailureJson, _without_nothing(asdict(task.failure)))
+    if task.notes:
+        told["notes"] = list(task.notes)
+    return told
+
+
+def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
