@@ -8,15 +8,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
-TYPED := kit tests benchmarks docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
+TYPED := kit tests benchmarks tools docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
-# They start whole runners, browsers and environments, load a year of flights, or grade work.
-SLOW := tests/e2e tests/notebooks tests/graders \
-	$(patsubst %,tests/test_%.py,class_of_forty drawings handbook mistakes readme slides starters) \
-	$(patsubst %,tests/kit/test_%.py,bootstrap break check cli copying demo docs doctor forkserver grade home) \
-	$(patsubst %,tests/kit/test_%.py,lab lock pack poetry progress run seed session verbs watch wrong_lock)
 # Most tests wait for processes more than they compute, so four files of them go at once, in the
 # order that tests/conftest.py gives them.
 LANES := -n 4 --dist loadfile --no-loadscope-reorder
@@ -33,8 +28,9 @@ help: ## Show this
 test: lint ## Everything: lint, and all tests with real processes (minutes)
 	$(BIN)/python -m pytest $(LANES) $(ARGS)
 
+# What carries `task` is a grader, and grades a whole solution.
 check: lint ## The quick part of it (a minute or two)
-	$(BIN)/python -m pytest $(LANES) $(SLOW:%=--ignore=%) $(ARGS)
+	$(BIN)/python -m pytest $(LANES) -m "not slow and not task" $(ARGS)
 
 bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -53,7 +49,7 @@ pdf: site ## Print the slides to site/slides.pdf, with Chromium
 lint: venv ## ruff (rules and format) and mypy (strict) on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m tests.typecheck $(TYPED) -- $(PROJECTS)
+	$(BIN)/python -m tools.typecheck $(TYPED) -- $(PROJECTS)
 
 format: venv ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -17,7 +17,7 @@ def print_deck(page: Path, pdf: Path) -> None:
     """Print all slides of the page, one on each sheet, all their steps done. Raises KitError."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import ABSENT, FLAGS, find_browser
+    from tests.support.browser import ABSENT, FLAGS, find_browser
 
     chromium = find_browser()
     if chromium is None:

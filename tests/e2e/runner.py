@@ -22,7 +22,7 @@ from kit.processes.project import (
 )
 from kit.processes.stack import Child, Stack, free_socket
 from kit.workspace import NOTEBOOKS, workspace
-from tests.processes import Mark
+from tests.support.processes import Mark
 
 PRODUCT = Project(workspace().solutions / "13-ship-it")
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}

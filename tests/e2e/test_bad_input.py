@@ -12,6 +12,8 @@ import redis
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
+pytestmark = pytest.mark.slow
+
 KEY = "open sesame"
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"

@@ -10,6 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import Runner
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "20200101-000000-aaaaaa"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.chaos import run_chaos
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("unforked")  # it looks for what is left by its environment

@@ -33,8 +33,10 @@ from tests.e2e.compose import (
     seconds,
 )
 from tests.e2e.runner import ENDED, PATIENCE, PRODUCT, wait_until
-from tests.postgres import postgres_server as postgres_server
-from tests.postgres import postgres_url as postgres_url
+from tests.support.postgres import postgres_server as postgres_server
+from tests.support.postgres import postgres_url as postgres_url
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 LOCK = (PRODUCT.path / "requirements.lock").read_text(encoding="utf-8")

@@ -26,6 +26,8 @@ from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
 from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook
 
+pytestmark = pytest.mark.slow
+
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SHORT = {"LEASE_SECONDS": str(LEASE)}
 SLACK = 5.0  # seconds on top, for a machine that is busy with something else

@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
+pytestmark = pytest.mark.slow
+
 PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 

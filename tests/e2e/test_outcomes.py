@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.runner import Runner, start_runner, write_notebook
+
+pytestmark = pytest.mark.slow
 
 
 def run_to_the_end(folder: Path, *cells: str, **env: str) -> tuple[Runner, dict[str, object], str]:

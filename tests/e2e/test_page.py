@@ -8,9 +8,11 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import OpenPage, browser, open_page
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import PATIENCE, Runner, start_runner, write_notebook
+from tests.support.browser import OpenPage, browser, open_page
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["browser", "open_page"]
 

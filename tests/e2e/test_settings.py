@@ -9,6 +9,8 @@ import pytest
 
 from tests.e2e.runner import PRODUCT, start_runner, write_notebook
 
+pytestmark = pytest.mark.slow
+
 API = ("uvicorn", "nb_runner.main:app", "--port", "0")
 WORKER = ("celery", "-A", "nb_runner.tasks", "worker")
 

@@ -1,13 +1,11 @@
-"""What is no test of ours, and what several test modules use."""
+"""A learner, for the tests of several packages."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.learner import Learner
-
-collect_ignore = ["fixtures"]  # its graders belong to the course in it
+from tests.support.learner import Learner
 
 
 @pytest.fixture

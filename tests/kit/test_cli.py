@@ -9,7 +9,9 @@ import pytest
 
 from kit.cli import VERBS
 from kit.workspace import ROOT
-from tests.learner import Learner
+from tests.support.learner import Learner
+
+pytestmark = pytest.mark.slow
 
 
 def workshop(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -12,6 +12,8 @@ from sqlalchemy.pool import NullPool
 from kit.data.seed import database_url
 from kit.workspace import NOTEBOOKS
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60
 
 

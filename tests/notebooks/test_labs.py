@@ -15,7 +15,9 @@ from kit.commands.learner.lab import LABS, names
 from kit.labs.timeline import Timeline
 from kit.workspace import ROOT, workspace
 from tests.notebooks.test_notebooks import nbval
-from tests.processes import Mark, eventually
+from tests.support.processes import Mark, eventually
+
+pytestmark = pytest.mark.slow
 
 ALL = ("celery_states", "nbclient_inside", "redis_lock")
 LENGTH = 200_000  # bytes of a file that people pull

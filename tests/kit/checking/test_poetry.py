@@ -1,0 +1,62 @@
+"""Poetry at work in an exercise never reaches into the kit's own environment."""
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.checking.grader_process import grade
+from kit.course import catalogue
+
+pytestmark = pytest.mark.slow
+
+HERS = """
+[project]
+name = "nb-runner"
+version = "0.1.0"
+requires-python = ">=3.11"
+
+[tool.poetry]
+packages = [{ include = "nb_runner" }]
+"""
+
+
+def installed() -> list[str]:
+    """What lies in the environment that we run in."""
+    return sorted(each.name for each in Path(site.getsitepackages()[0]).iterdir())
+
+
+def test_what_a_learner_installs_goes_into_the_project(tmp_path: Path) -> None:
+    """As the README of exercise 01 has it: the kit's Poetry, and no word on VIRTUAL_ENV."""
+    project = tmp_path / "01-poetry"
+    shutil.copytree(catalogue.find("01").solution / "nb_runner", project / "nb_runner")
+    shutil.copy(catalogue.find("01").solution / "poetry.toml", project)
+    (project / "pyproject.toml").write_text(HERS)
+    before = installed()
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run(
+        [sys.executable, "-m", "poetry", "install", "--no-interaction"],
+        cwd=project,
+        env=env | {"POETRY_CACHE_DIR": str(tmp_path / "cache")},
+        check=True,
+        timeout=240,
+    )
+    assert installed() == before
+    assert list(project.glob(".venv/lib/python*/site-packages/nb_runner*"))
+
+
+def test_grading_installs_nothing_even_where_the_kit_is_activated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = installed()
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    exercise = catalogue.find("01")
+    verdict = grade(exercise, exercise.solution)
+    assert verdict.passed, verdict.as_json()
+    assert installed() == before
+    left = [file.name for file in exercise.solution.iterdir()]
+    assert not {"dist", ".venv"} & set(left), "grading leaves nothing in the project"

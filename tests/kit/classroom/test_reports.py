@@ -1,0 +1,484 @@
+"""The reports on a class, whatever its submissions answered."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from markdown_it import MarkdownIt
+from playwright.sync_api import Browser, Page, expect
+
+from kit.classroom import points, stuck
+from kit.classroom.normalise import Places, steady
+from kit.classroom.reports import (
+    csv_report,
+    html_report,
+    json_report,
+    junit_report,
+    markdown_report,
+)
+from kit.classroom.reports.files import write_whole
+from kit.classroom.results import ClassResult, LearnerResult
+from kit.course import catalogue
+from kit.errors import KitError
+from kit.grading.verdict import TaskVerdict, Verdict
+from kit.workspace import ROOT
+from tests.support import axe, static_html
+from tests.support.browser import OpenPage, browser, open_page
+
+__all__ = ["browser", "open_page"]
+
+COURSE = catalogue.load()
+CHOSEN = [exercise for exercise in COURSE if exercise.number in (2, 7)]
+NOT_YET = "Not checked yet: what comes before it has to pass first."
+# What a submission may answer, and so what a message may hold.
+NASTY = (
+    "Got       <script>document.title = 'owned'</script></script><img src=x onerror=alert(1)>\n"
+    "          {{ 7 * 7 }} {% raw %} ]]> &amp; ```\n"
+    "````\n# A heading\n| a | b |\n[link](https://example.com)\n"
+    "\x00\x1b[31mred\x08\ud800 \u202eback \ufffe"
+)
+
+
+def verdict(number: int, *messages: str, seconds: float = 1.5, problem: str = "") -> Verdict:
+    """On an exercise of which each task was told that; nothing means that it passed."""
+    exercise = next(each for each in COURSE if each.number == number)
+    tasks = [
+        TaskVerdict(task.number, task.title, message == "", message)
+        for task, message in zip(exercise.tasks, messages, strict=True)
+    ]
+    return Verdict(exercise.slug, seconds, tasks, problem)
+
+
+def wrong(got: str, expected: str = "409 Conflict") -> str:
+    return f"We did    curl -i /start\nExpected  {expected}\nGot       {got}\nLook at   main.py"
+
+
+def a_class() -> ClassResult:
+    """Right, wrong, unread, half handed in, and nasty."""
+    learners = [
+        LearnerResult("=1+1", [verdict(2, "", NASTY, ""), verdict(7, "", "", "")]),
+        LearnerResult("Ada | <b>", [verdict(2, "", "", ""), verdict(7, "", "", "")]),
+        LearnerResult("Béla", [verdict(2, "", "", ""), verdict(7, "", wrong("a"), NOT_YET)]),
+        LearnerResult("Cleo", [verdict(2, "", "", ""), verdict(7, "", wrong("b"), NOT_YET)]),
+        LearnerResult("Dan", [verdict(2, "", "", ""), verdict(7, "", wrong("b"), NOT_YET)]),
+        LearnerResult("Eve", [verdict(7, wrong("c", "202"), wrong("b"), "")], notes=["a link"]),
+        LearnerResult("Finn", problem="The archive ends in the middle of a file."),
+        LearnerResult(
+            "Gil", [verdict(2, "x", "x", "x", problem="no Redis"), verdict(7, "", "", "")]
+        ),
+    ]
+    return ClassResult(CHOSEN, learners, "In a sandbox.", when="2026-11-22T16:48:00+00:00")
+
+
+# Points
+
+
+def points_of(text: str, folder: Path) -> dict[str, Fraction]:
+    file = folder / "points.toml"
+    file.write_text(text, encoding="utf-8")
+    return points.read(file, COURSE)
+
+
+def test_points_by_task_and_by_exercise(tmp_path: Path) -> None:
+    told = points_of('[points]\n"07.1" = 2\n"2" = 5\n"6.2" = 0\n06.3 = 1.5\n', tmp_path)
+    assert [told["7.1"], told["7.2"]] == [2, 1]
+    assert [told[f"2.{n}"] for n in (1, 2, 3)] == [Fraction(5, 3)] * 3
+    assert [told[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
+
+
+def test_what_is_left_of_an_exercise_goes_to_its_other_tasks(tmp_path: Path) -> None:
+    told = points_of('[points]\n"07" = 5\n"07.2" = 3\n', tmp_path)
+    assert [told[f"7.{n}"] for n in (1, 2, 3)] == [1, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[points]\n"07.1" = = 2\n', "line 2", "is not TOML"),
+        ('[points]\n"07.1" = 2\n\n"07.9" = 2\n', "line 4", "there is no task '07.9'"),
+        ('[points]\n"99" = 2\n', "line 2", "there is no exercise or task '99'"),
+        ('[points]\n"seven" = 2\n', "line 2", "there is no exercise or task 'seven'"),
+        ('[points]\n"07.1" = -2\n', "line 2", "a number from 0 on"),
+        ('[points]\n"07.1" = "two"\n', "line 2", "a number from 0 on"),
+        ('[points]\n"07.1" = nan\n', "line 2", "a number from 0 on"),
+        ('[points]\n"07.1" = true\n', "line 2", "a number from 0 on"),
+        ('[points]\n"07" = 2\n"07.1" = 3\n', "line 2", "its tasks alone give 3"),
+        ('[points]\n"7.1" = 2\n"07.1" = 3\n', "line 3", "on another line"),
+        ('[marks]\n"07.1" = 3\n', "line 1", "outside of the table [points]"),
+        ("points = 3\n", "line 1", "a table [points]"),
+        ("", "line 1", "a table [points]"),
+    ],
+)
+def test_a_bad_file_of_points_is_told_with_its_line(
+    tmp_path: Path, text: str, line: str, said: str
+) -> None:
+    with pytest.raises(KitError) as caught:
+        points_of(text, tmp_path)
+    assert line in caught.value.message and said in caught.value.message
+    assert caught.value.fix
+
+
+def test_a_file_of_points_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(KitError, match="cannot be read"):
+        points.read(tmp_path, COURSE)
+    (tmp_path / "latin").write_bytes("é".encode("latin-1"))
+    with pytest.raises(KitError, match="UTF-8"):
+        points.read(tmp_path / "latin", COURSE)
+
+
+# Steady words
+
+TWICE = [
+    (
+        """We did    curl -i http://127.0.0.1:8000/status/{hex}
+Expected  409 Conflict (run {digits} is queued)
+Got       202 Accepted: {{"run_id":"{digits}","queued":"{time}","job":"{uuid}","of":"{hex}"}}
+          after {decimals} s, pid {pid}, at http://127.0.0.1:{port}/ in {folder}/check.db
+          File "{scratch}/run/work/07-one-at-a-time/nb_runner/main.py", line 3, <App at {address}>
+          [{time}: ERROR/ForkPoolWorker-{few}] {{"requested_by":"ada-{mark}"}} {epoch}""",
+        """We did    curl -i http://127.0.0.1:8000/status/run-1
+Expected  409 Conflict (run-2 is queued)
+Got       202 Accepted: {"run_id":"run-2","queued":"TIME","job":"id-1","of":"run-1"}
+          after … s, pid PID, at http://127.0.0.1:PORT/ in /tmp/workshop-check-NAME/check.db
+          File "nb_runner/main.py", line 3, <App at 0xADDRESS>
+          [TIME: ERROR/ForkPoolWorker-N] {"requested_by":"ada-id-2"} TIME""",
+    ),
+    ("Got       mark-{word}, ada-{mark}, {word}", "Got       mark-id-1, ada-id-2, id-1"),
+    ("Got       {few} times 202, 1 times 409", "Got       202 several times"),
+    ('Got       200 OK: {{"a": "{hex_cut} … ({length} characters)', None),
+]
+VALUES = [
+    {
+        "hex": "b9d17f68", "digits": "63813400", "time": "2026-11-22T16:53:58.658676Z",
+        "uuid": "0f1cbb60-8bd7-4a37-9a3e-6f2fd2b6f0c4", "decimals": "1.3", "pid": "77",
+        "port": "45677", "folder": "/tmp/workshop-check-ab12_x9z", "scratch": "/tmp/class-abc/0001",
+        "address": "0x7f1234567890", "few": "6", "mark": "123456", "epoch": "1763829384.123",
+        "hex_cut": "b9d1", "word": "aacdbaca", "length": "1234",
+    },
+    {
+        "hex": "0a1b2c3d", "digits": "71f00d42", "time": "2027-01-02 01:03:58+01:00",
+        "uuid": "deadbeef-8bd7-4a37-9a3e-6f2fd2b6f0c5", "decimals": "12.94", "pid": "40123",
+        "port": "60001", "folder": "/tmp/workshop-check-zzzz____", "scratch": "/tmp/class-xyz/0042",
+        "address": "0x55d0c0ffee", "few": "3", "mark": "3f2a1c", "epoch": "1803829384.987654",
+        "hex_cut": "0a1", "word": "0a1b2c3e", "length": "998",
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("template", "said"), TWICE)
+def test_two_gradings_read_the_same(template: str, said: str | None) -> None:
+    first, second = (
+        steady(template.format(**values), Places("07-one-at-a-time", Path(str(values["scratch"]))))
+        for values in VALUES
+    )
+    assert first == second
+    if said is not None:
+        assert first == said
+
+
+def test_thousands_of_ids_are_named_too() -> None:
+    """And in a moment: each was once looked for in all of the text."""
+    text = " ".join(f"/output/a{i:05}" for i in range(8000))
+    said = steady(text).split()
+    assert (said[0], said[-1]) == ("/output/run-1", "/output/run-8000")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Got       it was not up after 30 s",
+        "Expected  202 Accepted within 2.5 s",
+        "Got       it looks for it at redis://localhost:6379//, where there is none",
+        'Got       200 OK: {"count":12,"ratio":0.25,"run_id":"1"}',
+        "Got       409 Conflict: run anything, file main.py, line 1234: decade of facade",
+        "Hint      ./workshop hint 07",
+    ],
+)
+def test_what_is_the_same_each_time_stays(text: str) -> None:
+    assert steady(text) == text
+
+
+# report.json
+
+
+def test_the_report_can_be_read_back(tmp_path: Path) -> None:
+    result = a_class()
+    result.learners[2].keys = {CHOSEN[1].slug: "abc"}
+    json_report.write(result, tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert told["passed"] is False and told["complete"] is True
+    assert [each["learner"] for each in told["learners"]] == [e.name for e in result.learners]
+    earlier = json_report.earlier(tmp_path)
+    assert earlier.verdict("Béla", CHOSEN[1].slug, "abc") == result.learners[2].verdicts[1]
+    assert earlier.verdict("Béla", CHOSEN[1].slug, "abd") is None
+    assert earlier.verdict("Ada", CHOSEN[1].slug, "abc") is None
+
+
+def test_what_could_not_be_graded_is_not_taken_over(tmp_path: Path) -> None:
+    result = a_class()
+    result.learners[-1].keys = {CHOSEN[0].slug: "abc"}
+    json_report.write(result, tmp_path)
+    assert json_report.earlier(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 1, "learners": [{"learner": 3}]}', "ÿ"])
+def test_a_damaged_report_is_set_aside(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(damage, encoding="latin-1")
+    assert json_report.earlier(tmp_path).learners == {}
+    assert "was damaged, so it is set aside as report.json.damaged-" in capsys.readouterr().err
+    [aside] = tmp_path.iterdir()
+    assert aside.read_text(encoding="latin-1") == damage
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(KitError, match=r"report\.json cannot be written"):
+        write_whole(tmp_path / "report.json", b"new")
+    assert [each.name for each in tmp_path.iterdir()] == ["report.json"]
+
+
+# JUnit
+
+
+def test_junit_is_xml_whatever_a_message_holds(tmp_path: Path) -> None:
+    junit_report.write(a_class(), tmp_path)
+    files = sorted(tmp_path.glob("junit/*.xml"))
+    assert len(files) == len(a_class().learners)
+    for file in files:
+        top = ElementTree.parse(file).getroot()
+        for suite in top:
+            assert int(suite.get("tests", "")) == len(suite) > 0
+            assert float(suite.get("time", "x")) >= 0
+    top = ElementTree.parse(tmp_path / "junit" / "=1+1.xml").getroot()
+    [failure] = top.iter("failure")
+    assert "<script>document.title" in (failure.text or "")
+    assert (top.get("tests"), top.get("failures"), top.get("errors")) == ("6", "1", "0")
+
+
+def test_junit_tells_our_faults_from_theirs(tmp_path: Path) -> None:
+    result = a_class()
+    gil = ElementTree.fromstring(junit_report.as_xml(result.learners[-1], CHOSEN))
+    assert (gil.get("failures"), gil.get("errors")) == ("0", "3")
+    finn = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], CHOSEN))
+    assert (finn.get("failures"), finn.get("tests")) == ("6", "6")
+    nothing = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], []))
+    assert (nothing.get("failures"), nothing.get("tests")) == ("1", "1")
+
+
+# Markdown
+
+
+def test_the_summary_cannot_be_broken_by_what_it_tells() -> None:
+    text = markdown_report.as_markdown(a_class())
+    html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
+    tags = set(re.findall(r"<([a-z0-9]+)", html))
+    assert tags <= {
+        "h1", "h2", "p", "table", "thead", "tbody", "tr", "th", "td", "strong", "pre", "code",
+        "details", "summary", "ul", "li",
+    }  # fmt: skip
+    rows = html.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr>")[1:]
+    assert len(rows) == len(a_class().learners)
+    assert all(row.count("<td") == 4 for row in rows)
+    assert "Ada | &lt;b&gt;" in html
+    assert html.count("<details>") == html.count("</details>") > 3
+
+
+def test_the_summary_of_the_job_is_added_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tmp_path / "job.md"
+    job.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(job))
+    markdown_report.write(a_class(), tmp_path)
+    written = (tmp_path / "summary.md").read_text()
+    assert job.read_text() == "before\n" + written
+    assert "Where the class is stuck" in written
+
+
+def test_a_summary_is_never_too_large_for_github() -> None:
+    result = a_class()
+    long = verdict(2, "", wrong("x" * 5000 + "\n" + "é" * 5000), "")
+    result.learners = [LearnerResult(f"l{n}", [long]) for n in range(200)]
+    text = markdown_report.as_markdown(result)
+    assert len(text.encode()) < 1 << 20
+    assert "There is more of this in report.html" in text
+
+
+# CSV
+
+
+def test_grades_are_a_table_and_no_formula() -> None:
+    text = csv_report.as_csv(replace(a_class(), points={"7.2": Fraction(5, 3)}))
+    assert text.startswith(csv_report.BOM)  # for Béla, in Excel
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix(csv_report.BOM))))
+    assert list(rows[0]) == ["learner", "2.1", "2.2", "2.3", "7.1", "7.2", "7.3", "total"]
+    assert rows[0]["learner"] == "'=1+1"
+    assert [row["total"] for row in rows] == [
+        "5.67", "6.67", "4", "4", "4", "1", "0", "3.67",
+    ]  # fmt: skip
+    assert rows[2]["7.2"] == "0" and rows[1]["7.2"] == "1.67"
+    for start in ("=", "+", "-", "@", "\t=", " =", "＠"):  # noqa: RUF001
+        assert csv_report.harmless(f"{start}x").startswith("'")
+
+
+def test_grades_of_plain_names_have_no_mark_before_them() -> None:
+    assert csv_report.as_csv(ClassResult(CHOSEN, [LearnerResult("ada")], "")).startswith("learner,")
+
+
+# Where the class is stuck
+
+
+def test_the_hardest_task_comes_first_with_what_most_were_told() -> None:
+    first, *others = stuck.hardest_first(a_class())
+    assert first.task.number == "7.2"
+    assert (first.passed, first.failed, first.absent, first.of) == (3, 4, 1, 8)
+    assert first.message == wrong("b")
+    assert first.who == ("Béla", "Cleo", "Dan", "Eve")  # what came back does not matter
+    assert [each.task.number for each in others] == ["7.3", "2.2", "7.1"]
+    assert others[0].message == ""  # nobody got that far
+
+
+# report.html
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    html_report.write(a_class(), tmp_path)
+    return tmp_path / "report.html"
+
+
+def test_the_report_is_one_file_that_asks_nobody(report: Path) -> None:
+    page = static_html.read(report)
+    assert page.fetched == []
+    assert page.links == []
+    assert "default-src 'none'" in report.read_text(encoding="utf-8")
+    assert "unsafe-inline" not in report.read_text(encoding="utf-8")
+    assert str(ROOT) not in report.read_text(encoding="utf-8")
+
+
+def test_a_submission_cannot_script_the_report(report: Path, open_page: OpenPage) -> None:
+    page = open_page(report.as_uri())
+    assert page.title() == "Grades: 8 learners"
+    tile = page.get_by_role("button", name="=1+1, 2.2: not passed")
+    tile.click()
+    told = page.get_by_role("dialog", name="2.2")
+    expect(told).to_contain_text("<script>document.title = 'owned'</script>")
+    expect(told).to_contain_text("{{ 7 * 7 }}")
+    assert page.title() == "Grades: 8 learners"
+    assert page.locator("img").count() == 0
+
+
+def test_the_policy_of_the_report_lets_no_other_script_run(
+    report: Path, open_page: OpenPage
+) -> None:
+    # As if something had not been escaped.
+    text = report.read_text(encoding="utf-8")
+    report.write_text(
+        text.replace("</main>", "<script>document.title = 'owned'</script></main>"),
+        encoding="utf-8",
+    )
+    page = open_page(report.as_uri(), allowed="Content Security Policy")
+    assert page.title() == "Grades: 8 learners"
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".grid tbody th bdi").all_inner_texts()
+
+
+def test_the_grid_is_sorted_by_name_points_and_task(report: Path, open_page: OpenPage) -> None:
+    page = open_page(report.as_uri())
+    by_name = names(page)
+    assert by_name == [learner.name for learner in a_class().learners]
+    page.get_by_role("button", name="Points").click()
+    assert (names(page)[0], names(page)[-1]) == ("Ada | <b>", "Finn")
+    page.get_by_role("button", name="Points").click()
+    assert (names(page)[0], names(page)[-1]) == ("Finn", "Ada | <b>")
+    page.get_by_role("button", name=re.compile("^7.2 ")).click()
+    assert names(page)[:4] == ["Béla", "Cleo", "Dan", "Eve"]
+    assert page.locator("th[aria-sort]").count() == 1
+    page.get_by_role("button", name="Learner").click()
+    assert names(page) == by_name
+
+
+def test_a_message_is_a_key_away(report: Path, open_page: OpenPage) -> None:
+    page = open_page(report.as_uri())
+    page.get_by_role("button", name="Béla, 7.2").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="Cleo, 7.3")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    told = page.get_by_role("dialog", name="7.2")
+    expect(told).to_be_visible()
+    expect(told).to_contain_text("Cleo")
+    expect(told).to_contain_text("409 Conflict")
+    page.keyboard.press("Escape")
+    expect(told).to_be_hidden()
+    expect(page.get_by_role("button", name="Cleo, 7.2")).to_be_focused()
+
+
+def test_messages_can_be_read_without_a_script(report: Path, open_page: OpenPage) -> None:
+    page = open_page(report.as_uri(), java_script_enabled=False)
+    page.get_by_role("button", name="What there is to say about the work of Finn").click()
+    expect(page.get_by_role("dialog")).to_contain_text("ends in the middle of a file")
+
+
+def test_the_report_says_where_the_class_is_stuck(report: Path, open_page: OpenPage) -> None:
+    page = open_page(report.as_uri())
+    card = page.locator(".card").first
+    expect(card).to_contain_text("7.2")
+    expect(card).to_contain_text("4 of 8 not yet, 1 not handed in")
+    expect(card).to_contain_text("Béla, Cleo, Dan, Eve")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_the_report(report: Path, open_page: OpenPage, scheme: str) -> None:
+    page = open_page(report.as_uri(), color_scheme=scheme, bypass_csp=True)
+    assert axe.findings(page) == []
+    page.get_by_role("button", name="Béla, 7.2").click()
+    assert axe.findings(page) == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, width: int) -> None:
+    result = replace(a_class(), exercises=[each for each in COURSE if 2 <= each.number <= 10])
+    result.learners = [replace(result.learners[2], name=f"learner {n:02}") for n in range(40)]
+    html_report.write(result, tmp_path)
+    page = open_page((tmp_path / "report.html").as_uri(), viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    last = page.locator(".grid tbody tr").last.locator("td").last
+    last.scroll_into_view_if_needed()
+    heading = page.get_by_role("button", name="Learner", exact=True).bounding_box()
+    name = page.locator(".grid").get_by_text("learner 39").bounding_box()
+    assert heading and 0 <= heading["y"] < 800
+    assert name and 0 <= name["x"] < width and 0 <= name["y"] < 800
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_class_of_one_with_nothing(tmp_path: Path, open_page: OpenPage, count: int) -> None:
+    learner = LearnerResult("ada", [verdict(2, "", "", "")] if count else [], "" if count else "X")
+    result = ClassResult(CHOSEN[:count], [learner], "Not confined: no sandbox.", confined=False)
+    for report in (json_report, junit_report, markdown_report, csv_report, html_report):
+        report.write(result, tmp_path)
+    page = open_page((tmp_path / "report.html").as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("ada")
+    expect(page.locator(".warning")).to_contain_text("no sandbox")
+
+
+def test_the_report_can_be_printed(report: Path, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator(".grid tbody tr").last.is_visible()
+    assert page.locator("footer").is_hidden()
+    assert len(page.pdf()) > 1000
+    context.close()

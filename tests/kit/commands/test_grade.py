@@ -1,0 +1,369 @@
+"""`grade`, typed by an instructor: classes of a small course, with real sandboxes."""
+
+import contextlib
+import json
+import signal
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from kit.commands.instructor import grade
+from kit.course import catalogue
+from kit.errors import KitError
+from tests.support.learner import Learner
+from tests.support.processes import eventually
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+HELLO, PARROT = "01-hello", "02-parrot"
+MAIN = Path("nb_runner", "main.py")
+LOOP = "import time\nwhile True:\n    time.sleep(1)\n"
+REPORTS = ["grades.csv", "junit", "report.html", "report.json", "summary.md"]
+
+
+class Instructor(Learner):
+    """Somebody with a folder of submissions, who types commands."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.scratch = folder / "scratch"
+        self.scratch.mkdir()
+        self.env["TMPDIR"] = str(self.scratch)
+        self.env.pop("GITHUB_STEP_SUMMARY", None)
+
+    @property
+    def submissions(self) -> Path:
+        return self.home / "class"
+
+    def hands_in(self, name: str, *slugs: str) -> Path:
+        """A learner's repository, with our solutions."""
+        for slug in slugs:
+            file = self.submissions / name / "work" / slug / MAIN
+            file.parent.mkdir(parents=True)
+            file.write_bytes((self.home / "solutions" / slug / MAIN).read_bytes())
+            (file.parent / "__init__.py").touch()
+        (self.submissions / name).mkdir(parents=True, exist_ok=True)
+        return self.submissions / name / "work" / slugs[0] / MAIN if slugs else self.submissions
+
+    def report(self, out: str = "grades") -> Any:
+        return json.loads((self.home / out / "report.json").read_text(encoding="utf-8"))
+
+    def seconds_of(self, learner: str) -> list[float]:
+        [found] = [each for each in self.report()["learners"] if each["learner"] == learner]
+        return [each["seconds"] for each in found["exercises"]]
+
+
+@pytest.fixture
+def instructor(tmp_path: Path) -> Iterator[Instructor]:
+    """In the end, nothing of a submission runs, and nothing is left in the scratch folder."""
+    instructor = Instructor(tmp_path)
+    yield instructor
+    assert instructor.mark.commands() == []
+    # What was killed with its namespace takes a moment to be gone.
+    eventually(lambda: running_in(instructor.scratch) == [], "everything to end", 20)
+    assert list(instructor.scratch.iterdir()) == []
+
+
+def running_in(folder: Path) -> list[str]:
+    """What has to do with a folder, sandboxed or not: by its command, or where it stands."""
+    found = []
+    for process in psutil.process_iter():
+        # Somebody else's may stand in a folder that is too deep to be named.
+        with contextlib.suppress(psutil.Error, OSError):
+            words = [*process.cmdline(), process.cwd()]
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and any(str(folder) in word for word in words):
+                found.append(" ".join(words))
+    return found
+
+
+def without_times(told: Any) -> Any:
+    """A report without what only tells of time."""
+    if isinstance(told, dict):
+        return {k: without_times(v) for k, v in told.items() if k not in ("when", "seconds")}
+    return [without_times(each) for each in told] if isinstance(told, list) else told
+
+
+def a_class(instructor: Instructor) -> None:
+    """One of each kind: right, wrong, broken, half, nothing, an archive, no archive, nasty."""
+    instructor.hands_in("ada", HELLO, PARROT)
+    wrong = instructor.hands_in("bob", HELLO, PARROT)
+    wrong.write_text(wrong.read_text().replace('"pong"', '"<script>alert(1)</script>"'))
+    instructor.hands_in("cleo", HELLO).write_text("import os\nraise RuntimeError(object(), id(os))")
+    instructor.hands_in("dan", PARROT)
+    instructor.hands_in("eve")
+    (instructor.submissions / "finn.zip").write_bytes(b"PK not an archive")
+    archived = instructor.hands_in("gil", HELLO).parents[3]
+    with zipfile.ZipFile(instructor.submissions / "gil.zip", "w") as archive:
+        for file in archived.rglob("*.py"):
+            archive.write(file, file.relative_to(archived.parent))
+    with tarfile.open(instructor.submissions / "hal.tar.gz", "w:gz") as tar:
+        tar.add(archived, "hal-main")
+    for file in sorted(archived.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    archived.rmdir()
+    instructor.hands_in("ivy", HELLO).write_text(
+        "print('x' * 100)\n" * 50 + "raise SystemExit(3)\n"
+    )
+
+
+def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -> None:
+    a_class(instructor)
+    done = instructor.types("grade", "class", "--jobs", "2")
+    assert done.returncode == 1, done.stderr
+    for words in (
+        "✓ ada: 2 of 2 exercises passed\n",
+        "✗ bob: 1 of 2 exercises passed; not 1.1\n",
+        "✗ eve: Nothing was handed in",
+        "✗ finn: ",
+        "✓ gil: 1 of 1 exercises passed\n",
+        "1 of 9 learners passed everything",
+        "Reports in grades: ",
+        f"Look at {(instructor.home / 'grades' / 'report.html').as_uri()}\n",
+        "When something has changed: ./workshop grade class --jobs 2 --resume\n",
+    ):
+        assert words in done.stdout
+    out = instructor.home / "grades"
+    assert sorted(each.name for each in out.iterdir()) == REPORTS
+    told = instructor.report()
+    names = ["ada", "bob", "cleo", "dan", "eve", "finn", "gil", "hal", "ivy"]
+    assert [each["learner"] for each in told["learners"]] == names
+    assert [each["passed"] for each in told["learners"]] == [True] + [False] * 8
+    assert (told["complete"], told["passed"]) == (True, False)
+    assert [each["exercise"] for each in told["exercises"]] == [HELLO, PARROT]
+    assert sorted(each.stem for each in (out / "junit").iterdir()) == names
+    assert (out / "grades.csv").read_text().splitlines()[1] == "ada,1,1,1,3"
+    page = (out / "report.html").read_text()
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
+    assert str(instructor.home) not in page + (out / "report.json").read_text()
+    instructor.types("grade", "class", "--jobs", "3", "--out", "again")
+    assert without_times(instructor.report("again")) == without_times(told)
+    for name in ("grades.csv", "summary.md"):
+        assert (instructor.home / "again" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_who_has_not_handed_in_what_is_asked_for_has_not_passed(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO, PARROT)
+    instructor.hands_in("bob", PARROT)
+    done = instructor.types("grade", "class", "--exercises", "01")
+    assert done.returncode == 1
+    assert "✓ ada: 1 of 1 exercises passed\n" in done.stdout
+    assert "✗ bob: 0 of 1 exercises passed; not handed in: 01\n" in done.stdout
+
+
+@pytest.mark.parametrize("out", ["class/ada", "class/ada/work", "class/ada/work/01-hello/new"])
+def test_reports_do_not_go_into_anybodys_work(instructor: Instructor, out: str) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.hands_in("bob", HELLO)
+    before = sorted(instructor.submissions.rglob("*"))
+    done = instructor.types("grade", "class", "--out", out)
+    assert done.returncode == 2
+    assert f"the reports cannot go to {out}: that is ada's work" in done.stderr
+    assert sorted(instructor.submissions.rglob("*")) == before
+
+
+def test_resume_grades_only_what_has_changed(instructor: Instructor) -> None:
+    for name in ("ada", "bob"):
+        instructor.hands_in(name, HELLO, PARROT)
+    assert instructor.types("grade", "class").returncode == 0
+    before = {name: instructor.seconds_of(name) for name in ("ada", "bob")}
+    file = instructor.submissions / "bob" / "work" / HELLO / MAIN
+    file.write_text(file.read_text().replace('"Ada"', '""'))
+    done = instructor.types("grade", "class", "--resume")
+    assert done.returncode == 1
+    assert "✓ ada: 2 of 2 exercises passed; unchanged\n" in done.stdout
+    assert "✗ bob: 1 of 2 exercises passed; not 1.2\n" in done.stdout
+    assert instructor.seconds_of("ada") == before["ada"]
+    assert instructor.seconds_of("bob")[1] == before["bob"][1]
+    # Without it, all is graded, and so it is when the rules are others.
+    for words in (["--resume", "--timeout", "100"], []):
+        again = instructor.types("grade", "class", *words)
+        assert "unchanged" not in again.stdout
+
+
+def test_what_was_graded_with_another_grader_is_graded_again(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.types("grade", "class")
+    grader = instructor.home / "tests" / "graders" / "test_01_hello.py"
+    grader.write_text(grader.read_text() + "\n# another\n")
+    assert "unchanged" not in instructor.types("grade", "class", "--resume").stdout
+    assert "unchanged" in instructor.types("grade", "class", "--resume").stdout
+
+
+def test_a_damaged_report_is_set_aside(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    out = instructor.home / "grades"
+    out.mkdir()
+    (out / "report.json").write_text('{"version": 1, "learn')
+    done = instructor.types("grade", "class", "--resume")
+    assert done.returncode == 0
+    assert (
+        "grades/report.json was damaged, so it is set aside as report.json.damaged-" in done.stderr
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_keeps_what_is_done_and_goes_on(
+    instructor: Instructor, number: signal.Signals
+) -> None:
+    instructor.hands_in("ada", HELLO)
+    hangs = instructor.hands_in("bob", HELLO, PARROT)
+    hangs.write_text(LOOP)
+    instructor.hands_in("cleo", HELLO)
+    before = instructor.home / "grades" / "report.html"
+    before.parent.mkdir()
+    before.write_text("of last week")
+    # Left alone, it would wait for longer than we do.
+    words = ["grade", "class", "--jobs", "1"]
+    with instructor.start(*words, WORKSHOP_CHECK_START="150") as process:
+        report = instructor.home / "grades" / "report.json"
+        eventually(report.exists, "the first to be graded")
+        eventually(lambda: list(instructor.scratch.glob("*/0001/session.log")), "the next to start")
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=100)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Interrupted: 1 of 3 learners are graded, and kept in grades/report.json." in err
+    assert "The other reports there are still those of an earlier grading." in err
+    assert "Try: ./workshop grade class --jobs 1 --resume" in err
+    told = instructor.report()
+    assert told["complete"] is False and told["passed"] is False
+    assert list(instructor.scratch.iterdir()) == []
+    hangs.write_text("")
+    done = instructor.types(*words, "--resume", WORKSHOP_CHECK_START="150")
+    assert done.returncode == 1
+    assert "✓ ada: 1 of 1 exercises passed; unchanged\n" in done.stdout
+    assert instructor.report()["complete"] is True
+
+
+def test_a_fault_of_ours_is_told_from_theirs(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.hands_in("bob", PARROT)
+    (instructor.home / "tests" / "graders" / "test_01_hello.py").unlink()
+    done = instructor.types("grade", "class")
+    assert done.returncode == 2
+    assert "workshop: 01-hello of ada could not be graded:" in done.stderr
+    assert "its grader is missing: tests/graders/test_01_hello.py" in done.stderr
+    assert "./workshop doctor" in done.stderr
+    assert "✗ ada: 0 of 1 exercises passed; not graded: 01-hello\n" in done.stdout
+    again = instructor.types("grade", "class", "--resume")
+    assert "✗ ada: 0 of 1 exercises passed; not graded: 01-hello\n" in again.stdout
+    assert "✓ bob: 1 of 1 exercises passed; unchanged\n" in again.stdout
+
+
+def test_one_learner_alone_has_a_line_for_each_exercise(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO, PARROT)
+    job = instructor.home / "job.md"
+    done = instructor.types("grade", "class/ada", GITHUB_STEP_SUMMARY=str(job))
+    assert done.returncode == 0, done.stdout
+    first, second = done.stdout.splitlines()[:2]
+    assert first.startswith("✓ 01-hello: passed, ") and second.startswith("✓ 02-parrot: passed, ")
+    assert job.read_text() == (instructor.home / "grades" / "summary.md").read_text()
+
+
+def test_exercises_points_and_where_the_reports_go(instructor: Instructor) -> None:
+    instructor.hands_in("ada", PARROT)
+    instructor.hands_in("bob", HELLO, PARROT)
+    (instructor.home / "points.toml").write_text('[points]\n"01" = 5\n')
+    call = ["--exercises", "1", "--points", "points.toml", "--out", "there/it is"]
+    done = instructor.types("grade", "class", *call)
+    assert done.returncode == 1
+    assert "When something has changed: ./workshop grade class" in done.stdout
+    assert "--out 'there/it is' --resume" in done.stdout
+    table = (instructor.home / "there" / "it is" / "grades.csv").read_text()
+    assert table == "learner,1.1,1.2,total\nada,0,0,0\nbob,2.5,2.5,5\n"
+
+
+def test_who_is_no_longer_there_has_no_report(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.hands_in("bob", HELLO)
+    instructor.types("grade", "class")
+    other = instructor.home / "grades" / "junit" / "mine.xml"
+    other.touch()
+    (instructor.submissions / "bob").rename(instructor.home / "bob")
+    instructor.types("grade", "class", "--resume")
+    assert sorted(each.name for each in other.parent.iterdir()) == ["ada.xml", "mine.xml"]
+
+
+def test_reports_beside_the_work_are_nobodys_work(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.home = instructor.submissions
+    for _ in range(2):
+        assert instructor.types("grade", ".").returncode == 0
+    assert [each["learner"] for each in instructor.report()["learners"]] == ["ada"]
+
+
+def test_without_a_sandbox_it_says_so(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    done = instructor.types("grade", "class", WORKSHOP_SANDBOX="none")
+    assert done.returncode == 0, done.stderr
+    assert "NOT confined" in done.stdout
+    assert instructor.report()["protection"]["full"] is False
+    for name in ("report.html", "summary.md"):
+        assert "confined" in (instructor.home / "grades" / name).read_text()
+    # What was graded there is not what was graded under bubblewrap.
+    assert "unchanged" not in instructor.types("grade", "class", "--resume").stdout
+
+
+def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
+    instructor.hands_in("ada", HELLO)
+    instructor.hands_in("bob", HELLO)
+    env = instructor.env | {"TERM": "xterm"}
+    with Terminal("grade", "class", "--jobs", "1", cwd=instructor.home, env=env) as terminal:
+        terminal.shows("1 of 2 learners")
+        terminal.shows("✓ bob: 1 of 1 exercises passed")
+        assert terminal.ends() == 0
+    assert "2 of 2 learners passed everything" in terminal.text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "nowhere is not there"),
+        (["solutions", "--exercises", "9"], "there is no exercise '9'"),
+        (["solutions", "--exercises", "02-01"], "--exercises 02-01: 01 comes before 02"),
+        (["solutions", "--points", "nowhere"], "nowhere cannot be read"),
+        (["solutions", "--out", "solutions"], "the work is there"),
+        (["solutions", "--out", "tests/graders/test_01_hello.py"], "cannot be written"),
+        (["solutions/01-hello"], "is one exercise"),
+        (["solutions", "--jobs", "0"], "--jobs"),
+        (["solutions", "--timeout", "soon"], "--timeout"),
+    ],
+)
+def test_a_wrong_call_says_so_and_what_to_type(
+    instructor: Instructor, words: list[str], said: str
+) -> None:
+    done = instructor.types("grade", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert not (instructor.home / "grades").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", []),
+        ("02,05-10", [2, 5, 6, 7, 8, 9, 10]),
+        ("7", [7]),
+        ("10, 02-hello-fastapi,2", [2, 10]),
+        ("cancel 12-13", [8, 12, 13]),
+        ("all", list(range(1, 14))),
+    ],
+)
+def test_which_exercises_are_meant(text: str, numbers: list[int]) -> None:
+    assert [each.number for each in grade.choose(text, catalogue.load())] == numbers
+
+
+def test_exercises_that_do_not_exist() -> None:
+    for text in ("99", "05-99", "-", "02-hello"):
+        with pytest.raises(KitError):
+            grade.choose(text, catalogue.load())

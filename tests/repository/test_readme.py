@@ -1,0 +1,141 @@
+"""The README's commands, run as a newcomer would: in a fresh copy, with nothing set up."""
+
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kit.course import catalogue
+from kit.processes.stack import wait_until
+from kit.workspace import ROOT
+from tests.support.first_run import Demo, environment
+from tests.support.first_run import first_demo as first_demo
+from tests.support.processes import Mark
+
+pytestmark = pytest.mark.slow
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
+DEMO, HOME, TEST, DOCTOR, SEED, RUN = COMMANDS
+
+
+@pytest.fixture(scope="module")
+def mark() -> Iterator[Mark]:
+    """Marks what is started here; at the end, nothing of it is left."""
+    mark = Mark()
+    yield mark
+    assert mark.commands() == []
+
+
+@pytest.fixture
+def clone(first_demo: Demo) -> Path:
+    return first_demo.clone
+
+
+def start(command: str, clone: Path, mark: Mark) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        shlex.split(command),
+        cwd=clone,
+        env=environment(mark),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(command: str, clone: Path, mark: Mark) -> str:
+    with start(command, clone, mark) as process:
+        output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_the_readme_names_the_commands_that_are_run_here() -> None:
+    assert DEMO == "./workshop demo"
+    assert (HOME, TEST) == ("./workshop", "make test")
+    assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
+    assert RUN.startswith("./workshop run 13 --solution")
+
+
+def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: Demo) -> None:
+    told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
+    varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")
+    shown = [varies.sub("*", line).strip() for line in told.splitlines()]
+    printed = {varies.sub("*", line).strip() for line in first_demo.output.splitlines()}
+    missing = [line for line in shown if line != "…" and line not in printed]
+    # Which Redis there is depends on the machine.
+    assert [line for line in missing if not line.startswith("Redis")] == []
+    assert (first_demo.clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
+
+
+def test_the_entrance_says_where_you_are_and_what_is_next(clone: Path, mark: Mark) -> None:
+    output = run(HOME, clone, mark)
+    assert f"0 of {len(catalogue.load())} exercises passed" in output
+    assert "Next: 01 Poetry" in output and "Traceback" not in output
+
+
+def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> None:
+    assert "Already there" in run(SEED, clone, mark)
+    run(DOCTOR, clone, mark)
+    with start(f"{RUN} --port 0", clone, mark) as process:
+        assert process.stdout
+        address = next(
+            match[1]
+            for line in process.stdout
+            if (match := re.search(r"ready (http://127\.0\.0\.1:\d+)$", line.strip()))
+        )
+        first, second = (httpx.post(f"{address}/start", trust_env=False) for _ in range(2))
+        assert (first.status_code, second.status_code) == (202, 409)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    wait_until(lambda: not mark.commands(), "everything to be stopped", 10)
+
+
+def test_make_test_is_everything(clone: Path, mark: Mark) -> None:
+    """Run by itself it would run itself; so: what it would do."""
+    told = run("make -n test", clone, mark)
+    assert ".venv/bin/ruff check ." in told
+    # Which tests, nobody says: so it is all of them.
+    assert re.search(r"^\.venv/bin/python -m pytest( -n 4| --[\w-]+( loadfile)?)+\s*$", told, re.M)
+
+
+def test_the_table_tells_of_the_course_as_it_is() -> None:
+    exercises = catalogue.load()
+    rows = re.findall(
+        r"^\| (\d\d) \| \[(.+)\]\(exercises/(.+)/README.md\) \| (\d+) \|", README, re.M
+    )
+    assert rows == [(e.slug[:2], e.title, e.slug, str(e.minutes)) for e in exercises]
+
+
+@pytest.mark.parametrize(
+    ("track", "words"),
+    [
+        ("self-paced", "{} minutes for those who do all of it alone"),
+        ("half-day", "{} for a half-day"),
+        ("evening", "{} for an evening ({})"),
+    ],
+)
+def test_the_minutes_of_a_track_add_up(track: str, words: str) -> None:
+    there = [exercise for exercise in catalogue.load() if track in exercise.tracks]
+    numbers = ", ".join(exercise.slug[:2] for exercise in there)
+    told = words.format(sum(exercise.minutes for exercise in there), numbers)
+    assert told in " ".join(README.split())
+
+
+@pytest.mark.parametrize("readme", ["README.md", "solutions/13-ship-it/README.md"])
+def test_every_path_a_readme_names_is_there(readme: str) -> None:
+    file = ROOT / readme
+    text = file.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    tables = re.findall(r"^\| ((?:`[^`|]+`(?:, )?)+) \|", text, re.MULTILINE)
+    named = [name for cell in tables for name in re.findall(r"`([^`]+)`", cell)]
+    modules = file.parent / "nb_runner"
+    for name in links + [name for name in named if name == name.lower()]:
+        assert (file.parent / name).exists() or (modules / name).exists(), name

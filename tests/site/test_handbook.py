@@ -1,0 +1,355 @@
+"""The handbook as its readers get it: built, followed, looked at in a browser; and true."""
+
+import functools
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from playwright.sync_api import expect
+from typer.testing import CliRunner
+
+from kit import cli
+from kit.course import catalogue
+from kit.site import builder
+from kit.site.macros import verbs
+from kit.site.macros.markdown import outside_fences
+from kit.workspace import ROOT
+from tests.support import axe, static_html
+from tests.support.browser import PATIENCE, OpenPage, browser, open_page
+from tests.support.built_site import built
+from tests.e2e.runner import start_runner
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["browser", "built", "open_page"]
+
+DOCS = ROOT / "docs"
+PROSE = [
+    ROOT / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "exercises").glob("*/README.md")),
+]
+CHAPTERS = [f"exercises/{each.slug}.md" for each in catalogue.load()]
+# One of each kind.
+LOOKED_AT = ("", "exercises/07-one-at-a-time/", "reference/failure-modes/", "set-up/")
+# Shown in prose, and not code of ours: what is typed and what comes back.
+TYPED = {"console", "http", "json", "text"}
+expect.set_options(timeout=PATIENCE)
+# Misspelled on purpose, to be refused.
+MISSPELLED = "sceonds"
+CUT = """() => {
+    document.querySelectorAll("details").forEach(each => each.open = true)
+    return [...document.querySelectorAll("pre > code")]
+        .filter(code => code.textContent.split("\\n").every(line => line.length <= 101))
+        .filter(code => code.scrollWidth > code.clientWidth + 1)
+        .map(code => code.textContent.slice(0, 60))
+}"""
+ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/")
+
+
+@pytest.fixture
+def site(built: Path) -> Path:
+    return built
+
+
+@pytest.fixture(scope="module")
+def address(built: Path) -> Iterator[str]:
+    with builder.served(built) as address:
+        yield address
+
+
+def handbook_pages(site: Path) -> list[str]:
+    """The paths of all pages but the slides."""
+    found = [file.parent.relative_to(site) for file in site.rglob("index.html")]
+    return sorted(f"{each}/".removeprefix("./") for each in found if "slides" not in each.parts)
+
+
+# The built site, as files
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    assert len(handbook_pages(site)) > 20
+    assert static_html.broken_links(site) == []
+
+
+def test_nothing_would_be_fetched_from_another_host(site: Path) -> None:
+    assert static_html.fetched_abroad(site) == []
+
+
+def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
+    """An address that a reader may follow; a new one deserves a look."""
+    hosts = {
+        re.sub(r"^https?://([^/]+).*", r"\1", link)
+        for file in site.rglob("*.html")
+        if "slides" not in file.parts
+        for link in static_html.read(file).links
+        if link.startswith("http")
+    }
+    known = {
+        "docs.celeryq.dev",
+        "fastapi.tiangolo.com",
+        "github.com",
+        "nbclient.readthedocs.io",
+        "python-poetry.org",
+        "redis.io",
+    }
+    assert {host for host in hosts if not host.startswith("127.0.0.1")} <= known
+
+
+def test_no_page_names_the_machine_it_was_built_on(site: Path) -> None:
+    for file in [*site.rglob("*.html"), *site.rglob("*.json")]:
+        assert str(ROOT) not in file.read_text(encoding="utf-8"), file
+
+
+def test_a_broken_link_and_a_request_abroad_would_be_noticed(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(
+        '<h1 id="here">x</h1><a href="#here">1</a><a href="#gone">2</a><a href="no.html">3</a>'
+        '<a href="https://example.org">4</a><img src="//example.org/a.png">'
+        '<link href="a.css" rel="stylesheet"><p style="background: url(https://a.example)">'
+    )
+    (tmp_path / "a.css").write_text('@import "https://b.example"; p { background: url(a.png) }')
+    assert static_html.broken_links(tmp_path) == ["index.html: #gone", "index.html: no.html"]
+    assert static_html.fetched_abroad(tmp_path) == [
+        "index.html: //example.org/a.png",
+        "index.html: https://a.example",
+        "a.css: https://b.example",
+    ]
+
+
+# The built site, in a browser
+
+
+def test_search_finds_a_word_without_a_network(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    page.keyboard.press("/")
+    page.keyboard.type("fencing", delay=20)
+    found = page.locator(".md-search-result__link")
+    expect(found.first).to_be_visible()
+    assert ADDRESS.match(str(found.first.evaluate("link => link.href")))
+
+
+def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_phone(
+    site: Path, address: str, open_page: OpenPage
+) -> None:
+    """Of code as long as ours may be: 100 columns, and the sign of a diff. With all unfolded."""
+    page = open_page(address)
+    cut, too_wide = {}, {}
+    for path in handbook_pages(site):
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(address + path)
+        if found := page.evaluate(CUT):
+            cut[path] = found
+        page.set_viewport_size({"width": 360, "height": 740})
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            too_wide[path] = width
+    assert (cut, too_wide) == ({}, {})
+
+
+def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:
+    page = open_page("about:blank")
+    page.set_content(
+        '<html lang="en"><title>x</title><main><img src="data:,">'
+        '<p style="color: #aaa; background: white">faint</p></main></html>'
+    )
+    found = [finding.partition(":")[0] for finding in axe.findings(page)]
+    assert sorted(found) == ["color-contrast", "image-alt"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", LOOKED_AT)
+def test_axe_finds_nothing_serious(
+    path: str, scheme: str, address: str, open_page: OpenPage
+) -> None:
+    axe.source()
+    page = open_page(address + path, color_scheme=scheme)
+    for details in page.locator("details").all():
+        details.evaluate("each => each.open = true")
+    page.wait_for_timeout(500)  # Material colours and wraps what it finds, a moment later
+    assert axe.findings(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_the_page_of_the_runner(
+    scheme: str, tmp_path: Path, open_page: OpenPage
+) -> None:
+    axe.source()
+    with start_runner(tmp_path, workers=0) as runner:
+        # At the end, the stream of events that the page listens to breaks off.
+        page = open_page(f"{runner.client.base_url}", color_scheme=scheme, allowed="net::ERR_")
+        expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+        assert axe.findings(page) == []
+        runner.start()
+        expect(page.locator("#run-status")).to_contain_text("Waiting")
+        assert axe.findings(page) == []
+
+
+# The words
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_has_the_tasks_hints_and_solution_of_its_exercise(chapter: str) -> None:
+    text = (DOCS / chapter).read_text(encoding="utf-8")
+    number = Path(chapter).name[:2]
+    for macro in ("facts", "tasks", "hints", "solution"):
+        assert re.findall(rf"^\[\[{macro} (\d\d)\]\]$", text, re.MULTILINE) == [number], macro
+
+
+def test_code_in_prose_is_included_and_not_typed() -> None:
+    typed = [
+        f"{file.relative_to(ROOT)}:{number}: {language or 'no language'}"
+        for file in DOCS.rglob("*.md")
+        for number, language, _ in blocks(file)
+        if language not in TYPED
+    ]
+    assert typed == []
+
+
+def test_every_command_exists_with_its_options() -> None:
+    commands = [(file, command) for file in PROSE for command in workshop_commands(file)]
+    assert len(commands) > 50
+    wrong = [
+        f"{file.relative_to(ROOT)}: ./workshop {command}: {complaint}"
+        for file, command in commands
+        if (complaint := complaint_about(command))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("chekc 07", "no verb"),
+        ("check --loudly", "No such option"),
+        ("run --port eighty", "valid integer"),
+        ("hint 7.9", "no task 7.9"),
+        ("check 14", "no exercise"),
+        ("reset", "Missing"),
+    ],
+)
+def test_a_wrong_command_would_be_noticed(command: str, words: str) -> None:
+    assert words.lower() in complaint_about(command).lower()
+
+
+@pytest.mark.parametrize("verb", verbs.load(), ids=lambda verb: verb.name)
+def test_the_page_of_verbs_tells_what_help_tells(verb: verbs.Verb, site: Path) -> None:
+    helped = CliRunner().invoke(cli.app, [*verb.name.split(), "--help"], terminal_width=200)
+    assert helped.exit_code == 0
+    page = (site / "reference" / "verbs" / "index.html").read_text(encoding="utf-8")
+    anchor = verb.name.replace(" ", "-")
+    told = re.search(rf'<h2 id="{anchor}">.*?(?=<h2|</article>)', page, re.DOTALL)
+    assert told
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", helped.output)) - {"--help"}
+    assert {each for each in options if f"{each}" not in told[0]} == set()
+    assert verb.help and verb.example, "each verb says what it does, and has an example"
+
+
+def test_the_verbs_of_the_page_are_those_of_the_program() -> None:
+    assert {verb.name.split()[0] for verb in verbs.load()} == set(cli.VERBS)
+
+
+def test_each_failure_mode_names_the_tests_that_show_it() -> None:
+    page = (DOCS / "reference" / "failure-modes.md").read_text(encoding="utf-8")
+    tests = (ROOT / "tests" / "e2e" / "test_failure_modes.py").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\d\d\w+)`", page)
+    assert named == re.findall(r"^def (test_\d\d\w+)", tests, re.MULTILINE)
+    heads = re.findall(r"^### (\d+)\. .* \{ #f(\d+) \}$", page, re.MULTILINE)
+    assert heads == [(str(i), str(i)) for i in range(1, 21)]
+    assert page.count("**Mended by**") == 20
+
+
+def test_the_glossary_has_every_word_with_a_tooltip() -> None:
+    short = (DOCS / "includes" / "abbreviations.md").read_text(encoding="utf-8")
+    glossary = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(.+) \{ #[\w-]+ \}$", glossary, re.MULTILINE)
+    told = {word.lower() for term in terms for word in term.split(", ")}
+    with_tooltip = re.findall(r"^\*\[(.+?)\]", short, re.MULTILINE)
+    assert [word for word in with_tooltip if word.lower() not in told] == []
+
+
+def test_the_variables_of_the_kit_that_are_told_of_are_read() -> None:
+    page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
+    told = re.findall(r"^`([A-Z_]+)`$", page, re.MULTILINE)
+    assert len(told) >= 5
+    read = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "kit").rglob("*.py"))
+    for name in told:
+        assert f'"{name}"' in read or name in ("REDIS_URL",), name
+
+
+def test_there_are_no_misspelled_words() -> None:
+    folders = [each for each in ("docs", "exercises", "slides") if (ROOT / each).is_dir()]
+    argv = [sys.executable, "-m", "codespell_lib", "--ignore-words-list", MISSPELLED]
+    done = subprocess.run(
+        [*argv, "--skip", "*.lock,*.svg,*/__pycache__,*/.*_cache", *folders, "README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def blocks(file: Path) -> Iterator[tuple[int, str, str]]:
+    """The code blocks of a page: line, language, text."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    prose = outside_fences(lines)
+    begin = None
+    for i, line in enumerate([*lines, ""]):
+        inside = i < len(lines) and not prose[i]
+        if inside and begin is None:
+            begin = i
+        elif begin is not None and (not inside or re.fullmatch(r"\s*[`~]{3,}", line)):
+            language = re.match(r"\s*[`~]{3,} *(\w*)", lines[begin])
+            yield begin + 1, language[1] if language else "", "\n".join(lines[begin + 1 : i])
+            begin = None
+
+
+def workshop_commands(file: Path) -> Iterator[str]:
+    """What a page has people type after ./workshop: in blocks after $, and in sentences."""
+    text = file.read_text(encoding="utf-8")
+    for command in re.findall(r"^\s*\$ (?:\w+=\S+ )*\./workshop ?(.*)$", text, re.MULTILINE):
+        yield command
+    for command in re.findall(r"^ {4,}\./workshop ?(.*)$", text, re.MULTILINE):
+        yield command
+    for command in re.findall(r"`\./workshop ?([^`]*)`", " ".join(text.split())):
+        # A sentence may speak of a verb that wants more.
+        if command not in cli.VERBS:
+            yield command
+
+
+@functools.cache
+def complaint_about(command: str) -> str:
+    """Why the command line would not take it, or nothing."""
+    words = shlex.split(command.replace("…", ""), comments=True)
+    if not words or words[0] in ("VERB", "--help"):
+        return ""
+    verbs.load()
+    parser: Any = typer.main.get_command(cli.app)
+    name = ""
+    while hasattr(parser, "commands"):
+        if not words or words[0] not in parser.commands:
+            return f"there is no verb {' '.join([name, *words[:1]]).strip()}"
+        name, parser = words[0], parser.commands[words[0]]
+        words = words[1:]
+    try:
+        parser.make_context(name, [word for word in words if word != "--help"])
+    except Exception as error:  # the parser's own; it keeps the base class to itself
+        return f"{getattr(error, 'message', '') or error}"
+    return next(filter(None, map(unknown_exercise, words)), "")
+
+
+def unknown_exercise(word: str) -> str:
+    """Why a word that looks like an exercise or a task is none."""
+    exercises = catalogue.load()
+    if re.fullmatch(r"\d\d", word) and word not in {each.slug[:2] for each in exercises}:
+        return f"there is no exercise {word}"
+    tasks = {task.number for each in exercises for task in each.tasks}
+    if re.fullmatch(r"\d+\.\d", word) and word not in tasks:
+        return f"there is no task {word}"
+    return ""

@@ -1,0 +1,33 @@
+"""The handbook and the slides, built once for all tests that look at them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kit.workspace import ROOT
+from tests.support.build_once import once
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make site` builds: both builds are strict."""
+    return once(tmp_path_factory, "site", _make)
+
+
+def _make(site: Path) -> None:
+    shutil.rmtree(site, ignore_errors=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "site", f"SITE={site}"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
