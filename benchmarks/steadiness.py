@@ -10,6 +10,7 @@ import psutil
 
 from benchmarks.harness import Measurement, Report, Say, Target
 from kit.checking.grader_process import grade_all
+from kit.checking.wording import problem_text, task_text
 from kit.course import catalogue
 from kit.grading.verdict import Verdict
 from kit.workspace import workspace
@@ -70,5 +71,6 @@ def busy_cores() -> Iterator[None]:
 def why(verdict: Verdict) -> str:
     """What failed, with all that was said."""
     failed = [task for task in verdict.tasks if not task.passed]
-    told = [f"{task.number} {task.title}\n{task.message}" for task in failed[:1]]
-    return "\n".join([f"{verdict.exercise} failed", verdict.problem, *told])
+    told = [f"{task.number} {task.title}\n{task_text(task)}" for task in failed[:1]]
+    problem = [problem_text(verdict.problem)] if verdict.problem else []
+    return "\n".join([f"{verdict.exercise} failed", *problem, *told])

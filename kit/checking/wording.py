@@ -60,6 +60,11 @@ def entries(task: TaskVerdict, hint: str = "") -> list[Entry]:
     return failure_entries(task.failure, hint) if task.failure else []
 
 
+def task_text(task: TaskVerdict, hint: str = "") -> str:
+    """Why a task has not passed, as text."""
+    return plain(entries(task, hint))
+
+
 def failure_entries(failure: Failure, hint: str = "") -> list[Entry]:
     """A failure as labelled texts, or as one sentence."""
     if failure.code is FailureCode.WRONG:

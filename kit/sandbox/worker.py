@@ -35,6 +35,7 @@ from kit.sandbox.limits import Limits
 from kit.sandbox.monitor import Excess, Watcher
 from kit.sandbox.process_tree import end_family, keep_orphans, leave_keyring, shut_eyes
 from kit.sandbox.session import begun, namespace
+from kit.workspace import workspace
 
 LOOK = 0.1  # seconds between looks at limits
 FORKED = sys.platform == "linux"  # elsewhere there is no fork server
@@ -167,7 +168,8 @@ def main(asked: int, tell: int) -> None:
     leave_keyring()
     signal.signal(signal.SIGTERM, _exit)
     os.set_inheritable(tell, False)
-    for name in ("WORKSHOP_COURSE", "PWD"):  # the first has been read, the other is bubblewrap's
+    workspace()  # read now: the submission's programs are not told of WORKSHOP_COURSE
+    for name in ("WORKSHOP_COURSE", "PWD"):  # the second is bubblewrap's
         os.environ.pop(name, None)
     projects = [(catalogue.find(slug), Path(folder)) for slug, folder in order["projects"]]
     works = any(Project(folder).has_worker for _, folder in projects)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kit.checking.wording import task_text
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
 from kit.workspace import ROOT
@@ -113,9 +114,10 @@ def test_a_mistake_fails_where_it_is_wrong(
     assert failure, "nobody noticed"
     if failure.number == mistake.or_task:
         return
-    assert failure.number == mistake.task, failure.message
-    missing = [word for word in mistake.words if word not in failure.message]
-    assert not missing, f"{missing} are not in the message:\n{failure.message}"
+    text = task_text(failure)
+    assert failure.number == mistake.task, text
+    missing = [word for word in mistake.words if word not in text]
+    assert not missing, f"{missing} are not in the message:\n{text}"
 
 
 @pytest.mark.parametrize("slug", exercises())

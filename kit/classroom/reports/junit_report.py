@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from kit.checking.wording import entries, hint_command, plain, problem_text
+from kit.checking.wording import hint_command, problem_text, task_text
 from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course.catalogue import Exercise
@@ -54,7 +54,7 @@ def _case(suite: Element, verdict: Verdict, task: TaskVerdict, hint: str) -> Non
     if verdict.problem is not None:
         _reason(case, "error", problem_text(verdict.problem), "could not be graded")
     elif not task.passed:
-        _reason(case, "failure", plain(entries(task, hint)), "not passed")
+        _reason(case, "failure", task_text(task, hint), "not passed")
     if task.notes:
         SubElement(case, "system-out").text = _possible("\n".join(task.notes))
 

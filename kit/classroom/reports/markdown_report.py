@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from kit.checking import wording
-from kit.checking.wording import entries, failure_entries, hint_command
+from kit.checking.wording import failure_entries, hint_command, task_text
 from kit.classroom import stuck
 from kit.classroom.normalise import printable
 from kit.classroom.reports.files import text, write_whole
@@ -106,10 +106,12 @@ def _stuck(result: ClassResult) -> str:
     lines = ["## Where the class is stuck"]
     for each in hardest:
         title = f"**{plain(each.task.number)} {plain(each.task.title)}**"
-        lines.append(f"{title}: {each.failed} of {each.of} not yet. {_alike(each)}:")
-        if each.failure is not None:
-            words = failure_entries(each.failure, hint_command(each.exercise))
-            lines.append(_block(wording.plain(words)))
+        count = f"{title}: {each.failed} of {each.of} not yet"
+        if each.failure is None:
+            lines.append(f"{count}. What comes before it has to pass first.")
+            continue
+        words = failure_entries(each.failure, hint_command(each.exercise))
+        lines += [f"{count}. {_alike(each)}:", _block(wording.plain(words))]
     return "\n\n".join(lines)
 
 
@@ -139,7 +141,7 @@ def _messages(learner: LearnerResult, exercise: Exercise) -> list[str]:
         return [f"**{exercise.slug}** could not be graded:", told]
     parts = []
     for task in verdict.tasks:
-        words = wording.plain(entries(task, hint_command(exercise)))
+        words = task_text(task, hint_command(exercise))
         if task.state is State.FAILED:
             parts += [f"**{task.number}** {plain(task.title)}", _block(words)]
         elif task.state is State.NOT_HANDED_IN:

@@ -56,7 +56,7 @@ def test_grading_installs_nothing_even_where_the_kit_is_activated(
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     exercise = catalogue.find("01")
     verdict = grade(exercise, exercise.solution)
-    assert verdict.passed, verdict.as_json()
+    assert verdict.passed, verdict
     assert installed() == before
     left = [file.name for file in exercise.solution.iterdir()]
     assert not {"dist", ".venv"} & set(left), "grading leaves nothing in the project"

@@ -21,6 +21,8 @@ from typing import Any
 import psutil
 import pytest
 
+from kit.checking import verdict_json
+from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.sandbox.bubblewrap import protection
 from kit.workspace import ROOT
@@ -204,8 +206,8 @@ def test_each_of_forty_gets_what_is_due(graded: Graded) -> None:
         learner = told[name]
         assert learner["passed"] == (not member.words), learner
         assert not any("problem" in each for each in learner["exercises"]), learner
-        tasks = [task for each in learner["exercises"] for task in each["tasks"]]
-        said = [task["message"] for task in tasks if not task["passed"]]
+        verdicts = map(verdict_json.from_json, learner["exercises"])
+        said = [task_text(task) for each in verdicts for task in each.tasks if not task.passed]
         first = f"{learner.get('problem', '')}\n{said[0] if said else ''}"
         missing = [word for word in member.words if word not in first]
         assert not missing, f"{name}: {missing} are not in:\n{first}"

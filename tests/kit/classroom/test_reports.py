@@ -9,12 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page, expect
 
 from kit.classroom import points, stuck
-from kit.classroom.normalise import Places, steady
+from kit.classroom.normalise import Places, normalised
 from kit.classroom.reports import (
     csv_report,
     html_report,
@@ -26,7 +27,9 @@ from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course import catalogue
 from kit.errors import KitError
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.grading.failure import Failure
+from kit.grading.values import Kind, Value
+from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict, not_checked
 from kit.workspace import ROOT
 from tests.support import axe, static_html
 from tests.support.browser import OpenPage, browser, open_page
@@ -35,43 +38,47 @@ __all__ = ["browser", "open_page"]
 
 COURSE = catalogue.load()
 CHOSEN = [exercise for exercise in COURSE if exercise.number in (2, 7)]
-NOT_YET = "Not checked yet: what comes before it has to pass first."
-# What a submission may answer, and so what a message may hold.
-NASTY = (
-    "Got       <script>document.title = 'owned'</script></script><img src=x onerror=alert(1)>\n"
-    "          {{ 7 * 7 }} {% raw %} ]]> &amp; ```\n"
+NOT_YET = State.NOT_REACHED
+# What a submission may answer, and so what a failure may hold.
+NASTY = Failure(
+    got="<script>document.title = 'owned'</script></script><img src=x onerror=alert(1)>\n"
+    "{{ 7 * 7 }} {% raw %} ]]> &amp; ```\n"
     "````\n# A heading\n| a | b |\n[link](https://example.com)\n"
     "\x00\x1b[31mred\x08\ud800 \u202eback \ufffe"
 )
+OK = State.PASSED
 
 
-def verdict(number: int, *messages: str, seconds: float = 1.5, problem: str = "") -> Verdict:
-    """On an exercise of which each task was told that; nothing means that it passed."""
+def verdict(number: int, *told: State | Failure, seconds: float = 1.5) -> Verdict:
+    """On an exercise whose tasks have these states; a failure means that the task failed."""
     exercise = next(each for each in COURSE if each.number == number)
-    tasks = [
-        TaskVerdict(task.number, task.title, message == "", message)
-        for task, message in zip(exercise.tasks, messages, strict=True)
-    ]
-    return Verdict(exercise.slug, seconds, tasks, problem)
+    tasks = (
+        TaskVerdict(task.number, task.title, State.FAILED, each)
+        if isinstance(each, Failure)
+        else TaskVerdict(task.number, task.title, each)
+        for task, each in zip(exercise.tasks, told, strict=True)
+    )
+    return Verdict(exercise.slug, seconds, tuple(tasks))
 
 
-def wrong(got: str, expected: str = "409 Conflict") -> str:
-    return f"We did    curl -i /start\nExpected  {expected}\nGot       {got}\nLook at   main.py"
+def wrong(got: str, expected: str = "409 Conflict") -> Failure:
+    return Failure(did="curl -i /start", expected=expected, got=got, where="main.py")
+
+
+NO_REDIS = not_checked(CHOSEN[0], ProblemCode.ENVIRONMENT, "no Redis")
 
 
 def a_class() -> ClassResult:
     """Right, wrong, unread, half handed in, and nasty."""
     learners = [
-        LearnerResult("=1+1", [verdict(2, "", NASTY, ""), verdict(7, "", "", "")]),
-        LearnerResult("Ada | <b>", [verdict(2, "", "", ""), verdict(7, "", "", "")]),
-        LearnerResult("Béla", [verdict(2, "", "", ""), verdict(7, "", wrong("a"), NOT_YET)]),
-        LearnerResult("Cleo", [verdict(2, "", "", ""), verdict(7, "", wrong("b"), NOT_YET)]),
-        LearnerResult("Dan", [verdict(2, "", "", ""), verdict(7, "", wrong("b"), NOT_YET)]),
-        LearnerResult("Eve", [verdict(7, wrong("c", "202"), wrong("b"), "")], notes=["a link"]),
+        LearnerResult("=1+1", [verdict(2, OK, NASTY, OK), verdict(7, OK, OK, OK)]),
+        LearnerResult("Ada | <b>", [verdict(2, OK, OK, OK), verdict(7, OK, OK, OK)]),
+        LearnerResult("Béla", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("a"), NOT_YET)]),
+        LearnerResult("Cleo", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
+        LearnerResult("Dan", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
+        LearnerResult("Eve", [verdict(7, wrong("c", "202"), wrong("b"), OK)], notes=["a link"]),
         LearnerResult("Finn", problem="The archive ends in the middle of a file."),
-        LearnerResult(
-            "Gil", [verdict(2, "x", "x", "x", problem="no Redis"), verdict(7, "", "", "")]
-        ),
+        LearnerResult("Gil", [NO_REDIS, verdict(7, OK, OK, OK)]),
     ]
     return ClassResult(CHOSEN, learners, "In a sandbox.", when="2026-11-22T16:48:00+00:00")
 
@@ -132,76 +139,81 @@ def test_a_file_of_points_that_cannot_be_read(tmp_path: Path) -> None:
         points.read(tmp_path / "latin", COURSE)
 
 
-# Steady words
-
-TWICE = [
-    (
-        """We did    curl -i http://127.0.0.1:8000/status/{hex}
-Expected  409 Conflict (run {digits} is queued)
-Got       202 Accepted: {{"run_id":"{digits}","queued":"{time}","job":"{uuid}","of":"{hex}"}}
-          after {decimals} s, pid {pid}, at http://127.0.0.1:{port}/ in {folder}/check.db
-          File "{scratch}/run/work/07-one-at-a-time/nb_runner/main.py", line 3, <App at {address}>
-          [{time}: ERROR/ForkPoolWorker-{few}] {{"requested_by":"ada-{mark}"}} {epoch}""",
-        """We did    curl -i http://127.0.0.1:8000/status/run-1
-Expected  409 Conflict (run-2 is queued)
-Got       202 Accepted: {"run_id":"run-2","queued":"TIME","job":"id-1","of":"run-1"}
-          after … s, pid PID, at http://127.0.0.1:PORT/ in /tmp/workshop-check-NAME/check.db
-          File "nb_runner/main.py", line 3, <App at 0xADDRESS>
-          [TIME: ERROR/ForkPoolWorker-N] {"requested_by":"ada-id-2"} TIME""",
-    ),
-    ("Got       mark-{word}, ada-{mark}, {word}", "Got       mark-id-1, ada-id-2, id-1"),
-    ("Got       {few} times 202, 1 times 409", "Got       202 several times"),
-    ('Got       200 OK: {{"a": "{hex_cut} … ({length} characters)', None),
-]
-VALUES = [
-    {
-        "hex": "b9d17f68", "digits": "63813400", "time": "2026-11-22T16:53:58.658676Z",
-        "uuid": "0f1cbb60-8bd7-4a37-9a3e-6f2fd2b6f0c4", "decimals": "1.3", "pid": "77",
-        "port": "45677", "folder": "/tmp/workshop-check-ab12_x9z", "scratch": "/tmp/class-abc/0001",
-        "address": "0x7f1234567890", "few": "6", "mark": "123456", "epoch": "1763829384.123",
-        "hex_cut": "b9d1", "word": "aacdbaca", "length": "1234",
-    },
-    {
-        "hex": "0a1b2c3d", "digits": "71f00d42", "time": "2027-01-02 01:03:58+01:00",
-        "uuid": "deadbeef-8bd7-4a37-9a3e-6f2fd2b6f0c5", "decimals": "12.94", "pid": "40123",
-        "port": "60001", "folder": "/tmp/workshop-check-zzzz____", "scratch": "/tmp/class-xyz/0042",
-        "address": "0x55d0c0ffee", "few": "3", "mark": "3f2a1c", "epoch": "1803829384.987654",
-        "hex_cut": "0a1", "word": "0a1b2c3e", "length": "998",
-    },
-]  # fmt: skip
+# The same work reads the same
 
 
-@pytest.mark.parametrize(("template", "said"), TWICE)
-def test_two_gradings_read_the_same(template: str, said: str | None) -> None:
+def graded_at(moment: int) -> tuple[Verdict, Path]:
+    """What two gradings of the same work give, and where: each value differs."""
+    run, other, mark, port, pid, took, count, when, folder, scratch, uuid, address, few = (
+        pair[moment]
+        for pair in (
+            ("b9d17f68", "0a1b2c3d"), ("63813400", "71f00d42"), ("ada-123456", "ada-3f2a1c"),
+            ("45677", "60001"), ("77", "40123"), ("1.3 s", "12.9 s"), ("6 times", "3 times"),
+            ("2026-11-22T16:53:58.658676Z", "2027-01-02 01:03:58+01:00"),
+            ("/tmp/workshop-check-ab12_x9z", "/tmp/workshop-check-zzzz____"),
+            ("/tmp/class-abc/0001", "/tmp/class-xyz/0042"),
+            ("0f1cbb60-8bd7-4a37-9a3e-6f2fd2b6f0c4", "deadbeef-8bd7-4a37-9a3e-6f2fd2b6f0c5"),
+            ("0x7f1234567890", "0x55d0c0ffee"), ("6", "31"),
+        )
+    )  # fmt: skip
+    values = [Value(Kind.RUN, run), Value(Kind.RUN, other), Value(Kind.NAME, mark)]
+    values += [Value(Kind.PORT, port), Value(Kind.PID, pid), Value(Kind.SECONDS, took)]
+    values += [Value(Kind.COUNT, count), Value(Kind.TIME, when), Value(Kind.FOLDER, folder)]
+    file = f"{scratch}/run/work/07-one-at-a-time/nb_runner/main.py"
+    failure = Failure(
+        did=f"curl -i http://127.0.0.1:8000/status/{run}",
+        expected=f"409 Conflict (run {other} is queued)",
+        got=f'{count} 202, {{"run_id":"{other}","queued":"{when}","job":"{uuid}","of":"{run}"}}\n'
+        f"after {took}, process {pid}, at http://127.0.0.1:{port}/ in {folder}/check.db\n"
+        f'File "{file}", line 3, <App at {address}>\n'
+        f"[{when}: ERROR/ForkPoolWorker-{few}] by {mark} {uuid[:moment]}",
+        cut=True,
+    )
+    return replace(verdict(7, OK, failure, NOT_YET), values=tuple(values)), Path(scratch)
+
+
+def test_two_gradings_of_the_same_work_read_the_same() -> None:
     first, second = (
-        steady(template.format(**values), Places("07-one-at-a-time", Path(str(values["scratch"]))))
-        for values in VALUES
+        normalised(told, Places("07-one-at-a-time", scratch))
+        for told, scratch in map(graded_at, (0, 1))
     )
     assert first == second
-    if said is not None:
-        assert first == said
+    failure = first.tasks[1].failure
+    assert failure and failure.got.splitlines() == [
+        'several times 202, {"run_id":"run-1","queued":"TIME","job":"UUID","of":"run-2"}',
+        "after … s, process PID, at http://127.0.0.1:PORT/ in FOLDER/check.db",
+        'File "nb_runner/main.py", line 3, <App at 0xADDRESS>',
+        "[TIME: ERROR/ForkPoolWorker-N] by id-1 ",
+    ]
+
+
+def alone(got: str, *values: Value) -> str:
+    """What is left of a failure's text."""
+    told = replace(verdict(2, OK, Failure(got=got), OK), values=values)
+    failure = normalised(told, Places("02-hello-fastapi", Path("/nowhere"))).tasks[1].failure
+    assert failure
+    return failure.got
 
 
 def test_thousands_of_ids_are_named_too() -> None:
     """And in a moment: each was once looked for in all of the text."""
-    text = " ".join(f"/output/a{i:05}" for i in range(8000))
-    said = steady(text).split()
-    assert (said[0], said[-1]) == ("/output/run-1", "/output/run-8000")
+    ids = [f"a{i:05}" for i in range(8000)]
+    said = alone(" ".join(ids), *(Value(Kind.RUN, each) for each in ids)).split()
+    assert (said[0], said[-1]) == ("run-1", "run-8000")
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Got       it was not up after 30 s",
-        "Expected  202 Accepted within 2.5 s",
-        "Got       it looks for it at redis://localhost:6379//, where there is none",
-        'Got       200 OK: {"count":12,"ratio":0.25,"run_id":"1"}',
-        "Got       409 Conflict: run anything, file main.py, line 1234: decade of facade",
-        "Hint      ./workshop hint 07",
+        "it was not up after 30 s",
+        "202 Accepted within 2.5 s",
+        "it looks for it at redis://localhost:6379//, where there is none",
+        '200 OK: {"count":12,"ratio":0.25,"run_id":"1"}',
+        "409 Conflict: run anything, file main.py, line 1234: decade of facade",
     ],
 )
-def test_what_is_the_same_each_time_stays(text: str) -> None:
-    assert steady(text) == text
+def test_what_nobody_noted_stays(text: str) -> None:
+    assert alone(text, Value(Kind.PORT, "637"), Value(Kind.RUN, "decad")) == text
 
 
 # report.json
@@ -220,6 +232,17 @@ def test_the_report_can_be_read_back(tmp_path: Path) -> None:
     assert earlier.verdict("Ada", CHOSEN[1].slug, "abc") is None
 
 
+def test_the_report_keeps_to_its_schema(tmp_path: Path) -> None:
+    schema = json.loads(json_report.SCHEMA.read_text(encoding="utf-8"))
+    assert schema == json_report.schema(), "make schema writes it anew"
+    json_report.write(a_class(), tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(told, schema)
+    told["learners"][0]["exercises"][0]["tasks"][0]["state"] = "nearly"
+    with pytest.raises(jsonschema.ValidationError, match="nearly"):
+        jsonschema.validate(told, schema)
+
+
 def test_what_could_not_be_graded_is_not_taken_over(tmp_path: Path) -> None:
     result = a_class()
     result.learners[-1].keys = {CHOSEN[0].slug: "abc"}
@@ -227,7 +250,7 @@ def test_what_could_not_be_graded_is_not_taken_over(tmp_path: Path) -> None:
     assert json_report.earlier(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 1, "learners": [{"learner": 3}]}', "ÿ"])
+@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 2, "learners": [{"learner": 3}]}', "ÿ"])
 def test_a_damaged_report_is_set_aside(
     tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -305,7 +328,7 @@ def test_the_summary_of_the_job_is_added_to(
 
 def test_a_summary_is_never_too_large_for_github() -> None:
     result = a_class()
-    long = verdict(2, "", wrong("x" * 5000 + "\n" + "é" * 5000), "")
+    long = verdict(2, OK, wrong("x" * 5000 + "\n" + "é" * 5000), OK)
     result.learners = [LearnerResult(f"l{n}", [long]) for n in range(200)]
     text = markdown_report.as_markdown(result)
     assert len(text.encode()) < 1 << 20
@@ -340,10 +363,10 @@ def test_the_hardest_task_comes_first_with_what_most_were_told() -> None:
     first, *others = stuck.hardest_first(a_class())
     assert first.task.number == "7.2"
     assert (first.passed, first.failed, first.absent, first.of) == (3, 4, 1, 8)
-    assert first.message == wrong("b")
+    assert first.failure == wrong("b")
     assert first.who == ("Béla", "Cleo", "Dan", "Eve")  # what came back does not matter
     assert [each.task.number for each in others] == ["7.3", "2.2", "7.1"]
-    assert others[0].message == ""  # nobody got that far
+    assert others[0].failure is None  # no learner got that far
 
 
 # report.html
@@ -464,7 +487,7 @@ def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, w
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_class_of_one_with_nothing(tmp_path: Path, open_page: OpenPage, count: int) -> None:
-    learner = LearnerResult("ada", [verdict(2, "", "", "")] if count else [], "" if count else "X")
+    learner = LearnerResult("ada", [verdict(2, OK, OK, OK)] if count else [], "" if count else "X")
     result = ClassResult(CHOSEN[:count], [learner], "Not confined: no sandbox.", confined=False)
     for report in (json_report, junit_report, markdown_report, csv_report, html_report):
         report.write(result, tmp_path)

@@ -72,9 +72,10 @@ def test_json_tells_of_all_tasks(learner: Learner) -> None:
     assert set(told) == {"exercise", "passed", "seconds", "tasks"}
     assert (told["exercise"], told["passed"]) == (HELLO, False)
     first, second = told["tasks"]
-    assert set(first) == set(second) == {"number", "title", "passed", "message"}
+    assert set(second) == {"number", "title", "passed", "state"}
     assert (first["number"], first["passed"], second["passed"]) == ("1.1", False, True)
-    assert "200 OK: ping" in first["message"]
+    assert (first["state"], second["state"]) == ("failed", "passed")
+    assert first["failure"]["code"] == "wrong" and "200 OK: ping" in first["failure"]["got"]
 
 
 def test_a_fault_of_the_grader_is_not_the_learners(learner: Learner) -> None:

@@ -22,15 +22,16 @@ import uvicorn
 from redis import Redis
 
 from kit.checking.grader_process import _tasks, grade
+from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import LINES, WIDTH, Verdict, clipped
+from kit.grading.failure import LINES, WIDTH, Failure, FailureCode, clipped
+from kit.grading.verdict import TestReport, Verdict
 from kit.processes.stack import Stack
-from kit.sandbox import session as session_module
 from kit.sandbox.limits import MIB, Limits
-from kit.sandbox.monitor import Watcher
+from kit.sandbox.monitor import Excess, Watcher
 from kit.sandbox.process_tree import leave_keyring
-from kit.sandbox.session import Session
+from kit.sandbox.session import Session, _verdict
 from kit.workspace import ROOT
 from tests.support.grading_pool import copy_project
 from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
@@ -134,7 +135,12 @@ def nothing(folder: Path) -> None:
 
 def message(verdict: Verdict) -> str:
     assert verdict.first_failure is not None
-    return verdict.first_failure.message
+    return task_text(verdict.first_failure)
+
+
+def code(verdict: Verdict) -> FailureCode:
+    assert verdict.first_failure and verdict.first_failure.failure
+    return verdict.first_failure.failure.code
 
 
 # Which submission, and whether in a sandbox: without one, some would harm whoever tests.
@@ -153,10 +159,10 @@ def test_a_hostile_submission_harms_itself_only(
     hostile = HOSTILE[name]
     verdict, after = of_all(confined).verdicts[name]
     assert verdict.passed == (not hostile.words)
-    assert verdict.problem == ""
+    assert verdict.problem is None
     if hostile.words:
         assert hostile.words in message(verdict)
-        ended = message(verdict) == session_module.ENDED_GRADER
+        ended = code(verdict) is FailureCode.ENDED_GRADER
         assert not (ended and any(task.passed for task in verdict.tasks))
     if name == "leaves_a_daemon":
         assert "200 OK: []" in message(after)
@@ -190,13 +196,11 @@ def test_a_start_without_end_is_ended(
 
 def test_a_task_has_passed_when_all_its_tests_have() -> None:
     exercise = catalogue.find(SLUG)
-    first, second = (
-        {"task": task.number, "passed": True, "notes": []} for task in exercise.tasks[:2]
-    )
+    first, second = (TestReport(task.number, passed=True) for task in exercise.tasks[:2])
     tests = {exercise.tasks[0].number: 2, exercise.tasks[1].number: 1}
     half, whole, _ = _tasks(exercise, [first, second], tests, late=5)
     assert (half.passed, whole.passed) == (False, True)
-    assert half.message == "It took longer than 5 s, so everything was stopped."
+    assert half.failure == Failure(FailureCode.TIME_LIMIT, limit=5)
 
 
 def test_threads_are_counted(tmp_path: Path) -> None:
@@ -205,9 +209,9 @@ def test_threads_are_counted(tmp_path: Path) -> None:
     limits = Limits(threads=20)
     with subprocess.Popen([sys.executable, "-c", sleeps], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline()
-        said = Watcher(limits, tmp_path, whole=False).look()
+        excess = Watcher(limits, tmp_path, whole=False).look()
         process.kill()
-    assert said == "It had more than 20 threads at the same time."
+    assert excess == Excess(FailureCode.THREAD_LIMIT, 20)
 
 
 def test_nobody_reads_a_message_without_end() -> None:
@@ -270,8 +274,8 @@ os.kill(last, signal.SIGKILL)
 
 
 ENDERS = (
-    ("05", "tasks.py", ENDS_REDIS, "made its own grader stumble|worker"),
-    ("04", "main.py", ENDS_STARTER, "ended what starts its programs"),
+    ("05", "tasks.py", ENDS_REDIS, "made its own grader fail|worker"),
+    ("04", "main.py", ENDS_STARTER, "ended the process that starts its programs"),
 )
 
 
@@ -289,7 +293,7 @@ def test_who_ends_what_it_is_graded_with_has_failed(tmp_path: Path, confined: bo
         verdicts = list(session)
     for (*_, words), verdict, after in zip(ENDERS, verdicts[::2], verdicts[1::2], strict=True):
         assert not verdict.passed
-        assert verdict.problem == ""
+        assert verdict.problem is None
         assert re.search(words, message(verdict)), message(verdict)
         assert after.passed, after
 
@@ -323,7 +327,7 @@ def test_a_package_called_like_poetry_is_not_asked(tmp_path: Path, confined: boo
     (package / "__main__.py").write_text(FAKE_POETRY)
     with Session([(exercise, folder)], tmp_path, SMALL, confined=confined) as session:
         (verdict,) = session
-    assert verdict.problem == ""
+    assert verdict.problem is None
     assert [task.number for task in verdict.tasks if not task.passed] == ["1.5"]
 
 
@@ -373,7 +377,7 @@ def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> No
     with Session([(exercise, bad), (next_one, good)], tmp_path, limits) as session:
         verdict, after = session
     assert not verdict.passed
-    assert verdict.problem == ""
+    assert verdict.problem is None
     assert after.passed, after
 
 
@@ -388,7 +392,7 @@ def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> No
 )
 def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"verdict|Expecting|tasks"):
-        session_module._verdict(line, catalogue.find(SLUG))
+        _verdict(line, catalogue.find(SLUG))
 
 
 @needs_sandbox()
