@@ -33,6 +33,7 @@ FOREIGN = (
     (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "UUID"),
     (r"\b(?=[a-f]*\d)[0-9a-f]{16,64}\b", "HEX"),
     (r"\b0x[0-9a-fA-F]{5,}", "0xADDRESS"),
+    (r"\b1[34]\d{13}\b", "ADDRESS"),  # what id() returns
     (r"\b(ForkPoolWorker-|Thread-|Task-)\d+", r"\1N"),
     (r"(?i)\b(p?pid)(\W{1,3})\d+", r"\1\2PID"),
     (r"\b(process) \[\d+\]", r"\1 [PID]"),  # as uvicorn writes it
