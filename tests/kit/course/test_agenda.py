@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kit.commands.instructor.agenda import minute_of
 from kit.course import catalogue
 from kit.course.agenda import (
     BREAK,
@@ -21,7 +22,6 @@ from kit.course.agenda import (
     all_slides,
     clock,
     make,
-    minute_of,
     slides_for,
     with_breaks,
 )
