@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kit.course import progress
@@ -10,7 +11,7 @@ from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.workspace import shown, workspace
 
-# The hints stay out of sight, and nobody needs somebody else's caches.
+# A learner asks for the hints, which are in exercise.toml, one by one. The rest are caches.
 NOT_COPIED = shutil.ignore_patterns(
     "exercise.toml", "__pycache__", ".venv", ".*_cache", ".ipynb_checkpoints", "dist"
 )
@@ -24,6 +25,18 @@ def open_exercise(exercise: Exercise) -> Path:
             done.of(exercise).skipped = False
             _place(exercise)
     return exercise.work
+
+
+def skip_to(exercise: Exercise, course: Sequence[Exercise]) -> list[Exercise]:
+    """Mark the exercises before one, if not passed, as skipped. Returns those it has marked."""
+    skipped = []
+    with progress.changing() as done:
+        for earlier in course:
+            record = done.of(earlier)
+            if earlier.number < exercise.number and not (record.passed or record.skipped):
+                record.skipped = True
+                skipped.append(earlier)
+    return skipped
 
 
 def start_afresh(exercise: Exercise) -> Path | None:
