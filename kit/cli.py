@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import functools
 import importlib
 import io
 import signal
@@ -86,6 +87,13 @@ def add_verbs(argv: list[str]) -> None:
             app.add_typer(verb, name=name)
         else:
             app.command(name)(verb)
+
+
+@functools.cache
+def with_all_verbs() -> typer.Typer:
+    """The whole command line, for what describes it: the handbook and the tests."""
+    add_verbs(["--help"])
+    return app
 
 
 def unknown(word: str) -> KitError:

@@ -1,24 +1,23 @@
 """The running order of a track: what comes when, with breaks, cut so that it ends in time."""
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kit.course import decks
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.workspace import ROOT, shown
+from kit.workspace import shown
 
-SLIDES = ROOT / "slides"
 LAST = 100  # no exercise has such a number
 HOUR = 60
 BREAK = 10
 STRETCH = 60  # minutes of work without a break, about
 BUFFER = 3  # minutes to spare at the end, at least
 BONUS = 11  # from this exercise on
-OPTIONAL = (1,)  # where minutes are short, a project that is there will do
-# How long a track takes, in minutes. Who learns alone has no bell.
+OPTIONAL = (1,)  # left out first: the starters of the others come with a project
+# How long a track takes, in minutes. A track that is not named here has no end.
 LENGTHS = {"evening": 2 * HOUR, "half-day": 4 * HOUR}
 
 
@@ -32,7 +31,7 @@ class Slides:
 
     @property
     def in_short(self) -> float:
-        """What they can be told in when minutes are rare: half of it, or one minute."""
+        """The minutes of their short version: half of them, but at least one."""
         return min(self.minutes, max(1, self.minutes // 2))
 
 
@@ -75,7 +74,7 @@ class Wish:
         for exercise in [e for e in wish.exercises if e.number in OPTIONAL]:
             wish = wish._but(exercise)
             yield wish, f"{_named(exercise)}, which the others can do without"
-        # Who reads, reads at their own pace.
+        # A self-paced learner reads the slides; there is no short version to read.
         shown = [] if self.track == "self-paced" else wish._all_shown()
         for each in sorted(shown, key=lambda each: each.in_short - each.minutes):
             wish = replace(wish, short=wish.short | {each.before})
@@ -135,7 +134,7 @@ class Plan:
 
 
 def slides_for(track: str, exercises: Sequence[Exercise]) -> Iterator[Slides]:
-    """What there is to show, in order. Where nobody goes beyond, those slides end the day."""
+    """What there is to show, in order. Without bonus exercises, their slides end the day."""
     bonus = any(exercise.number >= BONUS for exercise in exercises)
     outlook: dict[str, float] = {}
     for each in all_slides():
@@ -147,39 +146,16 @@ def slides_for(track: str, exercises: Sequence[Exercise]) -> Iterator[Slides]:
         yield Slides(deck, LAST, minutes)
 
 
-def all_slides(folder: Path = SLIDES) -> list[Slides]:
-    """What stands before each exercise, as the decks tell. Raises KitError.
-
-    A deck's slides each have their minutes; one that says "now you" ends what is before an
-    exercise. What follows the last of those in a deck belongs to it, too.
-    """
-    found: list[Slides] = []
-    for file in folder.glob("*.md"):
-        parts = _parts(file.read_text(encoding="utf-8"))
-        found += [Slides(file.stem, number, minutes) for number, minutes in parts]
-    if not found:
+def all_slides(folder: Path = decks.SLIDES) -> list[Slides]:
+    """What stands before each exercise, as the decks tell. Raises KitError."""
+    minutes: dict[tuple[str, int], float] = {}
+    for slide in decks.load(folder):
+        key = (slide.deck, slide.before)
+        minutes[key] = minutes.get(key, 0) + slide.minutes
+    if not minutes:
         raise KitError(f"there are no slides in {shown(folder)}", f"git status {shown(folder)}")
+    found = [Slides(deck, before, total) for (deck, before), total in minutes.items()]
     return sorted(found, key=lambda each: each.before)
-
-
-def _parts(deck: str) -> list[tuple[int, float]]:
-    """The exercises of a deck, each with the minutes before it; 0 for a deck without any."""
-    parts: list[tuple[int, float]] = []
-    minutes, number = 0.0, 0
-    for found in re.finditer(r"^```\{now-you\} (\d+)|^:minutes: ([\d.]+)", deck, re.MULTILINE):
-        if found[1]:
-            number = int(found[1])
-            continue
-        minutes += float(found[2])
-        if number:
-            parts.append((number, minutes))
-            minutes, number = 0.0, 0
-    if minutes and parts:
-        last, so_far = parts.pop()
-        parts.append((last, so_far + minutes))
-    elif minutes:
-        parts.append((0, minutes))
-    return parts
 
 
 def make(wish: Wish, start: int, end: int | None) -> Plan:
