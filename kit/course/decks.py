@@ -50,7 +50,7 @@ def _slides(file: Path) -> list[Slide]:
     ends = [head.start() for head in heads[1:]] + [len(text)]
     found: list[Slide] = []
     number = max((int(each) for each in NOW_YOU.findall(text)), default=0)
-    for head, end in reversed(list(zip(heads, ends, strict=True))):
+    for head, end in reversed(list(zip(heads, ends, strict=False))):
         body = text[head.end() : end]
         if now_you := NOW_YOU.search(body):
             number = int(now_you[1])
