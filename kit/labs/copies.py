@@ -1,10 +1,9 @@
 """The learner's copies of the labs, in work/labs."""
 
-import shutil
-import time
 from pathlib import Path
 
 from kit.errors import KitError
+from kit.storage import timestamp, write_whole
 from kit.workspace import NOTEBOOKS, shown, workspace
 
 LABS = NOTEBOOKS / "labs"
@@ -45,9 +44,7 @@ def copy_labs(chosen: str | None = None, *, fresh: bool = False) -> Path | None:
                 kept = kept or _place_aside()
                 theirs.rename(kept / theirs.name)
             if not theirs.exists():
-                new = theirs.with_name(f".{name}.new")
-                shutil.copyfile(ours, new)
-                new.replace(theirs)
+                write_whole(theirs, ours.read_bytes())
     except OSError as error:
         raise KitError(
             f"the labs cannot be copied to {shown(copies())}: {error}",
@@ -57,6 +54,6 @@ def copy_labs(chosen: str | None = None, *, fresh: bool = False) -> Path | None:
 
 
 def _place_aside() -> Path:
-    folder = workspace().work / ".kept" / f"labs-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = workspace().work / ".kept" / f"labs-{timestamp()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

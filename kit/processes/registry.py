@@ -11,6 +11,7 @@ import psutil
 
 from kit.errors import KitError
 from kit.processes.child import Child
+from kit.storage import write_whole
 from kit.workspace import workspace
 
 START_FIRST = "./workshop run 12, in another terminal"
@@ -64,9 +65,7 @@ class Running:
 
     def write(self) -> None:
         """Make it known; whole, or not at all."""
-        new = registry_file().with_name(f".running-{os.getpid()}.json")
-        new.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        new.replace(registry_file())
+        write_whole(registry_file(), json.dumps(asdict(self), indent=1).encode())
 
 
 def tell(
