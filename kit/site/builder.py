@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
+from kit.processes.ports import free_socket
 from kit.storage import replacing_folder
 from kit.workspace import ROOT, shown, workspace
-from kit.processes.ports import free_socket
 
 Build = Callable[[Path], None]
 BUILT = "built"  # a file in each folder of pages, as old as the sources it was made from
@@ -37,7 +37,8 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
             (pages / BUILT).write_text(str(newest), encoding="utf-8")
     except (OSError, shutil.Error) as error:
         raise KitError(
-            f"{shown(folder)} cannot be written: {error}", f"ls -ld {shown(workspace().state)}; df -h ."
+            f"{shown(folder)} cannot be written: {error}",
+            f"ls -ld {shown(workspace().state)}; df -h .",
         ) from None
     return folder
 

@@ -20,10 +20,10 @@ from kit.site import builder
 from kit.site.macros import verbs
 from kit.site.macros.markdown import outside_fences
 from kit.workspace import ROOT
+from tests.e2e.runner import start_runner
 from tests.support import axe, static_html
 from tests.support.browser import PATIENCE, OpenPage, browser, open_page
 from tests.support.built_site import built
-from tests.e2e.runner import start_runner
 
 pytestmark = pytest.mark.slow
 
