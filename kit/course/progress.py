@@ -147,6 +147,7 @@ def _read() -> Progress:
     return Progress(_a(str, told["last"]), exercises)
 
 
+# By hand: a pydantic TypeAdapter would make every `./workshop list` a tenth slower.
 def _record(
     passed: Any = None, skipped: Any = False, failures: Any = 0, failed: Any = "", hints: Any = None
 ) -> Record:

@@ -102,12 +102,11 @@ def find() -> Running:
 
 def _read() -> Running | None:
     """What the file says. None: there is none, or none that can be read."""
+    from pydantic import TypeAdapter, ValidationError  # slow to import, and `run` writes only
+
     try:
-        told = json.loads(registry_file().read_text(encoding="utf-8"))
-        told["run"] = Started(**told["run"])
-        told["processes"] = {name: Started(**it) for name, it in told["processes"].items()}
-        return Running(**told)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return TypeAdapter(Running).validate_json(registry_file().read_bytes())
+    except (OSError, ValidationError):
         return None
 
 
