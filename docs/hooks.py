@@ -28,6 +28,7 @@ from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from kit import cli
 from kit.site.macros import excerpts, exercises, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 
@@ -104,7 +105,7 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
         case "slides", []:
             return slides()
         case "verbs", []:
-            return verbs.verbs(level=level)
+            return verbs.verbs(cli.with_all_verbs(), level=level)
         case "api", []:
             return runner.api(level=level)
         case "environment", []:

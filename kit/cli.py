@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import functools
 import importlib
 import io
 import signal
@@ -31,11 +32,11 @@ VERBS = {
     "break": "kit.commands.runner.break_:break_",
     "docs": "kit.commands.learner.docs:docs",
     "slides": "kit.commands.instructor.slides:slides",
-    "seed": "kit.data.seed:seed",
-    "doctor": "kit.setup.doctor:doctor",
+    "seed": "kit.commands.runner.seed:seed",
+    "doctor": "kit.commands.learner.doctor:doctor",
     "setup": "kit.commands.learner.setup:setup",
-    "pack": "kit.setup.wheelhouse:pack",
-    "agenda": "kit.course.agenda:agenda",
+    "pack": "kit.commands.instructor.pack:pack",
+    "agenda": "kit.commands.instructor.agenda:agenda",
     "lab": "kit.commands.learner.lab:lab",
     "grade": "kit.commands.instructor.grade:grade",
     "dev": "kit.commands.author.dev:dev",
@@ -86,6 +87,13 @@ def add_verbs(argv: list[str]) -> None:
             app.add_typer(verb, name=name)
         else:
             app.command(name)(verb)
+
+
+@functools.cache
+def with_all_verbs() -> typer.Typer:
+    """The whole command line, for what describes it: the handbook and the tests."""
+    add_verbs(["--help"])
+    return app
 
 
 def unknown(word: str) -> KitError:

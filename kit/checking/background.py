@@ -8,7 +8,7 @@ from typing import Self
 import psutil
 
 from kit.checking.grader_process import Grading, import_all
-from kit.commands.learner.check import Job, job
+from kit.checking.job import Job, job
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.verdict import Verdict

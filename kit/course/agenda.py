@@ -1,31 +1,24 @@
-"""`agenda`: what an instructor does when, with breaks, cut so that it ends in time."""
+"""The running order of a track: what comes when, with breaks, cut so that it ends in time."""
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from kit.course import catalogue
-from kit.course.catalogue import TRACKS, Exercise, find
+from kit.course import decks
+from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.workspace import ROOT, shown
+from kit.workspace import shown
 
-SLIDES = ROOT / "slides"
 LAST = 100  # no exercise has such a number
 HOUR = 60
 BREAK = 10
 STRETCH = 60  # minutes of work without a break, about
 BUFFER = 3  # minutes to spare at the end, at least
 BONUS = 11  # from this exercise on
-OPTIONAL = (1,)  # where minutes are short, a project that is there will do
-# How long a track takes, in minutes. Who learns alone has no bell.
+OPTIONAL = (1,)  # left out first: the starters of the others come with a project
+# How long a track takes, in minutes. A track that is not named here has no end.
 LENGTHS = {"evening": 2 * HOUR, "half-day": 4 * HOUR}
-STARTS = {"evening": "18:30"}
-ANY_START = "09:00"
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Slides:
 
     @property
     def in_short(self) -> float:
-        """What they can be told in when minutes are rare: half of it, or one minute."""
+        """The minutes of their short version: half of them, but at least one."""
         return min(self.minutes, max(1, self.minutes // 2))
 
 
@@ -81,7 +74,7 @@ class Wish:
         for exercise in [e for e in wish.exercises if e.number in OPTIONAL]:
             wish = wish._but(exercise)
             yield wish, f"{_named(exercise)}, which the others can do without"
-        # Who reads, reads at their own pace.
+        # A self-paced learner reads the slides; there is no short version to read.
         shown = [] if self.track == "self-paced" else wish._all_shown()
         for each in sorted(shown, key=lambda each: each.in_short - each.minutes):
             wish = replace(wish, short=wish.short | {each.before})
@@ -140,45 +133,8 @@ class Plan:
         return sums
 
 
-def agenda(
-    track: Annotated[str, typer.Option(help=f"One of {', '.join(TRACKS)}.")] = "evening",
-    start: Annotated[
-        str, typer.Option(metavar="HH:MM", help="18:30 for an evening, else 09:00.")
-    ] = "",
-    end: Annotated[
-        str, typer.Option(metavar="HH:MM", help="Evening: 2 hours later; half-day: 4.")
-    ] = "",
-    skip: Annotated[
-        list[str] | None, typer.Option(metavar="N", help="Leave an exercise out; repeatable.")
-    ] = None,
-    as_: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="text or markdown.")
-    ] = "text",
-) -> None:
-    """When to do what: slides, exercises and breaks, by the clock.
-
-    What had to go so that it ends in time is said below it. A plan that cannot fit is printed all
-    the same, with a warning.
-
-    Example: ./workshop agenda --track evening --start 18:30 --end 20:30
-    """
-    if as_ not in FORMATS:
-        raise KitError(f"there is no format {as_!r}; there is {', '.join(FORMATS)}")
-    if track not in TRACKS:
-        there = ", ".join(TRACKS)
-        raise KitError(f"there is no track {track!r}; there is {there}", AGENDA.format("half-day"))
-    begin = minute_of("--start", start or STARTS.get(track, ANY_START))
-    exercises = _chosen(track, skip or [])
-    wish = Wish(track, exercises, tuple(slides_for(track, exercises)))
-    plan = make(wish, begin, _finish(begin, end, track))
-    print(FORMATS[as_](plan))
-    if plan.over:
-        too_long = TOO_LONG.format(end=clock(plan.end or 0), over=plan.over, ends=clock(plan.ends))
-        typer.echo(too_long, err=True)
-
-
 def slides_for(track: str, exercises: Sequence[Exercise]) -> Iterator[Slides]:
-    """What there is to show, in order. Where nobody goes beyond, those slides end the day."""
+    """What there is to show, in order. Without bonus exercises, their slides end the day."""
     bonus = any(exercise.number >= BONUS for exercise in exercises)
     outlook: dict[str, float] = {}
     for each in all_slides():
@@ -190,39 +146,16 @@ def slides_for(track: str, exercises: Sequence[Exercise]) -> Iterator[Slides]:
         yield Slides(deck, LAST, minutes)
 
 
-def all_slides(folder: Path = SLIDES) -> list[Slides]:
-    """What stands before each exercise, as the decks tell. Raises KitError.
-
-    A deck's slides each have their minutes; one that says "now you" ends what is before an
-    exercise. What follows the last of those in a deck belongs to it, too.
-    """
-    found: list[Slides] = []
-    for file in folder.glob("*.md"):
-        parts = _parts(file.read_text(encoding="utf-8"))
-        found += [Slides(file.stem, number, minutes) for number, minutes in parts]
-    if not found:
+def all_slides(folder: Path = decks.SLIDES) -> list[Slides]:
+    """What stands before each exercise, as the decks tell. Raises KitError."""
+    minutes: dict[tuple[str, int], float] = {}
+    for slide in decks.load(folder):
+        key = (slide.deck, slide.before)
+        minutes[key] = minutes.get(key, 0) + slide.minutes
+    if not minutes:
         raise KitError(f"there are no slides in {shown(folder)}", f"git status {shown(folder)}")
+    found = [Slides(deck, before, total) for (deck, before), total in minutes.items()]
     return sorted(found, key=lambda each: each.before)
-
-
-def _parts(deck: str) -> list[tuple[int, float]]:
-    """The exercises of a deck, each with the minutes before it; 0 for a deck without any."""
-    parts: list[tuple[int, float]] = []
-    minutes, number = 0.0, 0
-    for found in re.finditer(r"^```\{now-you\} (\d+)|^:minutes: ([\d.]+)", deck, re.MULTILINE):
-        if found[1]:
-            number = int(found[1])
-            continue
-        minutes += float(found[2])
-        if number:
-            parts.append((number, minutes))
-            minutes, number = 0.0, 0
-    if minutes and parts:
-        last, so_far = parts.pop()
-        parts.append((last, so_far + minutes))
-    elif minutes:
-        parts.append((0, minutes))
-    return parts
 
 
 def make(wish: Wish, start: int, end: int | None) -> Plan:
@@ -259,37 +192,9 @@ def with_breaks(blocks: Sequence[Block]) -> list[Block]:
     return planned
 
 
-def minute_of(option: str, text: str) -> int:
-    """The minute of the day that "18:30" is. Raises KitError."""
-    found = re.fullmatch(r"(\d{1,2}):(\d\d)", text, re.ASCII)
-    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
-        raise KitError(f"{option} is {text!r}, which is no time of day", f"{option} 18:30")
-    return int(found[1]) * HOUR + int(found[2])
-
-
 def clock(minute: int) -> str:
     """A minute of the day as people write it; past midnight it is the next day's."""
     return f"{minute // HOUR % 24:02}:{minute % HOUR:02}"
-
-
-def _finish(begin: int, end: str, track: str) -> int | None:
-    if not end:
-        return begin + LENGTHS[track] if track in LENGTHS else None
-    finish = minute_of("--end", end)
-    if finish <= begin:
-        later = clock(min(begin + LENGTHS.get(track, 4 * HOUR), 24 * HOUR - 1))
-        raise KitError(f"--end {end} is not after --start {clock(begin)}", f"--end {later}")
-    return finish
-
-
-def _chosen(track: str, skip: Sequence[str]) -> tuple[Exercise, ...]:
-    exercises = catalogue.load()
-    # What does not exist is a mistake; what this track leaves out anyway is none.
-    skipped = {find(name, exercises).slug for name in skip}
-    chosen = tuple(e for e in exercises if track in e.tracks and e.slug not in skipped)
-    if not chosen:
-        raise KitError(f"nothing is left of the track {track}", AGENDA.format(track))
-    return chosen
 
 
 def _minutes(blocks: Iterable[Block]) -> float:
@@ -306,37 +211,3 @@ def _where(slides: Slides) -> str:
 
 def _named(exercise: Exercise) -> str:
     return f"exercise {exercise.number:02} {exercise.title}"
-
-
-def _as_text(plan: Plan) -> str:
-    wide = max(len(block.kind) for block in plan.blocks)
-    lines = [f"{_title(plan)}\n"]
-    for at, minutes, block in plan.timed():
-        lines.append(f"{clock(at)}  {minutes:3} min  {block.kind:<{wide}}  {block.title}")
-    return "\n".join([*lines, f"{clock(plan.ends)}  end", *_below(plan)])
-
-
-def _as_markdown(plan: Plan) -> str:
-    lines = [f"# {_title(plan)}\n", "| time | min | | |", "| --- | ---: | --- | --- |"]
-    for at, minutes, block in plan.timed():
-        lines.append(f"| {clock(at)} | {minutes} | {block.kind} | {block.title} |")
-    return "\n".join([*lines, f"| {clock(plan.ends)} | | end | |", *_below(plan)])
-
-
-def _title(plan: Plan) -> str:
-    return f"{plan.track.capitalize()}, {clock(plan.start)} to {clock(plan.ends)}"
-
-
-def _below(plan: Plan) -> Iterator[str]:
-    yield ""
-    yield ", ".join(f"{kind} {minutes} min" for kind, minutes in plan.sums().items())
-    if plan.gone:
-        yield "\nGiven up to make room:\n"
-        yield from (f"- {what}" for what in plan.gone)
-
-
-FORMATS = {"text": _as_text, "markdown": _as_markdown}
-AGENDA = "./workshop agenda --track {}"
-TOO_LONG = """\
-workshop: it does not fit: {end} is {over} min too early, and nothing optional is left
-Try: --end {ends}, or --skip an exercise"""

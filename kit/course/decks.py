@@ -1,11 +1,22 @@
-"""The slides, as their decks tell: what each is called, before which exercise it is shown."""
+"""The decks of slides: the one place where their Markdown is parsed."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.course import agenda
+from kit.workspace import ROOT
 
+SLIDES = ROOT / "slides"
+# The decks in the order of the talk, and how many minutes the slides of each must add up to.
+TALK = {
+    "welcome": 5.0,
+    "poetry": 5.0,
+    "fastapi": 9.0,
+    "celery": 8.5,
+    "one-at-a-time": 8.0,
+    "notebook": 4.0,
+    "beyond": 5.5,
+}
 HEADING = re.compile(r"^#{1,2} (.+)$", re.MULTILINE)
 NOW_YOU = re.compile(r"^```\{now-you\} (\d+)", re.MULTILINE)
 MINUTES = re.compile(r"^:minutes: ([\d.]+)$", re.MULTILINE)
@@ -23,19 +34,23 @@ class Slide:
     before: int
 
 
-def load(folder: Path = agenda.SLIDES) -> list[Slide]:
+def load(folder: Path = SLIDES) -> list[Slide]:
     """All slides, deck by deck, each deck in its order."""
     return [slide for file in sorted(folder.glob("*.md")) for slide in _slides(file)]
 
 
 def _slides(file: Path) -> list[Slide]:
-    """As `agenda` counts them: what follows the last exercise of a deck belongs to it, too."""
+    """The slides of one deck, each of which tells its minutes.
+
+    The slide that says "now you" is the last before an exercise. What follows the last of those
+    in a deck belongs to it, too.
+    """
     text = file.read_text(encoding="utf-8")
     heads = list(HEADING.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     found: list[Slide] = []
     number = max((int(each) for each in NOW_YOU.findall(text)), default=0)
-    for head, end in reversed(list(zip(heads, ends, strict=True))):
+    for head, end in reversed(list(zip(heads, ends, strict=False))):
         body = text[head.end() : end]
         if now_you := NOW_YOU.search(body):
             number = int(now_you[1])

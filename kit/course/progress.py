@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.storage import set_aside, write_whole
 from kit.workspace import ROOT, shown, workspace
 
 T = TypeVar("T")
@@ -102,10 +102,8 @@ def changing() -> Iterator[Progress]:
     with _alone():
         progress = _read_or_set_aside()
         yield progress
-        new = progress_file().with_suffix(".new")
         try:
-            new.write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
-            new.replace(progress_file())
+            write_whole(progress_file(), json.dumps(asdict(progress), indent=1).encode())
         except OSError as error:
             raise _unwritable(error) from None
 
@@ -149,6 +147,7 @@ def _read() -> Progress:
     return Progress(_a(str, told["last"]), exercises)
 
 
+# By hand: a pydantic TypeAdapter would make every `./workshop list` a tenth slower.
 def _record(
     passed: Any = None, skipped: Any = False, failures: Any = 0, failed: Any = "", hints: Any = None
 ) -> Record:
@@ -172,9 +171,7 @@ def _read_or_set_aside() -> Progress:
     try:
         return _read()
     except _DAMAGED:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        aside = progress_file().with_name(f"{progress_file().name}.damaged-{stamp}")
-        progress_file().replace(aside)
+        aside = set_aside(progress_file())
         print(
             f"workshop: {shown(progress_file())} was damaged, so it is set aside as {aside.name} "
             "and begun anew; your work is as it was (`./workshop check all` passes it again)",

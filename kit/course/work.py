@@ -1,16 +1,16 @@
 """The learner's copies of the starters: made when first wanted, and never thrown away."""
 
 import shutil
-import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kit.course import progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.storage import replacing_folder, timestamp, unused
 from kit.workspace import shown, workspace
 
-# The hints stay out of sight, and nobody needs somebody else's caches.
+# A learner asks for the hints, which are in exercise.toml, one by one. The rest are caches.
 NOT_COPIED = shutil.ignore_patterns(
     "exercise.toml", "__pycache__", ".venv", ".*_cache", ".ipynb_checkpoints", "dist"
 )
@@ -26,6 +26,18 @@ def open_exercise(exercise: Exercise) -> Path:
     return exercise.work
 
 
+def skip_to(exercise: Exercise, course: Sequence[Exercise]) -> list[Exercise]:
+    """Mark the exercises before one, if not passed, as skipped. Returns those it has marked."""
+    skipped = []
+    with progress.changing() as done:
+        for earlier in course:
+            record = done.of(earlier)
+            if earlier.number < exercise.number and not (record.passed or record.skipped):
+                record.skipped = True
+                skipped.append(earlier)
+    return skipped
+
+
 def start_afresh(exercise: Exercise) -> Path | None:
     """Put a fresh starter in place. Returns where the old work is kept, if there was any."""
     with progress.changing() as done:
@@ -35,19 +47,13 @@ def start_afresh(exercise: Exercise) -> Path | None:
 
 
 def _place(exercise: Exercise) -> Path | None:
-    """Copy the starter beside its place, then rename: whole, or not at all."""
-    kept = None
+    """Put a copy of the starter in its place: whole, or not at all. Returns the kept old work."""
     try:
         workspace().work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=workspace().work) as folder:
-            copy = Path(folder) / exercise.slug
-            shutil.copytree(exercise.starter, copy, ignore=NOT_COPIED)
-            if exercise.work.exists():
-                kept = _keep(exercise)
-            copy.rename(exercise.work)
+        kept = _place_to_keep(exercise) if exercise.work.exists() else None
+        with replacing_folder(exercise.work, kept) as new:
+            shutil.copytree(exercise.starter, new, ignore=NOT_COPIED)
     except (OSError, shutil.Error) as error:
-        if kept is not None and not exercise.work.exists():
-            kept.rename(exercise.work)
         raise KitError(
             f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}: {error}",
             f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
@@ -55,14 +61,7 @@ def _place(exercise: Exercise) -> Path | None:
     return kept
 
 
-def _keep(exercise: Exercise) -> Path:
+def _place_to_keep(exercise: Exercise) -> Path:
     folder = workspace().work / ".kept"
     folder.mkdir(exist_ok=True)
-    name = f"{exercise.slug}-{time.strftime('%Y%m%d-%H%M%S')}"
-    kept = folder / name
-    tries = 1
-    while kept.exists():  # twice within a second
-        tries += 1
-        kept = folder / f"{name}-{tries}"
-    exercise.work.rename(kept)
-    return kept
+    return unused(folder / f"{exercise.slug}-{timestamp()}")

@@ -1,4 +1,4 @@
-"""`./workshop seed`: a year of real flights into the database, whole or not at all.
+"""A year of real flights, loaded into the database: whole or not at all.
 
 Everything happens in one transaction: tables, rows, and last the marker row that says they are
 complete. An interrupted seed therefore leaves nothing behind, and the next one starts over.
@@ -11,11 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import (
     URL,
     Column,
@@ -42,8 +38,11 @@ from kit.workspace import workspace
 BATCH = 20_000
 """Rows sent at a time: few round trips, a bar that still moves, a few megabytes."""
 
-PATIENCE = 300.0
-"""Seconds to wait for another seed, or whoever else holds the database, to finish."""
+LOCK_TIMEOUT = 300.0
+"""Seconds to wait until another seed, or any other program that locks the database, is done."""
+
+LOCK_POLL_INTERVAL = 0.2
+"""Seconds between two tries to get the lock."""
 
 ADVISORY_LOCK = 2013
 """The number under which seeds exclude each other on PostgreSQL."""
@@ -56,52 +55,6 @@ marker = Table(
 )
 
 
-def seed(
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DATABASE_URL",
-            metavar="URL",
-            help="Where to: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. "
-            "By default a SQLite file in .workshop/.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Load a year of real flights into the database; does nothing the second time.
-
-    Example: ./workshop seed
-    """
-    url = database_url(database)
-    console = Console(soft_wrap=True)
-    total = sum(flights.ROWS.values())
-    bar = Progress(
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    started = time.monotonic()
-    try:
-        with bar:
-            task = bar.add_task("", total=total)
-            fresh = load(
-                url,
-                on_rows=lambda table, rows: bar.update(task, description=table, advance=rows),
-                on_wait=lambda: console.print("Another seed is at work here; waiting for it."),
-            )
-    except KeyboardInterrupt:
-        console.print("Interrupted. Nothing was loaded; ./workshop seed starts over.")
-        raise typer.Exit(130) from None
-    if fresh:
-        seconds = time.monotonic() - started
-        console.print(f"Loaded {total:,} rows into {shown(url)} in {seconds:.0f} s.", markup=False)
-    else:
-        console.print(f"Already there: {total:,} rows in {shown(url)}.", markup=False)
-
-
 def load(
     url: URL | str | None = None,
     on_rows: Callable[[str, int], None] = lambda table, rows: None,
@@ -109,15 +62,15 @@ def load(
 ) -> bool:
     """Load the five tables; say whether there was anything to do.
 
-    `on_rows(table, n)` is called after each n rows, `on_wait()` once when another seed is at work
-    and has to be waited for. Raises KitError, in words and without the password.
+    `on_rows(table, n)` is called after each n rows. `on_wait()` is called once when another seed
+    is at work and has to be waited for. Raises KitError, without the password.
     """
     url = url if isinstance(url, URL) else database_url(url)
     with _in_words(url), _engine(url).connect() as connection:
         if _is_seeded(connection):
             return False
         _begin(connection, on_wait)
-        if _is_seeded(connection):  # by the one we waited for
+        if _is_seeded(connection):  # by the other seed, whose end was waited for
             connection.exec_driver_sql("ROLLBACK")
             return False
         _make_room(connection, url)
@@ -148,7 +101,7 @@ def database_url(text: str | None = None) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        # Not quoted: whatever it is, it may hold a password.
+        # The message does not quote the text, which may hold a password.
         raise KitError("the database's URL cannot be read", EXAMPLES) from None
     if url.drivername in {"postgres", "postgresql"}:
         url = url.set(drivername="postgresql+psycopg")
@@ -180,11 +133,11 @@ def _engine(url: URL) -> Engine:
     try:
         return create_engine(
             url,
-            # We say BEGIN and COMMIT ourselves: Python's sqlite3 would begin too late to exclude
-            # another seed.
+            # This module sends BEGIN and COMMIT itself: Python's sqlite3 begins a transaction only
+            # before the first write, which is too late to exclude another seed.
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
-            connect_args={"timeout": 0.2} if sqlite else {"connect_timeout": 10},
+            connect_args={"timeout": LOCK_POLL_INTERVAL} if sqlite else {"connect_timeout": 10},
         )
     except ImportError as error:
         raise KitError(f"the database's driver is missing: {error}", "./workshop setup") from None
@@ -193,24 +146,24 @@ def _engine(url: URL) -> Engine:
 def _begin(connection: Connection, on_wait: Callable[[], None]) -> None:
     """Begin the one transaction, alone: wait while another seed is in its own."""
     sqlite = connection.dialect.name == "sqlite"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LOCK_TIMEOUT
     if not sqlite:
         connection.exec_driver_sql("BEGIN")
     waiting = False
-    # Short tries, for a blocking call would not hear Ctrl-C.
+    # Many short tries: Ctrl-C would not interrupt one long blocking call.
     while not (_lock_sqlite(connection) if sqlite else _lock_postgresql(connection)):
         if time.monotonic() > deadline:
             raise KitError(
-                f"another program has kept the database locked for {PATIENCE:.0f} s",
+                f"another program has kept the database locked for {LOCK_TIMEOUT:.0f} s",
                 "end that program, then: ./workshop seed",
             )
         if not waiting:
             on_wait()
             waiting = True
-        time.sleep(0.2)
+        time.sleep(LOCK_POLL_INTERVAL)
     if sqlite:
-        # From here on, whoever reads the file is worth waiting for.
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+        # From here on, only readers of the file can delay this transaction; wait for them.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000:.0f}")
 
 
 def _lock_sqlite(connection: Connection) -> bool:
@@ -238,13 +191,13 @@ def _is_seeded(connection: Connection) -> bool:
             connection.scalar(select(func.count()).select_from(marker))
         )
     except DBAPIError as error:
-        if _is_busy(error):  # by a seed that has more in hand than its memory holds
+        if _is_busy(error):  # a seed in progress has spilled its cache, and locks the file
             return False
         raise
 
 
 def _make_room(connection: Connection, url: URL) -> None:
-    """Drop what is left of an earlier seed; refuse to touch tables that are not ours."""
+    """Drop what an earlier seed has left; refuse to touch tables that no seed has made."""
     names = set(inspect(connection).get_table_names())
     theirs = names.intersection(flights.ROWS)
     if marker.name in names:
@@ -267,8 +220,8 @@ def _copy_to_sqlite(connection: Connection, table: Table) -> Iterator[int]:
             f"INSERT INTO {table.name} ({', '.join(header)}) "
             f"VALUES ({', '.join('?' * len(header))})"
         )
-        # The text goes in as it is: SQLite turns it into each column's type, twice as fast as
-        # Python. Only times need the form that SQLAlchemy reads.
+        # The text goes in as it is: SQLite converts it to each column's type twice as fast as
+        # Python would. Only times need the form that SQLAlchemy reads.
         times = [index for index, name in enumerate(header) if name == "time_hour"]
         while batch := list(islice(reader, BATCH)):
             for row in batch:

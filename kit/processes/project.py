@@ -4,14 +4,14 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import KitError
 from kit.processes.child import Child, wait_until
 from kit.processes.stack import Stack
-from kit.workspace import NOTEBOOKS, shown, workspace
+from kit.workspace import NOTEBOOKS, shown
 
 OFFLINE_DOCS = Path(__file__).with_name("offline_docs.py")
 START_UP = 60.0  # seconds; a cold disk and two busy cores can take half of it
@@ -33,38 +33,6 @@ class Project:
     def has_worker(self) -> bool:
         """Whether there is a Celery app: exercises before 05 have none."""
         return (self.path / "nb_runner" / "tasks.py").is_file()
-
-
-def find_project(n: str | None, *, solution: bool = False, path: Path | None = None) -> Project:
-    """The project that `run [N] [--solution] [--path DIR]` means. Raises KitError."""
-    if path is not None:
-        folder = path.absolute()
-    elif n is None:
-        folder = (
-            [workspace().work, *_projects(workspace().solutions)][-1]
-            if solution
-            else _turned_to_last()
-        )
-    else:
-        name = _name(n)
-        folder = (workspace().solutions if solution else workspace().work) / name
-        if not folder.is_dir() and not solution:
-            from kit.course import catalogue
-            from kit.course.work import open_exercise
-
-            folder = open_exercise(catalogue.find(n))
-            print(f"Opened {shown(folder)}: {shown(folder / 'README.md')} says what to do.\n")
-    if not (folder / "nb_runner" / "main.py").is_file():
-        if folder.name.startswith("01-"):
-            raise KitError(
-                "exercise 01 has nothing to run yet: it makes the project that the others run",
-                "./workshop check 01",
-            )
-        raise KitError(
-            f"{shown(folder)} has no nb_runner/main.py, so there is nothing to run",
-            "./workshop run 13 --solution",
-        )
-    return Project(folder)
 
 
 def find_notebook(named: Path | None, env: Mapping[str, str]) -> Path:
@@ -165,34 +133,3 @@ def wait_for_api(
         return True
 
     wait_until(answers, f"{url} to answer", timeout, child, meanwhile)
-
-
-def _turned_to_last() -> Path:
-    """The exercise that the learner turned to last, else the last of all solutions."""
-    from kit.course import progress
-
-    last = workspace().work / (progress.load().last or "none")
-    if last.is_dir():
-        return last
-    return [workspace().work, *_projects(workspace().solutions), *_projects(workspace().work)][-1]
-
-
-def _projects(folder: Path) -> Iterator[Path]:
-    yield from sorted(f for f in folder.glob("[0-9][0-9]-*") if f.is_dir())
-
-
-def _name(n: str) -> str:
-    """The folder name `NN-slug` for a number, a slug or both."""
-    names = sorted(
-        {
-            f.name
-            for root in (workspace().exercises, workspace().solutions, workspace().work)
-            for f in _projects(root)
-        }
-    )
-    for name in names:
-        number, _, slug = name.partition("-")
-        if n in (name, slug) or (n.isdecimal() and int(n) == int(number)):
-            return name
-    there = ", ".join(names) or "none yet"
-    raise KitError(f"there is no exercise {n!r}; there is {there}", "./workshop list")

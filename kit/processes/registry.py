@@ -11,6 +11,7 @@ import psutil
 
 from kit.errors import KitError
 from kit.processes.child import Child
+from kit.storage import write_whole
 from kit.workspace import workspace
 
 START_FIRST = "./workshop run 12, in another terminal"
@@ -64,9 +65,7 @@ class Running:
 
     def write(self) -> None:
         """Make it known; whole, or not at all."""
-        new = registry_file().with_name(f".running-{os.getpid()}.json")
-        new.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        new.replace(registry_file())
+        write_whole(registry_file(), json.dumps(asdict(self), indent=1).encode())
 
 
 def tell(
@@ -103,12 +102,11 @@ def find() -> Running:
 
 def _read() -> Running | None:
     """What the file says. None: there is none, or none that can be read."""
+    from pydantic import TypeAdapter, ValidationError  # slow to import, and `run` writes only
+
     try:
-        told = json.loads(registry_file().read_text(encoding="utf-8"))
-        told["run"] = Started(**told["run"])
-        told["processes"] = {name: Started(**it) for name, it in told["processes"].items()}
-        return Running(**told)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return TypeAdapter(Running).validate_json(registry_file().read_bytes())
+    except (OSError, ValidationError):
         return None
 
 

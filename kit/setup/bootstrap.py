@@ -75,6 +75,7 @@ def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
 
 def _steps(wheelhouse: Path | None) -> None:
     from kit.setup.installer import Installer, is_healthy, make_venv
+    from kit.storage import write_whole
 
     interrupted = STAMP.is_file() and STAMP.read_text() == UNFINISHED
     if not is_healthy(PYTHON):
@@ -84,8 +85,7 @@ def _steps(wheelhouse: Path | None) -> None:
     installer.install_uv()
     installer.install_packages()
     installer.install_kit(ROOT)
-    STAMP.with_suffix(".new").write_text(stamp())
-    STAMP.with_suffix(".new").replace(STAMP)
+    write_whole(STAMP, stamp().encode())
 
 
 @contextlib.contextmanager

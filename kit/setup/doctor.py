@@ -1,6 +1,5 @@
-"""`doctor`: what is wrong with this machine, in words, with the command that mends it."""
+"""The checks of this machine. Each returns a finding, with the command that mends it."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,13 +8,9 @@ import tempfile
 import textwrap
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-from rich.console import Console
-from rich.table import Table
+from typing import Literal
 
 from kit.errors import KitError
 from kit.processes.child import wait_until
@@ -26,10 +21,9 @@ from kit.workspace import ROOT
 
 PORT = 8000
 ENOUGH_DISK = 2 * 10**9  # bytes
-PATIENCE = 60  # seconds for what takes one on a machine in good health
+CHECK_TIMEOUT = 60  # seconds for what takes one second on a machine in good health
 
 State = Literal["ok", "warning", "failure"]
-STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
 BROWSERS = (
     *("chromium-headless-shell", "chromium", "chromium-browser"),
@@ -65,59 +59,20 @@ class Finding:
     fix: str = ""
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs to read.")] = False,
-) -> None:
-    """Look for what could go wrong on this machine. Exit code 2 when something will.
-
-    Example: ./workshop doctor --json
-    """
-    findings = []
-    progress = Console(stderr=True)
-    with progress.status("looking …") as status:
-        for name, check in CHECKS.items():
-            status.update(f"looking at: {name}")
-            findings.append(_look(name, check))
-    if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        _print(findings)
-    if any(finding.state == "failure" for finding in findings):
-        raise typer.Exit(2)
-
-
-def _look(name: str, check: Callable[[], Finding]) -> Finding:
+def look(name: str, check: Callable[[], Finding]) -> Finding:
+    """What a check finds. A check that raises an exception has found a failure."""
     try:
         return check()
     except KitError as error:
         last = error.detail.strip().splitlines()[-1:]
         return Finding(name, "failure", ": ".join([error.message, *last]), error.fix)
-    except Exception as error:  # whatever it is, the other checks are worth having
+    except Exception as error:  # of any kind: the other checks are still of use
         words = textwrap.shorten(str(error), 200) or "no words"
         return Finding(name, "failure", f"{type(error).__name__}: {words}", "./workshop setup")
 
 
-def _print(findings: list[Finding]) -> None:
-    table = Table("", "check", "what we found", box=None, pad_edge=False)
-    for finding in findings:
-        mending = f"\nTry: {finding.fix}" if finding.fix else ""
-        state = f"[{STYLES[finding.state]}]{finding.state}[/]"
-        table.add_row(state, finding.check, _plain(finding.message + mending))
-    console = Console()
-    console.print(table)
-    bad = sum(finding.state == "failure" for finding in findings)
-    console.print(f"\n{bad} to mend first." if bad else "\nGood to go. Next: ./workshop")
-
-
-def _plain(text: str) -> str:
-    """`text` with nothing in it that Rich would take for markup."""
-    from rich.markup import escape
-
-    return escape(text)
-
-
 def python() -> Finding:
-    """The version of the Python that runs us."""
+    """The version of the Python that runs the kit."""
     version = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] <= (3, 14):
         return Finding("python", "ok", f"Python {version}")
@@ -157,16 +112,16 @@ def redis() -> Finding:
         choice = stack.redis_choice
         assert choice is not None
         Path(folder, "doctor_app.py").write_text(TINY_APP)
-        # A queue of its own: with REDIS_URL set, other workers may be listening.
+        # A queue of its own: with REDIS_URL set, other workers may listen to the default queue.
         queue = f"workshop-doctor-{uuid.uuid4().hex}"
         env = {**stack.env, "REDIS_URL": url, "DOCTOR_QUEUE": queue}
         options = ["--pool", "solo", "--loglevel", "INFO", "--hostname", f"{queue}@%h"]
         celery = [sys.executable, "-m", "celery", "-A", "doctor_app", "worker"]
         worker = stack.start("doctor-worker", [*celery, *options], cwd=Path(folder), env=env)
-        wait_until(lambda: " ready." in worker.output(), "a Celery worker", PATIENCE, worker)
+        wait_until(lambda: " ready." in worker.output(), "a Celery worker", CHECK_TIMEOUT, worker)
         with Celery("doctor", broker=url, backend=url) as app:
             result = app.send_task("doctor.add", (40, 2), queue=queue)
-            answer = result.get(timeout=PATIENCE)
+            answer = result.get(timeout=CHECK_TIMEOUT)
             result.forget()
         if answer != 42:
             raise KitError(f"a task added 40 and 2 and got {answer}")
@@ -192,8 +147,8 @@ def kernel() -> Finding:
     client = manager.blocking_client()
     try:
         client.start_channels()
-        client.wait_for_ready(timeout=PATIENCE)
-        client.execute_interactive("1 + 1", timeout=PATIENCE, output_hook=listen)
+        client.wait_for_ready(timeout=CHECK_TIMEOUT)
+        client.execute_interactive("1 + 1", timeout=CHECK_TIMEOUT, output_hook=listen)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -227,7 +182,7 @@ def poetry() -> Finding:
         [sys.executable, "-m", "poetry", "--version", "--no-ansi"],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=CHECK_TIMEOUT,
         check=False,
     )
     if done.returncode == 0:
@@ -247,7 +202,7 @@ def virtual_env() -> Finding:
 
 def encoding() -> Finding:
     """Whether the terminal takes more than ASCII."""
-    # Not sys.stdout: while we look, what shows that we do stands in its place.
+    # Not sys.stdout: while the checks run, a progress display stands in its place.
     name = (sys.__stdout__ and sys.__stdout__.encoding) or "nothing"
     if name.lower().replace("-", "") == "utf8":
         return Finding("encoding", "ok", "the terminal speaks UTF-8")

@@ -1,4 +1,4 @@
-"""`pack`: a folder with every file that set-up needs, for rooms without a network."""
+"""A wheelhouse: a folder with every file that set-up needs, for rooms without a network."""
 
 import os
 import platform
@@ -6,28 +6,24 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from packaging.requirements import Requirement
 
 from kit.errors import KitError
 from kit.setup.installer import TAIL, explain
-from kit.workspace import ROOT, shown
+from kit.workspace import ROOT
 
 LOCK = ROOT / "requirements.lock"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-# What only comes as source is built by set-up, and this builds it: for every machine, then.
+# Set-up builds what only comes as source, and needs this package to do so, on every machine.
 BUILDER = "setuptools"
 PATCH = 9  # of Python 3.N, for pip: some packages ask for 3.11.5 or newer
 WIDEST = 240  # characters of a line of pip's: it may name every version there ever was
 # "Collecting uv==1.2 (from …", or a file that is here already: "Processing …/uv-1.2-py3….whl".
 COLLECTS = re.compile(r"(?:Collecting |Processing (?:.*/)?)([A-Za-z][\w.]*(?:-[A-Za-z][\w.]*)*)")
-EACH = 25  # packages between two lines of progress, where lines cannot be rewritten
 
 
 @dataclass(frozen=True)
@@ -72,49 +68,6 @@ PLATFORMS = {
 }
 
 
-def pack(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
-    python: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VERSION", help="Like 3.12; again for more. Default: this one."),
-    ] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--platform",
-            metavar="NAME",
-            help=f"{', '.join(PLATFORMS)}; again for more. Default: this machine's.",
-        ),
-    ] = None,
-) -> None:
-    """Fetch the packages for rooms without a network, to set up from with `setup --from DIR`.
-
-    They are the very files of requirements.lock, hashes checked. Called again, it fetches only
-    what is missing.
-
-    Example: ./workshop pack /media/usb/wheels --python 3.12 --platform macos-arm64
-    """
-    pythons = python or [f"{sys.version_info.major}.{sys.version_info.minor}"]
-    systems = system or [this_platform()]
-    _check("Python", pythons, PYTHONS)
-    _check("platform", systems, PLATFORMS)
-    lock = LOCK.read_text(encoding="utf-8")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KitError(f"{shown(folder)} cannot be made: {error.strerror}", "another DIR") from None
-    for name in dict.fromkeys(systems):
-        for version in dict.fromkeys(pythons):
-            wanted = requirements(lock, PLATFORMS[name].markers(version))
-            _fetch(f"{name}, Python {version}", wanted, folder, PLATFORMS[name].tags, version)
-    files = [file for file in folder.iterdir() if file.is_file()]
-    size = sum(file.stat().st_size for file in files) / 1e6
-    print(f"{shown(folder)} holds {len(files)} files, {size:.0f} MB.")
-    print("On the other machine, in a copy of this kit and with that folder at hand:")
-    print(f"  ./workshop setup --from {shown(folder)}")
-    print("  ./workshop doctor")
-
-
 def this_platform() -> str:
     """The name of this machine's platform."""
     for name, known in PLATFORMS.items():
@@ -144,25 +97,22 @@ def entries(lock: str) -> Iterator[str]:
     yield from re.split(r"\n(?=\S)", "\n".join(lines).strip())
 
 
-def _check(what: str, names: Sequence[str], known: Sequence[str] | dict[str, Platform]) -> None:
-    for name in names:
-        if name not in known:
-            raise KitError(
-                f"there is no {what} {name!r} here; there is {', '.join(known)}",
-                "./workshop pack --help",
-            )
-
-
-def _fetch(
-    what: str, wanted: Sequence[str], folder: Path, tags: Sequence[str], python: str
+def fetch(
+    wanted: Sequence[str],
+    folder: Path,
+    tags: Sequence[str],
+    python: str,
+    on_package: Callable[[int, str], None],
 ) -> None:
-    """Have pip download each. It finds its index as always; uv cannot download alone."""
-    began = time.monotonic()
+    """Have pip download each of `wanted` into `folder`. (uv cannot download alone.)
+
+    `on_package(count, name)` is called for each package. Raises KitError.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(wanted) + "\n")
         file.flush()
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
-        # --no-deps: the lock is complete, and else pip refuses sources for other machines.
+        # --no-deps: the lock is complete, and otherwise pip refuses sources for other machines.
         pip += ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
         pip += ["--python-version", f"{python}.{PATCH}", "--implementation", "cp"]
         for tag in tags:
@@ -178,41 +128,34 @@ def _fetch(
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         ) as process:
             try:
-                tail = _follow(process, what, len(wanted))
+                assert process.stdout
+                tail = _follow(process.stdout, on_package)
             except BaseException:
                 process.terminate()
                 raise
     if process.returncode:
         raise _explained(process.returncode, "\n".join(tail))
-    print(f"{what}: {len(wanted)} packages in {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
-def _follow(process: "subprocess.Popen[str]", what: str, total: int) -> list[str]:
-    """Show how far pip is; its last lines."""
-    assert process.stdout
-    terminal = sys.stderr.isatty()
+def _follow(lines: Iterable[str], on_package: Callable[[int, str], None]) -> list[str]:
+    """Report each package that pip collects; return the last lines of its output."""
     tail: list[str] = []
     count = 0
-    for line in process.stdout:
+    for line in lines:
         if not line.startswith("WARNING: "):
             tail = [*tail[1 - TAIL :], line.rstrip()[:WIDEST]]
         if found := COLLECTS.match(line):
             count += 1
-            if terminal:
-                print(f"\r\033[K{what}: {count} of {total}, {found[1]}", end="", file=sys.stderr)
-            elif count % EACH == 1:
-                print(f"{what}: {count} of {total}", file=sys.stderr)
-    if terminal:
-        print("\r\033[K", end="", file=sys.stderr)
+            on_package(count, found[1])
     return tail
 
 
 def _explained(code: int, tail: str) -> KitError:
-    """What pip's last words mean. There is no wheelhouse to fall back to here."""
+    """What the last lines of pip mean. There is no wheelhouse to fall back to here."""
     error = explain(f"pip could not fetch the packages (exit code {code})", tail)
     if "setup" not in error.fix:
         return error
     message = error.message
-    if "(from versions: none)" in tail:  # pip's way to say so, once it is tired of trying
+    if "(from versions: none)" in tail:  # what pip prints after it has tried in vain
         message = "the packages cannot be fetched: there is no network, or something blocks it"
     return KitError(message, "where there is a network, ./workshop pack again", error.detail)

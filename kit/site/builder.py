@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
-from kit.workspace import ROOT, shown, workspace
 from kit.processes.ports import free_socket
+from kit.storage import replacing_folder
+from kit.workspace import ROOT, shown, workspace
 
 Build = Callable[[Path], None]
 BUILT = "built"  # a file in each folder of pages, as old as the sources it was made from
@@ -32,17 +32,13 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
         return folder
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
-        # Beside its place, then renamed: whole, or not at all.
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=workspace().state) as place:
-            pages, old = Path(place) / "pages", Path(place) / "old"
+        with replacing_folder(folder) as pages:
             build(pages)
             (pages / BUILT).write_text(str(newest), encoding="utf-8")
-            with contextlib.suppress(FileNotFoundError):
-                folder.rename(old)
-            pages.rename(folder)
     except (OSError, shutil.Error) as error:
         raise KitError(
-            f"{shown(folder)} cannot be written: {error}", f"ls -ld {shown(workspace().state)}; df -h ."
+            f"{shown(folder)} cannot be written: {error}",
+            f"ls -ld {shown(workspace().state)}; df -h .",
         ) from None
     return folder
 

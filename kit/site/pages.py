@@ -11,8 +11,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from kit.commands.learner import docs
 from kit.commands.instructor import slides
+from kit.commands.learner import docs
 from kit.errors import KitError
 
 SLIDES = "/slides/"

@@ -27,6 +27,16 @@ def mark(good: bool) -> str:
     return paint(tick, "good") if good else paint(cross, "bad")
 
 
+def coloured_diff(text: str) -> str:
+    """A unified diff in its colours, if colours are welcome."""
+    styles = {"+++": "strong", "---": "strong", "@@ ": "ahead", "+": "good", "-": "bad"}
+    lines = []
+    for line in text.splitlines():
+        style = next((style for start, style in styles.items() if line.startswith(start)), "")
+        lines.append(paint(line, style) if style else line)
+    return "\n".join(lines)
+
+
 def fitted(line: str, indent: int, margin: int = 0) -> str:
     """`line`, broken between words where a terminal would break within one.
 

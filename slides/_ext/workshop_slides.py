@@ -33,18 +33,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_revealjs.writers import RevealjsSlideTranslator  # type: ignore[import-untyped]
 
 from kit.course import catalogue
+from kit.course.decks import TALK
 
 ROOT = Path(__file__).resolve().parents[2]
-# In the order of the talk; and how many minutes each takes, which its slides have to add up to.
-DECKS = {
-    "welcome": 5.0,
-    "poetry": 5.0,
-    "fastapi": 9.0,
-    "celery": 8.5,
-    "one-at-a-time": 8.0,
-    "notebook": 4.0,
-    "beyond": 5.5,
-}
 TITLE_PAPER = ' data-background-color="#0b4a57"'  # --deep, in workshop.css
 TERMS = ("Say", "Ask", "Demo", "Watch out")
 SMALLEST, LARGEST = 22, 34  # pixels, of code on a slide of 1280 x 720
@@ -301,7 +292,7 @@ def check(app: Sphinx, doctree: nodes.document) -> None:
         section["deck-title"] = top[0].astext()
     name = app.env.docname
     minutes = sum(found["minutes"] for found in doctree.findall(notes))
-    planned = DECKS.get(name, sum(DECKS.values()))
+    planned = TALK.get(name, sum(TALK.values()))
     if minutes != planned:
         raise ExtensionError(
             f"{name}: its slides take {minutes:g} minutes, and the plan is {planned:g}"
@@ -326,14 +317,14 @@ def list_decks(
     """For index.html."""
     if page == "index":
         known = decks(app)
-        context["decks"] = [known[name] for name in DECKS]
+        context["decks"] = [known[name] for name in TALK]
         context["talk_minutes"] = known["talk"]["minutes"]
 
 
 def read_talk(app: Sphinx, docname: str, source: list[str]) -> None:
     """The talk is its decks."""
     if docname == "talk":
-        decks = [(Path(app.srcdir) / f"{deck}.md") for deck in DECKS]
+        decks = [(Path(app.srcdir) / f"{deck}.md") for deck in TALK]
         for deck in decks:
             app.env.note_dependency(str(deck))
         bodies = [FRONT_MATTER.sub("", deck.read_text(encoding="utf-8")) for deck in decks]

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 
-from kit.commands.learner.lab import LABS, names
+from kit.labs.copies import LABS, names
 from kit.labs.timeline import Timeline
 from kit.workspace import ROOT, workspace
 from tests.notebooks.test_notebooks import nbval

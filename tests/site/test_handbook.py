@@ -20,10 +20,10 @@ from kit.site import builder
 from kit.site.macros import verbs
 from kit.site.macros.markdown import outside_fences
 from kit.workspace import ROOT
+from tests.e2e.runner import start_runner
 from tests.support import axe, static_html
 from tests.support.browser import PATIENCE, OpenPage, browser, open_page
 from tests.support.built_site import built
-from tests.e2e.runner import start_runner
 
 pytestmark = pytest.mark.slow
 
@@ -237,9 +237,11 @@ def test_a_wrong_command_would_be_noticed(command: str, words: str) -> None:
     assert words.lower() in complaint_about(command).lower()
 
 
-@pytest.mark.parametrize("verb", verbs.load(), ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", verbs.load(cli.with_all_verbs()), ids=lambda verb: verb.name)
 def test_the_page_of_verbs_tells_what_help_tells(verb: verbs.Verb, site: Path) -> None:
-    helped = CliRunner().invoke(cli.app, [*verb.name.split(), "--help"], terminal_width=200)
+    helped = CliRunner().invoke(
+        cli.with_all_verbs(), [*verb.name.split(), "--help"], terminal_width=200
+    )
     assert helped.exit_code == 0
     page = (site / "reference" / "verbs" / "index.html").read_text(encoding="utf-8")
     anchor = verb.name.replace(" ", "-")
@@ -251,7 +253,7 @@ def test_the_page_of_verbs_tells_what_help_tells(verb: verbs.Verb, site: Path) -
 
 
 def test_the_verbs_of_the_page_are_those_of_the_program() -> None:
-    assert {verb.name.split()[0] for verb in verbs.load()} == set(cli.VERBS)
+    assert {verb.name.split()[0] for verb in verbs.load(cli.with_all_verbs())} == set(cli.VERBS)
 
 
 def test_each_failure_mode_names_the_tests_that_show_it() -> None:
@@ -329,8 +331,7 @@ def complaint_about(command: str) -> str:
     words = shlex.split(command.replace("…", ""), comments=True)
     if not words or words[0] in ("VERB", "--help"):
         return ""
-    verbs.load()
-    parser: Any = typer.main.get_command(cli.app)
+    parser: Any = typer.main.get_command(cli.with_all_verbs())
     name = ""
     while hasattr(parser, "commands"):
         if not words or words[0] not in parser.commands:

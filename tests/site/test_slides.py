@@ -18,7 +18,7 @@ from kit.commands.instructor.slides import names
 from kit.course import catalogue, decks
 from kit.errors import KitError
 from kit.processes.ports import free_socket
-from kit.processes.project import find_project, project_env, start_api, wait_for_api
+from kit.processes.project import Project, project_env, start_api, wait_for_api
 from kit.processes.stack import Stack
 from kit.site import builder
 from kit.site.macros import timetable
@@ -277,7 +277,7 @@ def test_a_demo_of_a_running_project_says_what_its_slide_shows(
     script: Path, tmp_path: Path
 ) -> None:
     number, processes = SERVED[script.stem]
-    project = find_project(number, solution=True)
+    project = Project(catalogue.find(number).solution)
     with free_socket() as sock, Stack(tmp_path) as stack:
         env = project_env(stack.env, redis_url="redis://127.0.0.1:1/0", state=tmp_path)
         apis = [start_api(stack, project, i, sock, env) for i in range(1, processes + 1)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from kit.storage import write_whole
 from kit.workspace import ROOT
 from tests.support.requirements import absent
 
@@ -27,10 +28,7 @@ def source() -> str:
             absent("no npm, to fetch axe-core with. On Debian: apt-get install -y npm")
         with tempfile.TemporaryDirectory() as folder:
             KEPT.parent.mkdir(parents=True, exist_ok=True)
-            new = Path(folder) / "axe.min.js"
-            new.write_bytes(_fetched(npm, Path(folder)))
-            shutil.copy(new, KEPT.with_suffix(".new"))
-            KEPT.with_suffix(".new").replace(KEPT)
+            write_whole(KEPT, _fetched(npm, Path(folder)))
     return KEPT.read_text(encoding="utf-8")
 
 

@@ -1,24 +1,18 @@
 """Writing the reports: whole or not at all."""
 
-import os
 from pathlib import Path
 
+from kit import storage
 from kit.errors import KitError
 from kit.workspace import shown
 
 
 def write_whole(file: Path, content: bytes) -> None:
     """Put `content` in place of what is there. Raises KitError."""
-    new = file.with_name(f".{file.name}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(file)
+        storage.write_whole(file, content, sync=True)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise unwritable(file, error) from None
 
 

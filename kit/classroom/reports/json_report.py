@@ -1,9 +1,7 @@
 """report.json: all there is to know, for programs, and for `--resume`."""
 
 import json
-import os
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, cast
@@ -15,6 +13,7 @@ from kit.checking.verdict_json import VerdictJson
 from kit.classroom.reports.files import text, unwritable, write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.grading.verdict import Verdict
+from kit.storage import set_aside
 from kit.workspace import ROOT, shown
 
 NAME = "report.json"
@@ -145,9 +144,8 @@ def earlier(out: Path) -> Earlier:
     except OSError as error:
         raise unwritable(file, error) from None
     except ValueError:
-        aside = file.with_name(f"{NAME}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
         try:
-            file.replace(aside)
+            aside = set_aside(file)
         except OSError as error:
             raise unwritable(file, error) from None
         print(

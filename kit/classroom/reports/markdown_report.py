@@ -14,7 +14,7 @@ from kit.classroom.reports.files import text, write_whole
 from kit.classroom.results import ClassResult, LearnerResult, shown_points
 from kit.course.catalogue import Exercise
 from kit.grading.verdict import State
-from kit.site.macros.markdown import fenced
+from kit.markdown import fenced
 
 NAME = "summary.md"
 GITHUB = "GITHUB_STEP_SUMMARY"

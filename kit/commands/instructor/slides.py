@@ -11,7 +11,7 @@ from kit.site import builder
 from kit.workspace import ROOT
 
 # A slide shows of all of these.
-SOURCES = ("docs/assets", "exercises", "kit/course/catalogue.py", "slides", "solutions")
+SOURCES = ("docs/assets", "exercises", "kit/course", "slides", "solutions")
 # It would tell of another course.
 ENVIRONMENT = {"WORKSHOP_COURSE": ""}
 PAGE = "{address}{deck}.html"

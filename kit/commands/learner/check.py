@@ -3,9 +3,7 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ import typer
 
 from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
+from kit.checking.job import Job, job, record
 from kit.checking.report import go_to, headline, report, unchecked, what_next
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
@@ -21,21 +20,6 @@ from kit.errors import KitError
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import StatusLine
 from kit.workspace import shown, workspace
-
-
-@dataclass(frozen=True)
-class Job:
-    """A project to check. `work` and `grader` are hashes from before the check."""
-
-    exercise: Exercise
-    folder: Path
-    work: str
-    grader: str
-
-    @property
-    def is_learners(self) -> bool:
-        """Whether it is the learner's copy, whose progress we keep."""
-        return self.folder.resolve() == self.exercise.work.resolve()
 
 
 def check(
@@ -100,7 +84,7 @@ def find_projects(
 
 
 def opened(exercise: Exercise, *, quiet: bool = False) -> Path:
-    """The learner's copy of an exercise; when it is new, that is said."""
+    """The learner's copy of an exercise. When it is new, a line says so."""
     if not exercise.work.is_dir():
         open_exercise(exercise)
         if not quiet:
@@ -109,31 +93,8 @@ def opened(exercise: Exercise, *, quiet: bool = False) -> Path:
     return exercise.work
 
 
-def job(exercise: Exercise, folder: Path) -> Job:
-    """Note what is checked now: a save during the check must not count as passed."""
-    return Job(exercise, folder, progress.hash_of_work(folder), progress.hash_of_grader(exercise))
-
-
-def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
-    """Keep what came of checking the learner's copy. `turned_to`: it was asked for by name."""
-    if verdict.problem or not job.is_learners:
-        return
-    with progress.changing() as done:
-        if turned_to:
-            done.last = job.exercise.slug
-        mine = done.of(job.exercise)
-        failure = verdict.first_failure
-        if failure is None:
-            mine.passed = progress.Pass(job.work, job.grader, time.time())
-            mine.skipped, mine.failures, mine.failed = False, 0, ""
-        else:
-            mine.failed = failure.number
-            mine.failures += 1
-            mine.skipped = mine.skipped and not turned_to
-
-
 def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]:
-    """Verdicts in the order of `jobs`; told as they come when there are several."""
+    """Verdicts in the order of `jobs`; each is printed as it comes when there are several."""
     line = StatusLine()
     verdicts: dict[Path, Verdict] = {}
     by_folder = {job.folder: job for job in jobs}
@@ -161,14 +122,14 @@ def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]
 
 
 def _conclude(jobs: Sequence[Job], verdicts: Sequence[Verdict], exercises: list[Exercise]) -> None:
-    """In full what has to be read in full, then what to do next."""
+    """Print the full reports (of several, those not passed), and then what to do next."""
     alone = len(jobs) == 1
-    for job, verdict in zip(jobs, verdicts, strict=True):
+    for each, verdict in zip(jobs, verdicts, strict=True):
         if verdict.problem:
             print(unchecked(verdict), file=sys.stderr)
         elif alone or not verdict.passed:
             print("" if alone else "\n", end="")
-            print(report(verdict, job.exercise, job.folder))
+            print(report(verdict, each.exercise, each.folder))
     if alone:
         if not verdicts[0].problem and jobs[0].is_learners:
             print(f"\n{what_next(jobs[0].exercise, exercises, progress.load())}")

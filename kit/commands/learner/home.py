@@ -2,11 +2,10 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
 
 from kit.commands.learner.listing import where_you_are
 from kit.course import catalogue, progress
-from kit.errors import KitError
+from kit.course.standing import standing
 from kit.terminal.screen import paint
 from kit.workspace import ROOT, workspace
 
@@ -17,7 +16,6 @@ call, and never twice at once. You build what makes that possible, in {count} ex
 Each is a small project in work/. You edit it in any editor, here it is checked whenever you save,
 and what is said here tells you what is missing. `./workshop --help` lists all there is.
 """
-PORT = 8001  # of handbook and slides, when it is free
 NEXT = """\
 At a terminal, `./workshop` checks your work whenever you save.
 """
@@ -39,31 +37,13 @@ def home() -> None:
     from kit.commands.learner.watch import Watch
     from kit.terminal.keys import Keys
 
-    passed = sum(done.state(each) == "passed" for each in exercises)
     if done.last:
-        print(f"Welcome back. {passed} of {len(exercises)} exercises are passed.")
-    with handbook_and_slides():
+        passed = standing(exercises, done).are("passed")
+        print(f"Welcome back. {len(passed)} of {len(exercises)} exercises are passed.")
+    with contextlib.ExitStack() as stack:
+        if workspace().course == ROOT:  # handbook and slides are about our own course
+            from kit.site.pages_process import serving
+
+            address = stack.enter_context(serving())
+            print(f"Handbook: {address}   Slides: {address}slides/")
         Watch(exercises, done.here(exercises), Keys()).run()
-
-
-@contextlib.contextmanager
-def handbook_and_slides() -> Iterator[None]:
-    """Serve both on this machine meanwhile, and say where. They tell of our course alone."""
-    if workspace().course != ROOT:
-        yield
-        return
-    from kit.processes.ports import free_socket
-    from kit.processes.stack import Stack
-
-    try:
-        sock = free_socket(PORT)
-    except KitError:  # somebody else has it, or another terminal of ours
-        sock = free_socket()
-    with sock, Stack() as stack:
-        fd = sock.fileno()
-        stack.start(
-            "pages", [sys.executable, "-m", "kit.site.pages", str(fd)], pass_fds=[fd], grace=1
-        )
-        address = f"http://127.0.0.1:{sock.getsockname()[1]}/"
-        print(f"Handbook: {address}   Slides: {address}slides/")
-        yield

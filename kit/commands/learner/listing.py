@@ -10,6 +10,7 @@ from kit.checking.report import go_to
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.progress import Progress, State
+from kit.course.standing import Standing, standing
 from kit.terminal.screen import paint
 from kit.workspace import shown
 
@@ -26,7 +27,8 @@ def list_(as_json: Json = False) -> None:
     """
     exercises, done = catalogue.load(), progress.load()
     if as_json:
-        print(json.dumps([_told(each, exercises, done) for each in exercises], indent=2))
+        now = standing(exercises, done)
+        print(json.dumps([_exercise_as_json(each, now) for each in exercises], indent=2))
     else:
         print_table(exercises, done)
         print("\n".join(where_you_are(exercises, done)))
@@ -39,49 +41,47 @@ def status(as_json: Json = False) -> None:
     """
     exercises, done = catalogue.load(), progress.load()
     if as_json:
-        print(json.dumps(_standing(exercises, done), indent=2))
+        print(json.dumps(_standing_as_json(standing(exercises, done)), indent=2))
     else:
         print("\n".join(where_you_are(exercises, done)))
 
 
 def where_you_are(exercises: Sequence[Exercise], done: Progress) -> list[str]:
     """How far the learner has come, and the next command to type, in lines."""
-    passed = sum(done.state(each) == "passed" for each in exercises)
-    again = [f"{each.number:02}" for each in exercises if done.state(each) == "check again"]
-    lines = [f"{passed} of {len(exercises)} exercises passed"]
-    if again:
+    now = standing(exercises, done)
+    lines = [f"{len(now.are('passed'))} of {len(exercises)} exercises passed"]
+    if again := [f"{each.number:02}" for each in now.are("check again")]:
         lines.append(f"Changed since they passed: {', '.join(again)}. `./workshop check all`")
-    current = done.current(exercises)
+    current = now.current
     if current is None:
         return [*lines, "You are through. `./workshop run 13 --solution` runs the whole thing."]
     if not current.work.is_dir():
         return [*lines, go_to(current)]
-    n, record = f"{current.number:02}", done.of(current)
+    n = f"{current.number:02}"
     title = paint(f"{n} {current.title}", "strong")
     lines.append(f"You are at {title}, {current.minutes} min, in {shown(current.work)}")
-    task = next((each for each in current.tasks if each.number == record.failed), None)
-    if task is not None:
+    if task := now.failed:
         lines.append(f"Open: task {task.number}, {task.title}. A hint: ./workshop hint {n}")
     else:
         lines.append(f"The tasks: {shown(current.work / 'README.md')}")
     return [*lines, f"Next: ./workshop check {n}"]
 
 
-def _standing(exercises: Sequence[Exercise], done: Progress) -> dict[str, Any]:
-    current = done.current(exercises)
+def _standing_as_json(now: Standing) -> dict[str, Any]:
+    current, task = now.current, now.failed
     return {
-        "passed": [each.slug for each in exercises if done.state(each) == "passed"],
-        "check_again": [each.slug for each in exercises if done.state(each) == "check again"],
-        "skipped": [each.slug for each in exercises if done.state(each) == "skipped"],
+        "passed": [each.slug for each in now.are("passed")],
+        "check_again": [each.slug for each in now.are("check again")],
+        "skipped": [each.slug for each in now.are("skipped")],
         "current": current.slug if current else None,
         "folder": shown(current.work) if current else None,
-        "task": (done.of(current).failed or current.tasks[0].number) if current else None,
+        "task": (task or current.tasks[0]).number if current else None,
         "next": f"./workshop check {current.number:02}" if current else "./workshop check all",
     }
 
 
-def _told(exercise: Exercise, exercises: Sequence[Exercise], done: Progress) -> dict[str, Any]:
-    state = done.state(exercise)
+def _exercise_as_json(exercise: Exercise, now: Standing) -> dict[str, Any]:
+    state = now.states[exercise]
     return {
         "exercise": exercise.slug,
         "number": exercise.number,
@@ -90,7 +90,7 @@ def _told(exercise: Exercise, exercises: Sequence[Exercise], done: Progress) -> 
         "tracks": list(exercise.tracks),
         "done": state == "passed",
         "state": state,
-        "current": exercise == done.current(exercises),
+        "current": exercise == now.current,
         "folder": shown(exercise.work) if exercise.work.is_dir() else None,
     }
 
@@ -103,10 +103,9 @@ def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("", "N", "exercise", "min", "state", "tracks"):
         table.add_column(name, justify="right" if name == "min" else "left")
-    current = done.current(exercises)
-    for each in exercises:
-        state = done.state(each)
-        here = each == current
+    now = standing(exercises, done)
+    for each, state in now.states.items():
+        here = each == now.current
         words = {"not started": ""}.get(state, state)
         words = ", ".join(word for word in ("you are here" if here else "", words) if word)
         tracks = " ".join(track for track in each.tracks if track != "self-paced")

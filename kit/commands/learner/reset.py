@@ -6,7 +6,7 @@ import typer
 
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
-from kit.course.work import start_afresh
+from kit.course.work import skip_to, start_afresh
 from kit.workspace import shown
 
 Choice = Annotated[str, typer.Argument(metavar="N", help="Exercise: its number or its name.")]
@@ -27,16 +27,11 @@ def catch_up(n: Choice) -> None:
     """
     exercises = catalogue.load()
     exercise = catalogue.find(n, exercises)
-    skipped = []
-    with progress.changing() as done:
-        for earlier in exercises:
-            record = done.of(earlier)
-            if earlier.number < exercise.number and not (record.passed or record.skipped):
-                record.skipped = True
-                skipped.append(f"{earlier.number:02}")
+    skipped = skip_to(exercise, exercises)
     _begin(exercise)
     if skipped:
-        print(f"Skipped: {', '.join(skipped)}. Come back to them when you like.")
+        numbers = ", ".join(f"{each.number:02}" for each in skipped)
+        print(f"Skipped: {numbers}. Come back to them when you like.")
 
 
 def _begin(exercise: Exercise) -> None:

@@ -1,21 +1,16 @@
 """`solution` and `diff`: our way to do it, beside the learner's."""
 
-import difflib
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
+from kit.course.diff import difference
 from kit.errors import KitError
-from kit.terminal.screen import paint
+from kit.terminal.screen import coloured_diff
 from kit.workspace import shown
-
-# What a learner writes. A poetry.lock is written by Poetry, and runs to thousands of lines.
-PATTERNS = ("nb_runner/**/*", "pyproject.toml", "poetry.toml")
 
 Choice = Annotated[
     str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
@@ -58,32 +53,15 @@ def diff(n: Choice = None) -> None:
     _show(exercise)
 
 
-def difference(old: Path, new: Path, old_name: str, new_name: str) -> str:
-    """The unified diff between two projects, under the names given."""
-    lines: list[str] = []
-    for name in _names(old, new):
-        names = (f"{old_name}/{name}", f"{new_name}/{name}")
-        lines += _diff(old / name, new / name, *names)
-    return "".join(lines)
-
-
-def coloured(text: str) -> str:
-    """A unified diff in its colours, if those are welcome."""
-    styles = {"+++": "strong", "---": "strong", "@@ ": "ahead", "+": "good", "-": "bad"}
-    lines = []
-    for line in text.splitlines():
-        style = next((style for start, style in styles.items() if line.startswith(start)), "")
-        lines.append(paint(line, style) if style else line)
-    return "\n".join(lines)
-
-
 def _show(exercise: Exercise) -> None:
     if not exercise.solution.is_dir():
         raise KitError(f"{shown(exercise.solution)} is missing", "git status")
     mine = exercise.work if exercise.work.is_dir() else exercise.starter
-    # Named is always the file to edit, also when it is still to be copied.
+    # The diff names the file to edit, even if it is still to be copied from the starter.
     text = difference(mine, exercise.solution, shown(exercise.work), shown(exercise.solution))
-    print(coloured(text) if text else f"{shown(exercise.work)} is our solution, to the letter.")
+    print(
+        coloured_diff(text) if text else f"{shown(exercise.work)} is our solution, to the letter."
+    )
 
 
 def _choose(n: str | None, done: progress.Progress, *, passed: bool = False) -> Exercise:
@@ -91,7 +69,7 @@ def _choose(n: str | None, done: progress.Progress, *, passed: bool = False) -> 
     if n:
         return catalogue.find(n, exercises)
     last = next((each for each in exercises if each.slug == done.last), None)
-    # Who has just passed one means that one, though the next is the current one by then.
+    # After a pass, the learner means the exercise just passed, not the next, which is current.
     if passed and last is not None:
         return last
     return done.here(exercises)
@@ -105,29 +83,3 @@ def _agrees(exercise: Exercise) -> bool:
             f"./workshop solution {exercise.number:02} --yes",
         )
     return typer.confirm(question)
-
-
-def _names(*folders: Path) -> list[Path]:
-    found = {
-        file.relative_to(folder)
-        for folder in folders
-        for pattern in PATTERNS
-        for file in folder.glob(pattern)
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    return sorted(found)
-
-
-def _diff(old: Path, new: Path, old_name: str, new_name: str) -> Iterator[str]:
-    try:
-        before, after = _lines(old), _lines(new)
-    except UnicodeDecodeError:
-        yield f"{old_name} and {new_name}: not text, or not in UTF-8\n"
-        return
-    names = (old_name if old.exists() else "(new)", new_name if new.exists() else "(gone)")
-    for line in difflib.unified_diff(before, after, *names):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []

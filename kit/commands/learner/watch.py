@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.commands.learner.check import opened, record
+from kit.checking.job import record
+from kit.commands.learner.check import opened
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError

@@ -5,7 +5,8 @@ import re
 import textwrap
 from pathlib import Path
 
-from kit.site.macros.markdown import Problem, fenced
+from kit.markdown import fenced
+from kit.site.macros.markdown import Problem
 from kit.workspace import ROOT
 
 LANGUAGES = {

@@ -7,9 +7,10 @@ import textwrap
 
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
+from kit.course.diff import difference
 from kit.errors import KitError
-from kit.site.macros.markdown import Problem, fenced, folded, headings_below, outside_fences, table
-from kit.commands.learner.solution import difference
+from kit.markdown import fenced, table
+from kit.site.macros.markdown import Problem, folded, headings_below, outside_fences
 
 NUDGES = ("A nudge", "A pointer", "Nearly the answer")
 SOLUTION = "Our solution: what becomes of each file"

@@ -1,8 +1,8 @@
-"""Pieces of Markdown, as Material for MkDocs reads them."""
+"""Pieces of a page, as Material for MkDocs reads them."""
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 
@@ -11,30 +11,10 @@ class Problem(Exception):
     """A page asks for something that is not there: what, in words."""
 
 
-def fenced(text: str, language: str, **options: str) -> str:
-    """A code block; its fence is longer than any inside."""
-    longest = max((len(run) for run in re.findall(r"^\s*(`+)", text, re.MULTILINE)), default=0)
-    fence = "`" * max(3, longest + 1)
-    words = [language, *(f'{name}="{value}"' for name, value in options.items() if value)]
-    body = text.rstrip("\n")
-    return f"{fence}{' '.join(words)}\n{body}\n{fence}"
-
-
 def folded(kind: str, title: str, body: str) -> str:
     """A block that opens at a click."""
     quoted = title.replace('"', "&quot;")
     return f'??? {kind} "{quoted}"\n\n{textwrap.indent(body, "    ")}'
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; bars in cells are escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
-def code(text: str) -> str:
-    """`text` within a sentence."""
-    return f"`{text}`"
 
 
 def outside_fences(lines: Sequence[str]) -> list[bool]:
@@ -67,7 +47,3 @@ def headings_below(text: str, level: int) -> str:
         for line, was in zip(lines, levels, strict=True)
     ]
     return "\n".join(moved)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
-from kit.site.macros.markdown import Problem, code, table
+from kit.markdown import code, table
+from kit.site.macros.markdown import Problem
 from kit.workspace import ROOT
 
 RUNNER = ROOT / "solutions" / "13-ship-it"

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from kit.course import agenda
-from kit.course import catalogue
+from kit.course import agenda, catalogue, decks
 from kit.course.agenda import Block, Plan
-from kit.course import decks
-from kit.site.macros.markdown import Problem, table
+from kit.markdown import table
+from kit.site.macros.markdown import Problem
 
 IN_SHORT = ", in short"
 

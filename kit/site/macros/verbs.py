@@ -2,13 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import typer
 
-from kit import cli
-from kit.site.macros.markdown import code, fenced
+from kit.markdown import code, fenced
 
 RANGE = re.compile(r"(-?[\d.]+)<=x<=(-?[\d.]+)")
 
@@ -34,18 +32,16 @@ class Verb:
     parameters: tuple[Parameter, ...]
 
 
-@cache
-def load() -> tuple[Verb, ...]:
-    """All verbs, those below others too, in the order of `./workshop --help`."""
-    cli.add_verbs(["--help"])
-    group: Any = typer.main.get_command(cli.app)
+def load(app: typer.Typer) -> tuple[Verb, ...]:
+    """All verbs of `app`, those below others too, in the order of `./workshop --help`."""
+    group: Any = typer.main.get_command(app)
     context = group.context_class(group, info_name="./workshop")
     return tuple(_below(group, context))
 
 
-def verbs(*, level: int) -> str:
-    """`[[verbs]]`: a section for each."""
-    return "\n\n".join(_section(verb, "#" * (level + 1)) for verb in load())
+def verbs(app: typer.Typer, *, level: int) -> str:
+    """`[[verbs]]`: a section for each verb of `app`."""
+    return "\n\n".join(_section(verb, "#" * (level + 1)) for verb in load(app))
 
 
 def _below(group: Any, context: Any) -> list[Verb]:

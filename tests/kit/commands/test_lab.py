@@ -12,7 +12,7 @@ import httpx
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from kit.commands.learner.lab import LABS, names
+from kit.labs.copies import LABS, names
 from kit.processes.ports import free_socket
 from tests.support.learner import Learner
 from tests.support.processes import eventually

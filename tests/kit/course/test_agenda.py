@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kit.commands.instructor.agenda import minute_of
 from kit.course import catalogue
 from kit.course.agenda import (
     BREAK,
@@ -21,7 +22,6 @@ from kit.course.agenda import (
     all_slides,
     clock,
     make,
-    minute_of,
     slides_for,
     with_breaks,
 )
@@ -157,10 +157,10 @@ def test_the_minutes_come_from_the_decks(tmp_path: Path) -> None:
     (tmp_path / "first.md").write_text(
         "# First\n\n```{notes}\n:minutes: 1\n```\n## Now\n```{now-you} 03\n```\n"
         "```{notes}\n:minutes: 0.5\n```\n## More\n```{notes}\n:minutes: 2\n```\n"
-        "```{now-you} 04\n```\n```{notes}\n:minutes: 0.5\n```\n## Last\n"
+        "## Now again\n```{now-you} 04\n```\n```{notes}\n:minutes: 0.5\n```\n## Last\n"
         "```{notes}\n:minutes: 4\n```\n"
     )
-    (tmp_path / "welcome.md").write_text("```{notes}\n:minutes: 5\n```\n")
+    (tmp_path / "welcome.md").write_text("# Welcome\n```{notes}\n:minutes: 5\n```\n")
     (tmp_path / "talk.md").write_text("all of them\n")
     assert all_slides(tmp_path) == [
         Slides("welcome", 0, 5),

@@ -11,10 +11,11 @@ from types import ModuleType
 import pytest
 from mkdocs.exceptions import PluginError
 
-from kit.course import agenda, catalogue, decks
+from kit.course import agenda, catalogue
+from kit.markdown import fenced, table
 from kit.site.macros import exercises, runner, timetable
 from kit.site.macros.excerpts import highlighted, named
-from kit.site.macros.markdown import Problem, fenced, folded, headings_below, table
+from kit.site.macros.markdown import Problem, folded, headings_below
 from kit.workspace import ROOT
 
 SOURCE = '''\
@@ -204,14 +205,6 @@ def test_the_tracks_are_told_with_their_hours_and_exercises() -> None:
         "- **half-day**, 4 hours in a room: 01 to 10",
         "- **self-paced**, at your own pace: 01 to 13",
     ]
-
-
-def test_slides_are_read_as_agenda_reads_them() -> None:
-    minutes: dict[tuple[str, int], float] = {}
-    for slide in decks.load():
-        at = slide.deck, slide.before
-        minutes[at] = minutes.get(at, 0) + slide.minutes
-    assert minutes == {(each.deck, each.before): each.minutes for each in agenda.all_slides()}
 
 
 def test_the_runner_tells_of_its_calls_and_settings() -> None:

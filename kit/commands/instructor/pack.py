@@ -1,0 +1,89 @@
+"""`pack`: a folder with every file that set-up needs, for rooms without a network."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit.errors import KitError
+from kit.setup.wheelhouse import LOCK, PLATFORMS, PYTHONS, fetch, requirements, this_platform
+from kit.workspace import shown
+
+INTERVAL = 25  # packages between two lines of progress, where a line cannot be overwritten
+
+
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    python: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VERSION", help="Like 3.12; again for more. Default: this one."),
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            metavar="NAME",
+            help=f"{', '.join(PLATFORMS)}; again for more. Default: this machine's.",
+        ),
+    ] = None,
+) -> None:
+    """Fetch the packages for rooms without a network, to set up from with `setup --from DIR`.
+
+    They are the very files of requirements.lock, hashes checked. Called again, it fetches only
+    what is missing.
+
+    Example: ./workshop pack /media/usb/wheels --python 3.12 --platform macos-arm64
+    """
+    pythons = python or [f"{sys.version_info.major}.{sys.version_info.minor}"]
+    systems = system or [this_platform()]
+    _check("Python", pythons, PYTHONS)
+    _check("platform", systems, PLATFORMS)
+    lock = LOCK.read_text(encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(f"{shown(folder)} cannot be made: {error.strerror}", "another DIR") from None
+    for name in dict.fromkeys(systems):
+        for version in dict.fromkeys(pythons):
+            wanted = requirements(lock, PLATFORMS[name].markers(version))
+            _fetch(f"{name}, Python {version}", wanted, folder, PLATFORMS[name].tags, version)
+    files = [file for file in folder.iterdir() if file.is_file()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    print(f"{shown(folder)} holds {len(files)} files, {size:.0f} MB.")
+    print("On the other machine, in a copy of this kit and with that folder at hand:")
+    print(f"  ./workshop setup --from {shown(folder)}")
+    print("  ./workshop doctor")
+
+
+def _check(what: str, names: Sequence[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise KitError(
+                f"there is no {what} {name!r} here; there is {', '.join(known)}",
+                "./workshop pack --help",
+            )
+
+
+def _fetch(
+    what: str, wanted: Sequence[str], folder: Path, tags: Sequence[str], python: str
+) -> None:
+    """Fetch for one kind of machine, and show how far it is."""
+    terminal = sys.stderr.isatty()
+    began = time.monotonic()
+
+    def show(count: int, name: str) -> None:
+        if terminal:
+            progress = f"{what}: {count} of {len(wanted)}, {name}"
+            print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
+        elif count % INTERVAL == 1:
+            print(f"{what}: {count} of {len(wanted)}", file=sys.stderr)
+
+    try:
+        fetch(wanted, folder, tags, python, show)
+    finally:
+        if terminal:
+            print("\r\033[K", end="", file=sys.stderr)
+    print(f"{what}: {len(wanted)} packages in {time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The pages that are built and served on this machine: handbook and slides."""

@@ -1,0 +1,69 @@
+"""Files and folders that are whole at all times. Standard library only: set-up uses it too.
+
+What is new is written beside its place, in the same file system, and renamed to it. A reader sees
+the old content or the new, never half of it.
+"""
+
+import contextlib
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
+    """Put `content` in place of what is there. Raises OSError, and then nothing has changed.
+
+    `sync`: wait until it is on the disk, so that a power cut leaves the old content or the new.
+    """
+    # Of this process alone: another one may write the same file at this moment.
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        with new.open("wb") as out:
+            out.write(content)
+            if sync:
+                out.flush()
+                os.fsync(out.fileno())
+        new.replace(file)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: Path, kept: Path | None = None) -> Iterator[Path]:
+    """Yields the path to write a new folder to; at the end, it takes the place of `folder`.
+
+    What was there is moved to `kept`, or removed. An exception leaves the old folder as it was.
+    """
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
+        new, old = Path(place) / folder.name, kept or Path(place) / "old"
+        yield new
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+
+
+def set_aside(file: Path) -> Path:
+    """Rename a damaged file, so that a new one can be begun. Returns its new path."""
+    aside = unused(file.with_name(f"{file.name}.damaged-{timestamp()}"))
+    file.replace(aside)
+    return aside
+
+
+def unused(path: Path) -> Path:
+    """`path`, or the first of `path`-2, `path`-3 … at which nothing is."""
+    others = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
+    return next(each for each in itertools.chain([path], others) if not each.exists())
+
+
+def timestamp() -> str:
+    """The local time, as it stands in names of files."""
+    return time.strftime("%Y%m%d-%H%M%S")
