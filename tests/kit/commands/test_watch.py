@@ -117,6 +117,8 @@ def test_keys_for_hints_the_list_and_the_solution(watch: Watch, learner: Learner
     screen.shows("hint 1 of 3")
     screen.presses("H")
     screen.shows("hint 2 of 3")
+    # A hint may name a command: that line was once left out as if it were a footer.
+    screen.shows("PlainTextResponse takes the text: `./workshop run 01` serves it.")
     screen.shows("Not enough? h once more, or s for the solution.", 2)
     screen.presses("h")
     screen.shows("Not enough? That was the last one; s shows the solution.")
