@@ -18,7 +18,7 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test check bench site pdf lint format lock clean distclean venv
+.PHONY: help test check bench site pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -65,6 +65,9 @@ lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless U
 	$(LOCK) solutions/13-ship-it/pyproject.toml \
 		--group solutions/13-ship-it/pyproject.toml:notebook --constraint requirements.lock \
 		--no-annotate --output-file solutions/13-ship-it/requirements.lock
+
+schema: venv ## Write docs/reference/report.schema.json anew, from the types
+	$(BIN)/python -m tools.report_schema
 
 clean: ## Remove what can be made again: .workshop, caches (work/ and .venv stay)
 	rm -rf .workshop .mypy_cache .pytest_cache .ruff_cache site
