@@ -46,9 +46,10 @@ site: venv ## Build the handbook into site/, and the slides into site/slides/
 pdf: site ## Print the slides to site/slides.pdf, with Chromium
 	$(BIN)/python slides/pdf.py $(SITE)/slides/talk.html $(SITE)/slides.pdf
 
-lint: venv ## ruff (rules, format), mypy (strict) and the direction of imports, on everything
+lint: venv ## ruff, codespell, the direction of imports and mypy (strict), on everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python -m tools.typecheck $(TYPED) -- $(PROJECTS)
 

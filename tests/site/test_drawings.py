@@ -39,6 +39,7 @@ NAMES = (
     "fencing-token",
     "runner-architecture",
     "kernel-guard",
+    "one-verdict",
 )
 TOLD_IN_STEPS = ("wrong-lock", "right-lock", "dead-worker", "fencing-token")
 WIDTH = 960
@@ -115,6 +116,7 @@ def test_the_list_here_is_the_folder() -> None:
 
 def test_each_drawing_is_used() -> None:
     pages = [path for folder in ("docs", "slides") for path in (ROOT / folder).rglob("*.md")]
+    pages += ROOT.glob("*.md")
     prose = "\n".join(path.read_text(encoding="utf-8") for path in pages)
     unused = [name for name in NAMES if f"{name}.svg" not in prose]
     assert not unused, f"No page and no slide shows {unused}."
