@@ -1,0 +1,152 @@
+"""An exercise tried out: its starter has to fail, its solution to pass, wrong answers to be seen.
+
+Each project is graded in a copy, as a learner's would be.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.authoring.missing import Missing
+from kit.authoring.mistakes import Mistake, mistakes_of
+from kit.checking.grader_process import Grading, grade_all
+from kit.course.catalogue import Exercise
+from kit.grading.verdict import Verdict
+
+# What running a project leaves in it is no part of it.
+LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
+# What a learner is told of a task that failed.
+PARTS = ("We did", "Expected", "Got", "Look at", "Hint")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One project to grade, and what is wrong with its verdict.
+
+    `stop_early`: no further than the first task that fails. Of a starter, all have to.
+    """
+
+    exercise: Exercise
+    folder: Path
+    stop_early: bool
+    complaints: Callable[[Verdict], list[Missing]]
+
+
+def try_out(
+    exercises: Sequence[Exercise],
+    *,
+    at_once: int = 1,
+    meanwhile: Callable[[int, int], None] = lambda done, of: None,
+) -> Iterator[tuple[Exercise, Missing]]:
+    """Grade what belongs to these exercises; yields what is not as it should be.
+
+    `meanwhile` hears how many projects are done, of how many.
+    """
+    with tempfile.TemporaryDirectory(prefix="workshop-trial-") as scratch:
+        trials = [trial for each in exercises for trial in _trials(each, Path(scratch) / each.slug)]
+        by_folder = {trial.folder: trial for trial in trials}
+        done = 0
+
+        def tell(under_way: list[Grading]) -> None:
+            meanwhile(done, len(trials))
+
+        for early in (False, True):
+            projects = [(each.exercise, each.folder) for each in trials if each.stop_early == early]
+            for grading, verdict in grade_all(
+                projects, at_once=at_once, stop_early=early, meanwhile=tell
+            ):
+                done += 1
+                for complaint in by_folder[grading.folder].complaints(verdict):
+                    yield grading.exercise, complaint
+
+
+def of_starter(exercise: Exercise, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a starter: it fails its first task, and passes none."""
+    if verdict.problem:
+        return [_ungraded(exercise, "the starter", verdict)]
+    found = [
+        Missing(exercise.grader, f"task {task.number} passes on the starter")
+        for task in verdict.tasks
+        if task.passed
+    ]
+    if not verdict.tasks:
+        return found  # that is said elsewhere
+    first = verdict.tasks[0]
+    lines = first.message.splitlines()
+    absent = [part for part in PARTS if not any(line.startswith(part) for line in lines)]
+    if not first.passed and absent:
+        words = f"task {first.number} fails on the starter, and the message lacks: "
+        found.append(Missing(exercise.grader, words + ", ".join(absent), first.message))
+    for task in verdict.tasks:
+        if "Traceback" in task.message:
+            words = f"task {task.number} fails on the starter with a traceback"
+            found.append(Missing(exercise.grader, words, task.message))
+    return found
+
+
+def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a solution: all tasks pass."""
+    if verdict.problem:
+        return [_ungraded(exercise, "the solution", verdict)]
+    return [
+        Missing(exercise.solution, f"the solution fails task {task.number}", task.message)
+        for task in verdict.tasks
+        if not task.passed
+    ]
+
+
+def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a wrong answer: its task fails first, in its words."""
+    if verdict.problem:
+        return [_ungraded(exercise, mistake.id, verdict)]
+    failure = verdict.first_failure
+    if failure is None:
+        return [Missing(exercise.grader, f"{mistake.id}: the wrong answer passes")]
+    if failure.number == mistake.or_task:
+        return []
+    if failure.number != mistake.task:
+        words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.task}"
+        return [Missing(exercise.mistakes, words, failure.message)]
+    absent = [word for word in mistake.words if word not in failure.message]
+    words = f"{mistake.id}: the message does not hold {absent}"
+    return [Missing(exercise.mistakes, words, failure.message)] if absent else []
+
+
+def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
+    """The trials of an exercise, each in a folder called NN-slug, by which graders know it."""
+    if not exercise.grader.is_file():
+        return  # that is said elsewhere, and nothing can be graded
+    yield Trial(
+        exercise,
+        _copy(exercise.starter, scratch / "starter"),
+        False,
+        lambda verdict: of_starter(exercise, verdict),
+    )
+    if not exercise.solution.is_dir():
+        return
+    yield Trial(
+        exercise,
+        _copy(exercise.solution, scratch / "solution"),
+        True,
+        lambda verdict: of_solution(exercise, verdict),
+    )
+    for i, mistake in enumerate(mistakes_of(exercise)):
+        if mistake.misfits(exercise.solution):
+            continue  # as above
+        folder = _copy(exercise.solution, scratch / f"mistake-{i}")
+        mistake.make(folder)
+        yield Trial(exercise, folder, True, _judge_of(exercise, mistake))
+
+
+def _judge_of(exercise: Exercise, mistake: Mistake) -> Callable[[Verdict], list[Missing]]:
+    return lambda verdict: of_mistake(exercise, mistake, verdict)
+
+
+def _copy(folder: Path, target: Path) -> Path:
+    return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
+
+
+def _ungraded(exercise: Exercise, what: str, verdict: Verdict) -> Missing:
+    return Missing(exercise.grader, f"{what} could not be graded", verdict.problem)
