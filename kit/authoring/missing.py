@@ -84,8 +84,10 @@ def _wrong_answers(exercise: Exercise) -> Iterator[Missing]:
                 yield Missing(exercise.mistakes, f"{mistake.id}: there is no task {task}")
         if not mistake.words:
             yield Missing(exercise.mistakes, f"{mistake.id}: names no words of the message")
-        for misfit in mistake.misfits(exercise.solution):
-            yield Missing(exercise.mistakes, misfit)
+        try:
+            mistake.edited(exercise.solution)
+        except ValueError as misfit:
+            yield Missing(exercise.mistakes, str(misfit))
     names = [mistake.name for mistake in known]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Missing(exercise.mistakes, f"has two wrong answers called {name!r}")

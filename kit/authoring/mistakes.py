@@ -28,24 +28,23 @@ class Mistake:
     def id(self) -> str:
         return f"{self.slug}:{self.name}"
 
-    def misfits(self, project: Path) -> list[str]:
-        """Why its edits cannot be made: nothing, unless the solution has moved on."""
-        found = []
-        for name, old, _ in self.edits:
+    def edited(self, project: Path) -> dict[str, str]:
+        """The files that it changes, as they become. Raises ValueError for an edit that misfits."""
+        texts: dict[str, str] = {}
+        for name, old, new in self.edits:
             file = project / name
             if not file.is_file():
-                found.append(f"{self.id}: there is no {name} in the solution")
-            elif (there := file.read_text(encoding="utf-8").count(old)) != 1:
-                found.append(f"{self.id}: {name} holds {old!r} {there} times, not once")
-        return found
+                raise ValueError(f"{self.id}: there is no {name} in the solution")
+            text = texts[name] if name in texts else file.read_text(encoding="utf-8")
+            if (there := text.count(old)) != 1:
+                raise ValueError(f"{self.id}: {name} holds {old!r} {there} times, not once")
+            texts[name] = text.replace(old, new)
+        return texts
 
     def make(self, project: Path) -> None:
-        """Edit a copy of the solution. Raises ValueError when an edit does not fit."""
-        for name, old, new in self.edits:
-            if misfits := self.misfits(project):
-                raise ValueError(misfits[0])
-            file = project / name
-            file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        """Edit a copy of the solution. Raises ValueError when the solution has moved on."""
+        for name, text in self.edited(project).items():
+            (project / name).write_text(text, encoding="utf-8")
 
 
 def mistakes_of(exercise: Exercise) -> list[Mistake]:
