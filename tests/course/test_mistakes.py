@@ -25,7 +25,9 @@ FEWEST_IN_ALL = 45
 @cache
 def mistakes() -> list[Mistake]:
     """All of them, in the order of the course."""
-    return [mistake for file in sorted(workspace().mistakes.glob("*.toml")) for mistake in read(file)]
+    return [
+        mistake for file in sorted(workspace().mistakes.glob("*.toml")) for mistake in read(file)
+    ]
 
 
 def exercises() -> dict[str, Exercise]:
