@@ -5,6 +5,7 @@ template is a folder of files, in which Jinja fills in numbers and titles.
 """
 
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,11 +117,15 @@ def _texts(exercise: Exercise, before: Exercise) -> dict[Path, str]:
         return templates.get_template(f"{name}.j2").render(facts)
 
     main = (before.solution / MAIN).read_text(encoding="utf-8").rstrip() + "\n"
+    project = tomllib.loads((before.solution / "pyproject.toml").read_text(encoding="utf-8"))
+    # Poetry refuses a project that names a README and has none. A starter has one in any case.
+    readme = project["project"].get("readme")
     return {
         exercise.starter / "README.md": rendered("README.md"),
         exercise.starter / "exercise.toml": rendered("exercise.toml"),
         exercise.starter / MAIN: main + rendered("todo.py"),
         exercise.solution / MAIN: main + rendered("answer.py"),
+        **({exercise.solution / readme: rendered("solution.md")} if readme else {}),
         exercise.grader: rendered("grader.py"),
         exercise.mistakes: rendered("mistakes.toml"),
         exercise.chapter: rendered("chapter.md"),

@@ -12,13 +12,13 @@ from pathlib import Path
 from kit.authoring.missing import Missing
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.grader_process import Grading, grade_all
+from kit.checking.wording import entries, plain, problem_text
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import Verdict
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.verdict import Problem, TaskVerdict, Verdict
 
 # What running a project leaves in it is no part of it.
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
-# What a learner is told of a task that failed.
-PARTS = ("We did", "Expected", "Got", "Look at", "Hint")
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,32 @@ def try_out(
 
 
 def of_starter(exercise: Exercise, verdict: Verdict) -> list[Missing]:
-    """What is wrong with the verdict on a starter: it fails its first task, and passes none."""
+    """What is wrong with the verdict on a starter: each task fails, the first one in words."""
     if verdict.problem:
-        return [_ungraded(exercise, "the starter", verdict)]
-    found = [
-        Missing(exercise.grader, f"task {task.number} passes on the starter")
-        for task in verdict.tasks
-        if task.passed
-    ]
-    if not verdict.tasks:
-        return found  # that is said elsewhere
-    first = verdict.tasks[0]
-    lines = first.message.splitlines()
-    absent = [part for part in PARTS if not any(line.startswith(part) for line in lines)]
-    if not first.passed and absent:
-        words = f"task {first.number} fails on the starter, and the message lacks: "
-        found.append(Missing(exercise.grader, words + ", ".join(absent), first.message))
-    for task in verdict.tasks:
-        if "Traceback" in task.message:
-            words = f"task {task.number} fails on the starter with a traceback"
-            found.append(Missing(exercise.grader, words, task.message))
+        return [_ungraded(exercise, "the starter", verdict.problem)]
+    found = []
+    for i, task in enumerate(verdict.tasks):
+        failure = task.failure
+        if task.passed:
+            words = "passes on the starter"
+        elif failure and failure.code is FailureCode.TIME_LIMIT:
+            words = "takes too long on the starter"
+        elif "Traceback" in _text(task):
+            words = "fails on the starter with a traceback"
+        elif i == 0 and not (failure and _says_enough(failure)):
+            words = "fails without saying what was done, expected, came back, and where to look"
+        else:
+            continue
+        found.append(Missing(exercise.grader, f"task {task.number} {words}", _text(task)))
     return found
 
 
 def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
     """What is wrong with the verdict on a solution: all tasks pass."""
     if verdict.problem:
-        return [_ungraded(exercise, "the solution", verdict)]
+        return [_ungraded(exercise, "the solution", verdict.problem)]
     return [
-        Missing(exercise.solution, f"the solution fails task {task.number}", task.message)
+        Missing(exercise.solution, f"the solution fails task {task.number}", _text(task))
         for task in verdict.tasks
         if not task.passed
     ]
@@ -100,7 +97,7 @@ def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
 def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[Missing]:
     """What is wrong with the verdict on a wrong answer: its task fails first, in its words."""
     if verdict.problem:
-        return [_ungraded(exercise, mistake.id, verdict)]
+        return [_ungraded(exercise, mistake.id, verdict.problem)]
     failure = verdict.first_failure
     if failure is None:
         return [Missing(exercise.grader, f"{mistake.id}: the wrong answer passes")]
@@ -108,10 +105,10 @@ def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[M
         return []
     if failure.number != mistake.task:
         words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.task}"
-        return [Missing(exercise.mistakes, words, failure.message)]
-    absent = [word for word in mistake.words if word not in failure.message]
+        return [Missing(exercise.mistakes, words, _text(failure))]
+    absent = [word for word in mistake.words if word not in _text(failure)]
     words = f"{mistake.id}: the message does not hold {absent}"
-    return [Missing(exercise.mistakes, words, failure.message)] if absent else []
+    return [Missing(exercise.mistakes, words, _text(failure))] if absent else []
 
 
 def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
@@ -149,5 +146,14 @@ def _copy(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
 
 
-def _ungraded(exercise: Exercise, what: str, verdict: Verdict) -> Missing:
-    return Missing(exercise.grader, f"{what} could not be graded", verdict.problem)
+def _ungraded(exercise: Exercise, what: str, problem: Problem) -> Missing:
+    return Missing(exercise.grader, f"{what} could not be graded", problem_text(problem))
+
+
+def _says_enough(failure: Failure) -> bool:
+    return all([failure.did, failure.expected, failure.got, failure.where])
+
+
+def _text(task: TaskVerdict) -> str:
+    """What a learner reads of a task."""
+    return plain(entries(task))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from mkdocs.config import load_config
 from mkdocs.exceptions import PluginError
 
 from kit.course import agenda, catalogue
@@ -197,6 +198,14 @@ def test_a_track_that_cannot_fit_fails_the_build(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(agenda.LENGTHS, "evening", 60)
     with pytest.raises(Problem, match=r"the track evening is \d+ minutes longer than 60 minutes"):
         timetable.timetable("evening")
+
+
+def test_the_navigation_has_each_chapter_in_the_order_of_the_course(hooks: ModuleType) -> None:
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    hooks.on_config(config)
+    (pages,) = (part["Exercises"] for part in config.nav or () if "Exercises" in part)
+    chapters = [f"exercises/{each.slug}.md" for each in catalogue.load()]
+    assert pages == ["exercises/index.md", *chapters]
 
 
 def test_the_tracks_are_told_with_their_hours_and_exercises() -> None:
