@@ -107,8 +107,9 @@ def test_an_exercise_can_be_added_without_touching_anything_that_is_not_named(
     assert complete.stdout == f"{NEXT:02} {TITLE}: nothing is missing\n"
     chosen = f"not fails_where_it_is_wrong and ({' or '.join(CHOSEN)})"
     run(kit, "pytest", "-q", "-p", "no:cacheprovider", *SUITES, "-k", chosen)
-    run(kit, "ruff", "check", ".")
-    run(kit, "ruff", "format", "--check", ".")
+    python = [name for name in after if name not in before and name.endswith(".py")]
+    run(kit, "ruff", "check", *python)
+    run(kit, "ruff", "format", "--check", *python)
     assert {name for name in before if contents(kit)[name] != before[name]} == {"README.md"}
 
     # A grader that sees nothing is found out.
