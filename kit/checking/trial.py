@@ -12,10 +12,10 @@ from pathlib import Path
 from kit.authoring.missing import Missing
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.grader_process import Grading, grade_all
-from kit.checking.wording import entries, plain, problem_text
+from kit.checking.wording import problem_text, task_text
 from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import Problem, TaskVerdict, Verdict
+from kit.grading.verdict import Problem, Verdict
 
 # What running a project leaves in it is no part of it.
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
@@ -73,13 +73,13 @@ def of_starter(exercise: Exercise, verdict: Verdict) -> list[Missing]:
             words = "passes on the starter"
         elif failure and failure.code is FailureCode.TIME_LIMIT:
             words = "takes too long on the starter"
-        elif "Traceback" in _text(task):
+        elif "Traceback" in task_text(task):
             words = "fails on the starter with a traceback"
         elif i == 0 and not (failure and _says_enough(failure)):
             words = "fails without saying what was done, expected, came back, and where to look"
         else:
             continue
-        found.append(Missing(exercise.grader, f"task {task.number} {words}", _text(task)))
+        found.append(Missing(exercise.grader, f"task {task.number} {words}", task_text(task)))
     return found
 
 
@@ -88,7 +88,7 @@ def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
     if verdict.problem:
         return [_ungraded(exercise, "the solution", verdict.problem)]
     return [
-        Missing(exercise.solution, f"the solution fails task {task.number}", _text(task))
+        Missing(exercise.solution, f"the solution fails task {task.number}", task_text(task))
         for task in verdict.tasks
         if not task.passed
     ]
@@ -105,19 +105,19 @@ def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[M
         return []
     if failure.number != mistake.task:
         words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.task}"
-        return [Missing(exercise.mistakes, words, _text(failure))]
-    absent = [word for word in mistake.words if word not in _text(failure)]
+        return [Missing(exercise.mistakes, words, task_text(failure))]
+    absent = [word for word in mistake.words if word not in task_text(failure)]
     words = f"{mistake.id}: the message does not hold {absent}"
-    return [Missing(exercise.mistakes, words, _text(failure))] if absent else []
+    return [Missing(exercise.mistakes, words, task_text(failure))] if absent else []
 
 
 def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
     """The trials of an exercise, each in a folder called NN-slug, by which graders know it."""
     if not exercise.grader.is_file():
-        return  # that is said elsewhere, and nothing can be graded
+        return  # kit.authoring.missing says that it is missing
     yield Trial(
         exercise,
-        _copy(exercise.starter, scratch / "starter"),
+        copy_project(exercise.starter, scratch / "starter"),
         False,
         lambda verdict: of_starter(exercise, verdict),
     )
@@ -125,16 +125,16 @@ def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
         return
     yield Trial(
         exercise,
-        _copy(exercise.solution, scratch / "solution"),
+        copy_project(exercise.solution, scratch / "solution"),
         True,
         lambda verdict: of_solution(exercise, verdict),
     )
     for i, mistake in enumerate(mistakes_of(exercise)):
-        folder = _copy(exercise.solution, scratch / f"mistake-{i}")
+        folder = copy_project(exercise.solution, scratch / f"mistake-{i}")
         try:
             mistake.make(folder)
         except ValueError:
-            continue  # that is said elsewhere
+            continue  # kit.authoring.missing says that it does not fit
         yield Trial(exercise, folder, True, _judge_of(exercise, mistake))
 
 
@@ -142,7 +142,8 @@ def _judge_of(exercise: Exercise, mistake: Mistake) -> Callable[[Verdict], list[
     return lambda verdict: of_mistake(exercise, mistake, verdict)
 
 
-def _copy(folder: Path, target: Path) -> Path:
+def copy_project(folder: Path, target: Path) -> Path:
+    """A copy in `target`, under the same name: the grader reads the number in it."""
     return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
 
 
@@ -151,9 +152,5 @@ def _ungraded(exercise: Exercise, what: str, problem: Problem) -> Missing:
 
 
 def _says_enough(failure: Failure) -> bool:
-    return all([failure.did, failure.expected, failure.got, failure.where])
-
-
-def _text(task: TaskVerdict) -> str:
-    """What a learner reads of a task."""
-    return plain(entries(task))
+    told = [failure.did, failure.expected, failure.got, failure.where]
+    return failure.code is FailureCode.WRONG and all(told)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from kit.authoring.mistakes import Mistake, read
-from kit.checking.trial import of_mistake
+from kit.checking.trial import copy_project, of_mistake
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
 from kit.workspace import workspace
-from tests.support.grading_pool import PATIENCE, copy_project, grade_in, lanes
+from tests.support.grading_pool import PATIENCE, grade_in, lanes
 
 pytestmark = pytest.mark.slow
 

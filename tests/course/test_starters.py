@@ -5,10 +5,10 @@ from concurrent.futures import Future
 
 import pytest
 
-from kit.checking.trial import of_starter
+from kit.checking.trial import copy_project, of_starter
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
-from tests.support.grading_pool import PATIENCE, copy_project, grade_in, lanes
+from tests.support.grading_pool import PATIENCE, grade_in, lanes
 
 pytestmark = pytest.mark.slow
 
