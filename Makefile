@@ -7,7 +7,9 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
-GROUPS := test lint docs bench solutions/13-ship-it/pyproject.toml:notebook
+# The finished runner: the solution of the exercise that calls itself the product.
+PRODUCT := $(patsubst exercises/%/exercise.toml,solutions/%,$(shell grep -l '^product = true' exercises/*/exercise.toml))
+GROUPS := test lint docs bench $(PRODUCT)/pyproject.toml:notebook
 TYPED := kit tests benchmarks tools docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
@@ -63,9 +65,9 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless UPGRADE=1
 	$(LOCK) pyproject.toml $(GROUPS:%=--group %) $(PINNED) $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock
-	$(LOCK) solutions/13-ship-it/pyproject.toml \
-		--group solutions/13-ship-it/pyproject.toml:notebook --constraint requirements.lock \
-		--no-annotate --output-file solutions/13-ship-it/requirements.lock
+	$(LOCK) $(PRODUCT)/pyproject.toml \
+		--group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
+		--no-annotate --output-file $(PRODUCT)/requirements.lock
 
 schema: venv ## Write docs/reference/report.schema.json anew, from the types
 	$(BIN)/python -m tools.report_schema

@@ -23,18 +23,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
+from kit.course import catalogue
 from kit.site.macros import excerpts, exercises, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 
 MACRO = re.compile(r"( *)\[\[(\w+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')
+OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Add the chapters to the navigation: one for each exercise, below the list of them."""
+    for part in config.nav or ():
+        for pages in part.values():
+            if OVERVIEW in pages:
+                pages += [f"exercises/{each.slug}.md" for each in catalogue.load()]
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

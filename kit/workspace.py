@@ -40,6 +40,16 @@ class Workspace:
         return self.course / "tests" / "graders"
 
     @property
+    def mistakes(self) -> Path:
+        """Known wrong answers, a file for each exercise."""
+        return self.course / "tests" / "mistakes"
+
+    @property
+    def docs(self) -> Path:
+        """The handbook's sources."""
+        return self.course / "docs"
+
+    @property
     def work(self) -> Path:
         """The learner's copies of the starters."""
         return self.course / "work"

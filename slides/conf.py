@@ -6,6 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
+from kit.course import catalogue  # noqa: E402
+
 project = "Notebook runner workshop"
 author = "The workshop's authors"
 copyright = "CC BY 4.0"
@@ -25,7 +27,7 @@ revealjs_static_path = ["_static"]
 revealjs_js_files = ["speaker.js"]
 revealjs_use_section_ids = True
 html_additional_pages = {"index": "index.html"}
-html_favicon = "../solutions/13-ship-it/nb_runner/page/favicon.svg"
+html_favicon = f"../solutions/{catalogue.product().slug}/nb_runner/page/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
 

@@ -4,7 +4,7 @@ kit, one for each project, two at once.
 python -m tools.typecheck kit tests … -- solutions/*/nb_runner exercises/*/nb_runner
 
 Each lane has a cache, and the projects in it share that: what they import is read once, not
-thirteen times over. (One cache for both would be written by two at the same time.)
+once for each of them. (One cache for both would be written by two at the same time.)
 """
 
 import re

@@ -23,7 +23,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. `declared` says why a starter's file is not what the reader expects."""
+    """One exercise. `declared` says why a starter's file is not what the reader expects.
+
+    `product`: its solution is the finished runner.
+    """
 
     slug: str  # "07-one-at-a-time"
     title: str
@@ -31,6 +34,7 @@ class Exercise:
     tracks: tuple[str, ...]
     tasks: tuple[Task, ...]
     declared: dict[str, str] = field(hash=False)
+    product: bool = False
 
     @property
     def number(self) -> int:
@@ -53,6 +57,16 @@ class Exercise:
     def grader(self) -> Path:
         return workspace().graders / f"test_{self.slug.replace('-', '_')}.py"
 
+    @property
+    def mistakes(self) -> Path:
+        """The known wrong answers."""
+        return workspace().mistakes / f"{self.slug}.toml"
+
+    @property
+    def chapter(self) -> Path:
+        """Its page of the handbook."""
+        return workspace().docs / "exercises" / f"{self.slug}.md"
+
 
 def load() -> list[Exercise]:
     """All exercises, in order. Raises KitError for none, and for one that cannot be read."""
@@ -73,6 +87,12 @@ def find(name: str, course: Sequence[Exercise] | None = None) -> Exercise:
     raise KitError(f"there is no exercise {name!r}; there is {there}", "./workshop list")
 
 
+def product(course: Sequence[Exercise] | None = None) -> Exercise:
+    """The exercise whose solution is the finished runner: the one that says so, else the last."""
+    exercises = load() if course is None else course
+    return next((each for each in exercises if each.product), exercises[-1])
+
+
 def _read(file: Path) -> Exercise:
     try:
         told = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -85,6 +105,7 @@ def _read(file: Path) -> Exercise:
                 Task(task["number"], task["title"], tuple(task["hints"])) for task in told["tasks"]
             ),
             declared=told.get("declared", {}),
+            product=told.get("product", False),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(

@@ -16,6 +16,7 @@ from rich.table import Table
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from kit.course import catalogue
 from kit.data import flights, seed
 from kit.errors import KitError, indented
 from kit.processes.ports import free_socket
@@ -111,7 +112,7 @@ def _seeded(console: Console) -> URL:
 @contextmanager
 def _runner(console: Console, url: URL, notebook: Path) -> Iterator[tuple[httpx.Client, Stack]]:
     """Start the finished runner, and wait until the API answers; stop it at the end."""
-    runner = workspace().solutions / "13-ship-it"
+    runner = catalogue.product().solution
     _step(console, f"The runner: Redis, a Celery worker and the API of {shown(runner)}.")
     project = Project(runner)
     with free_socket() as sock, Stack() as stack:

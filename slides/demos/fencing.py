@@ -2,11 +2,12 @@
 
 import sys
 import tempfile
-from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "solutions" / "13-ship-it"))
+from kit.course import catalogue
+
+sys.path.insert(0, str(catalogue.product().solution))
 from nb_runner import fencing  # type: ignore[import-not-found]
 
 SETUP = """\

@@ -11,6 +11,7 @@ import httpx
 import nbformat
 import psutil
 
+from kit.course import catalogue
 from kit.processes import child
 from kit.processes.project import (
     Project,
@@ -21,10 +22,10 @@ from kit.processes.project import (
     wait_for_worker,
 )
 from kit.processes.stack import Child, Stack, free_socket
-from kit.workspace import NOTEBOOKS, workspace
+from kit.workspace import NOTEBOOKS
 from tests.support.processes import Mark
 
-PRODUCT = Project(workspace().solutions / "13-ship-it")
+PRODUCT = Project(catalogue.product().solution)
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
 PATIENCE = 60.0  # seconds; only ever spent by a test that fails
 LOOK = 0.1  # seconds between looks: who looks all the time keeps a runner from running

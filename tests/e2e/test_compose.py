@@ -191,9 +191,9 @@ def test_what_is_copied_is_there_and_not_ignored(source: str) -> None:
         ".workshop/flights.db",
         "notebooks/.env.production",
         "notebooks/flights.db",
-        "solutions/13-ship-it/.venv/bin/python",
-        "solutions/13-ship-it/nb_runner/__pycache__/api.cpython-313.pyc",
-        "work/13-ship-it/nb_runner/api.py",
+        f"solutions/{PRODUCT.path.name}/.venv/bin/python",
+        f"solutions/{PRODUCT.path.name}/nb_runner/__pycache__/api.cpython-313.pyc",
+        f"work/{PRODUCT.path.name}/nb_runner/api.py",
     ],
 )
 def test_secrets_and_leftovers_stay_out_of_the_image(name: str) -> None:
@@ -213,7 +213,7 @@ def test_the_images_lock_agrees_with_the_kits_and_names_no_host() -> None:
     assert len(ours) > 50
     versions = {(package.name, str(package.specifier)) for package in kits}
     strange = {(package.name, str(package.specifier)) for package in ours} - versions
-    assert strange == set(), "make solutions/13-ship-it/requirements.lock anew: see the Dockerfile"
+    assert strange == set(), "make the lock of the image anew: see the Dockerfile"
     assert "://" not in LOCK
     assert LOCK.count("--hash=sha256:") >= len(ours)
 

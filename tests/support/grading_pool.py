@@ -5,7 +5,6 @@ As `watch` does it: what a grader and a project import is imported once, and for
 
 import multiprocessing
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,8 +22,6 @@ from kit.processes.forkserver import ForkServer
 
 LANES = 3
 PATIENCE = 280.0  # seconds for one; pytest-timeout ends a test at 300
-# What running a project leaves in it is no part of it.
-LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
 
 
 @contextmanager
@@ -38,11 +35,6 @@ def lanes() -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         if before is not None:
             os.environ["WORKSHOP_CHECK_REDIS"] = before
-
-
-def copy_project(folder: Path, target: Path) -> Path:
-    """A copy in `target`, under the same name: the grader reads the number in it."""
-    return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
 
 
 def grade_in(

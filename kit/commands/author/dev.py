@@ -1,5 +1,6 @@
-"""`dev`: for authors of exercises. `dev diff N` shows how one exercise leads to the next."""
+"""`dev`: for authors of exercises. A new one, what it still lacks, how one leads to the next."""
 
+import os
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -7,9 +8,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from kit.authoring import new
+from kit.authoring.missing import Missing, missing
 from kit.authoring.twins import Files, Twins, solution_before, twins, unified
-from kit.course.catalogue import find
-from kit.workspace import shown
+from kit.checking.trial import try_out
+from kit.course import catalogue
+from kit.course.catalogue import Exercise, find
+from kit.terminal.screen import StatusLine
+from kit.workspace import shown, workspace
 
 dev = typer.Typer(help="For authors of exercises.\n\nExample: ./workshop dev diff 07")
 
@@ -17,9 +23,62 @@ dev = typer.Typer(help="For authors of exercises.\n\nExample: ./workshop dev dif
 COLOURS = {"---": "bold", "+++": "bold", "@@": "cyan", "-": "red", "+": "green"}
 
 
-@dev.callback()
-def _dev() -> None:
-    """Keep `diff` a word of its own, even while it is the only one."""
+@dev.command("new")
+def new_(
+    n: Annotated[str, typer.Argument(metavar="N", help="Its number: the next one.")],
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Its name in paths: a-few-words.")],
+    title: Annotated[str, typer.Option(help="By default, the slug in words.")] = "",
+    minutes: Annotated[int, typer.Option(min=1, max=240, help="How long it takes.")] = 20,
+) -> None:
+    """Write a new exercise, complete with one task, from a template. Nothing is overwritten.
+
+    It starts from the solution of the exercise before. What is written is said, and what is left
+    to edit by hand.
+
+    Example: ./workshop dev new 14 second-look --title "A second look" --minutes 20
+    """
+    plan = new.plan(n, slug, title, minutes)
+    plan.write()
+    exercise, number = plan.exercise, f"{plan.exercise.number:02}"
+    print(f"Exercise {number} {exercise.title}, from the solution of {plan.before.slug}.\n")
+    print("Written:")
+    for file in plan.texts:
+        print(f"  {shown(file)}")
+    print(f"Copied from {shown(plan.before.solution)}:")
+    for file in plan.copies:
+        print(f"  {shown(file)}")
+    print("To edit by hand:")
+    print(f"  {shown(workspace().course / 'README.md')}: `dev check` prints the lines to paste")
+    print("  a deck in slides/: a slide `now-you`, once the exercise has a track for a room")
+    print("\nNext:")
+    print(f"  ./workshop dev check {number}  what is missing; also tries out all of it")
+    print(f"  ./workshop dev diff {number}   what the starter leaves out")
+
+
+@dev.command("check")
+def check(
+    n: Annotated[
+        str | None, typer.Argument(metavar="[N]", help="Exercise. Default: all of them.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Look at files only: nothing is run.")
+    ] = False,
+) -> None:
+    """List what an exercise still lacks, each item with the file to edit.
+
+    Files first: the rules of the twin trees, hints, tests, chapter, known wrong answers, README.
+    Then starter, solution and wrong answers are graded. Exit code 1 when something is missing.
+
+    Example: ./workshop dev check 07 --quick
+    """
+    exercises = [find(n)] if n else catalogue.load()
+    found = {each.slug: missing(each) for each in exercises}
+    if not quick:
+        _try_out(exercises, found)
+    for exercise in exercises:
+        _list(exercise, found[exercise.slug], quick)
+    if any(found.values()):
+        raise typer.Exit(1)
 
 
 @dev.command("diff")
@@ -41,6 +100,31 @@ def diff(
     _show(console, f"{was} → {starter}", trees.before, trees.starter)
     _show(console, f"{starter} → {solution}", trees.starter, trees.solution)
     raise typer.Exit(_judge(console, trees))
+
+
+def _try_out(exercises: list[Exercise], found: dict[str, list[Missing]]) -> None:
+    """Grade what is there, and add what comes of it."""
+    line = StatusLine()
+    try:
+        for exercise, item in try_out(
+            exercises,
+            at_once=min(2, os.cpu_count() or 1),
+            meanwhile=lambda done, of: line.show(f"grading … ({done} of {of} done)"),
+        ):
+            found[exercise.slug].append(item)
+    finally:
+        line.clear()
+
+
+def _list(exercise: Exercise, items: list[Missing], quick: bool) -> None:
+    title = f"{exercise.number:02} {exercise.title}"
+    if not items:
+        so_far = "nothing is missing in its files (not run)" if quick else "nothing is missing"
+        print(f"{title}: {so_far}")
+        return
+    print(f"{title}: {len(items)} missing")
+    for item in items:
+        print("\n".join(f"  {line}".rstrip() for line in str(item).splitlines()))
 
 
 def _show(console: Console, title: str, old: Files, new: Files) -> None:

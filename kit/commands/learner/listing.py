@@ -54,7 +54,8 @@ def where_you_are(exercises: Sequence[Exercise], done: Progress) -> list[str]:
         lines.append(f"Changed since they passed: {', '.join(again)}. `./workshop check all`")
     current = now.current
     if current is None:
-        return [*lines, "You are through. `./workshop run 13 --solution` runs the whole thing."]
+        command = f"./workshop run {catalogue.product(exercises).number} --solution"
+        return [*lines, f"You are through. `{command}` runs the whole thing."]
     if not current.work.is_dir():
         return [*lines, go_to(current)]
     n = f"{current.number:02}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kit.course.catalogue import number_of
+from kit.course import catalogue
 from kit.processes import registry
 from kit.processes.registry import Running
 from kit.runner import faults
@@ -90,5 +90,5 @@ def _look_at(running: Running, path: str) -> None:
 
 
 def _exercise(running: Running) -> int:
-    """The number of the exercise that runs. A project of another name counts as the last."""
-    return number_of(Path(running.project)) or 13
+    """The number of the exercise that runs. A project of another name counts as the product."""
+    return catalogue.number_of(Path(running.project)) or catalogue.product().number

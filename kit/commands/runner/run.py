@@ -64,18 +64,18 @@ def _chosen(n: str | None, *, solution: bool, path: Path | None) -> Project:
             )
         raise KitError(
             f"{shown(folder)} has no nb_runner/main.py, so there is nothing to run",
-            "./workshop run 13 --solution",
+            f"./workshop run {catalogue.product().number} --solution",
         )
     return Project(folder)
 
 
 def _default(*, solution: bool) -> Path:
-    """The exercise that the learner turned to last, else the last opened, else the last solution.
+    """The exercise that the learner turned to last, else the last opened, else the product.
 
-    With `solution`, the last solution.
+    With `solution`, the product.
     """
     exercises = catalogue.load()
-    folders = [each.solution for each in exercises]
+    folders = [catalogue.product(exercises).solution]
     if not solution:
         last = progress.load().last
         folders += [each.work for each in exercises]

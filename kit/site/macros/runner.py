@@ -8,11 +8,10 @@ import subprocess
 import sys
 from typing import Any
 
+from kit.course import catalogue
 from kit.markdown import code, table
 from kit.site.macros.markdown import Problem
-from kit.workspace import ROOT
 
-RUNNER = ROOT / "solutions" / "13-ship-it"
 # The package is called nb_runner in all exercises, so it cannot be imported here.
 TELL = """
 import json
@@ -33,10 +32,11 @@ METHODS = ("get", "post", "put", "patch", "delete")
 @functools.cache
 def facts() -> dict[str, Any]:
     """`openapi`, the runner's OpenAPI document, and `settings`, what can be set."""
+    runner = catalogue.product().solution
     told = subprocess.run(
         [sys.executable, "-c", TELL],
-        cwd=RUNNER,
-        env={**os.environ, "NOTEBOOK_PATH": "notebook.ipynb", "PYTHONPATH": str(RUNNER)},
+        cwd=runner,
+        env={**os.environ, "NOTEBOOK_PATH": "notebook.ipynb", "PYTHONPATH": str(runner)},
         capture_output=True,
         text=True,
         check=False,
@@ -57,7 +57,8 @@ def environment() -> str:
 
 def _setting(name: str, field: dict[str, Any], meanings: dict[str, str]) -> str:
     if name not in meanings:
-        raise Problem(f"the README of solutions/13-ship-it does not tell of {name}")
+        runner = f"solutions/{catalogue.product().slug}"
+        raise Problem(f"the README of {runner} does not tell of {name}")
     default = f"By default {code(field['default'])}." if field["default"] else "Unset by default."
     default = "**Must be set.**" if field["required"] else default
     anchor = name.lower().replace("_", "-")
@@ -184,6 +185,6 @@ def _objects() -> dict[str, Any]:
 
 def _meanings() -> dict[str, str]:
     """Of the README's table of settings: what each one is."""
-    readme = (RUNNER / "README.md").read_text(encoding="utf-8")
+    readme = (catalogue.product().solution / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([A-Z_]+)` \|[^|]*\|([^|]*)\|$", readme, re.MULTILINE)
     return {name: meaning.strip() for name, meaning in rows}

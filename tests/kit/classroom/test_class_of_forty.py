@@ -22,12 +22,12 @@ import psutil
 import pytest
 
 from kit.checking import verdict_json
+from kit.checking.trial import copy_project
 from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.sandbox.bubblewrap import protection
 from kit.workspace import ROOT
 from tests.course.test_mistakes import mistakes
-from tests.support.grading_pool import copy_project
 from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.learner import UNSET
 from tests.support.processes import Mark

@@ -22,6 +22,7 @@ import uvicorn
 from redis import Redis
 
 from kit.checking.grader_process import _tasks, grade
+from kit.checking.trial import copy_project
 from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
@@ -33,7 +34,6 @@ from kit.sandbox.monitor import Excess, Watcher
 from kit.sandbox.process_tree import leave_keyring
 from kit.sandbox.session import Session, _verdict
 from kit.workspace import ROOT
-from tests.support.grading_pool import copy_project
 from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.processes import eventually
 from tests.support.requirements import needs_sandbox

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from mkdocs.config import load_config
 from mkdocs.exceptions import PluginError
 
 from kit.course import agenda, catalogue
@@ -199,11 +200,20 @@ def test_a_track_that_cannot_fit_fails_the_build(monkeypatch: pytest.MonkeyPatch
         timetable.timetable("evening")
 
 
+def test_the_navigation_has_each_chapter_in_the_order_of_the_course(hooks: ModuleType) -> None:
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    hooks.on_config(config)
+    (pages,) = (part["Exercises"] for part in config.nav or () if "Exercises" in part)
+    chapters = [f"exercises/{each.slug}.md" for each in catalogue.load()]
+    assert pages == ["exercises/index.md", *chapters]
+
+
 def test_the_tracks_are_told_with_their_hours_and_exercises() -> None:
+    last = catalogue.load()[-1].number
     assert timetable.tracks().splitlines() == [
         "- **evening**, 2 hours in a room: 02, 05, 06, 07 and 10",
         "- **half-day**, 4 hours in a room: 01 to 10",
-        "- **self-paced**, at your own pace: 01 to 13",
+        f"- **self-paced**, at your own pace: 01 to {last:02}",
     ]
 
 

@@ -1,0 +1,156 @@
+"""An exercise tried out: its starter has to fail, its solution to pass, wrong answers to be seen.
+
+Each project is graded in a copy, as a learner's would be.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.authoring.missing import Missing
+from kit.authoring.mistakes import Mistake, mistakes_of
+from kit.checking.grader_process import Grading, grade_all
+from kit.checking.wording import problem_text, task_text
+from kit.course.catalogue import Exercise
+from kit.grading.failure import Failure, FailureCode
+from kit.grading.verdict import Problem, Verdict
+
+# What running a project leaves in it is no part of it.
+LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One project to grade, and what is wrong with its verdict.
+
+    `stop_early`: no further than the first task that fails. Of a starter, all have to.
+    """
+
+    exercise: Exercise
+    folder: Path
+    stop_early: bool
+    complaints: Callable[[Verdict], list[Missing]]
+
+
+def try_out(
+    exercises: Sequence[Exercise],
+    *,
+    at_once: int = 1,
+    meanwhile: Callable[[int, int], None] = lambda done, of: None,
+) -> Iterator[tuple[Exercise, Missing]]:
+    """Grade what belongs to these exercises; yields what is not as it should be.
+
+    `meanwhile` hears how many projects are done, of how many.
+    """
+    with tempfile.TemporaryDirectory(prefix="workshop-trial-") as scratch:
+        trials = [trial for each in exercises for trial in _trials(each, Path(scratch) / each.slug)]
+        by_folder = {trial.folder: trial for trial in trials}
+        done = 0
+
+        def tell(under_way: list[Grading]) -> None:
+            meanwhile(done, len(trials))
+
+        for early in (False, True):
+            projects = [(each.exercise, each.folder) for each in trials if each.stop_early == early]
+            for grading, verdict in grade_all(
+                projects, at_once=at_once, stop_early=early, meanwhile=tell
+            ):
+                done += 1
+                for complaint in by_folder[grading.folder].complaints(verdict):
+                    yield grading.exercise, complaint
+
+
+def of_starter(exercise: Exercise, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a starter: each task fails, the first one in words."""
+    if verdict.problem:
+        return [_ungraded(exercise, "the starter", verdict.problem)]
+    found = []
+    for i, task in enumerate(verdict.tasks):
+        failure = task.failure
+        if task.passed:
+            words = "passes on the starter"
+        elif failure and failure.code is FailureCode.TIME_LIMIT:
+            words = "takes too long on the starter"
+        elif "Traceback" in task_text(task):
+            words = "fails on the starter with a traceback"
+        elif i == 0 and not (failure and _says_enough(failure)):
+            words = "fails without saying what was done, expected, came back, and where to look"
+        else:
+            continue
+        found.append(Missing(exercise.grader, f"task {task.number} {words}", task_text(task)))
+    return found
+
+
+def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a solution: all tasks pass."""
+    if verdict.problem:
+        return [_ungraded(exercise, "the solution", verdict.problem)]
+    return [
+        Missing(exercise.solution, f"the solution fails task {task.number}", task_text(task))
+        for task in verdict.tasks
+        if not task.passed
+    ]
+
+
+def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a wrong answer: its task fails first, in its words."""
+    if verdict.problem:
+        return [_ungraded(exercise, mistake.id, verdict.problem)]
+    failure = verdict.first_failure
+    if failure is None:
+        return [Missing(exercise.grader, f"{mistake.id}: the wrong answer passes")]
+    if failure.number == mistake.or_task:
+        return []
+    if failure.number != mistake.task:
+        words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.task}"
+        return [Missing(exercise.mistakes, words, task_text(failure))]
+    absent = [word for word in mistake.words if word not in task_text(failure)]
+    words = f"{mistake.id}: the message does not hold {absent}"
+    return [Missing(exercise.mistakes, words, task_text(failure))] if absent else []
+
+
+def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
+    """The trials of an exercise, each in a folder called NN-slug, by which graders know it."""
+    if not exercise.grader.is_file():
+        return  # kit.authoring.missing says that it is missing
+    yield Trial(
+        exercise,
+        copy_project(exercise.starter, scratch / "starter"),
+        False,
+        lambda verdict: of_starter(exercise, verdict),
+    )
+    if not exercise.solution.is_dir():
+        return
+    yield Trial(
+        exercise,
+        copy_project(exercise.solution, scratch / "solution"),
+        True,
+        lambda verdict: of_solution(exercise, verdict),
+    )
+    for i, mistake in enumerate(mistakes_of(exercise)):
+        folder = copy_project(exercise.solution, scratch / f"mistake-{i}")
+        try:
+            mistake.make(folder)
+        except ValueError:
+            continue  # kit.authoring.missing says that it does not fit
+        yield Trial(exercise, folder, True, _judge_of(exercise, mistake))
+
+
+def _judge_of(exercise: Exercise, mistake: Mistake) -> Callable[[Verdict], list[Missing]]:
+    return lambda verdict: of_mistake(exercise, mistake, verdict)
+
+
+def copy_project(folder: Path, target: Path) -> Path:
+    """A copy in `target`, under the same name: the grader reads the number in it."""
+    return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
+
+
+def _ungraded(exercise: Exercise, what: str, problem: Problem) -> Missing:
+    return Missing(exercise.grader, f"{what} could not be graded", problem_text(problem))
+
+
+def _says_enough(failure: Failure) -> bool:
+    told = [failure.did, failure.expected, failure.got, failure.where]
+    return failure.code is FailureCode.WRONG and all(told)
