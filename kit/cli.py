@@ -46,7 +46,7 @@ VERBS = {
 class Verbs(TyperGroup):
     """The group of verbs: 2 for a wrong call or environment, 130 for Ctrl-C, no traceback."""
 
-    def invoke(self, ctx: Any) -> Any:  # Typer keeps the context's base class to itself
+    def invoke(self, ctx: Any) -> Any:  # the base class of the context is private to Typer
         try:
             return super().invoke(ctx)
         except KitError as error:
@@ -113,7 +113,7 @@ def main() -> None:
     """Run the command line of this process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a question mark is better than a traceback
-    # SIGINT too: shells have programs in the background ignore it, and Python obeys.
+    # SIGINT too: a shell starts background programs with SIGINT ignored, and Python leaves it so.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # `nohup` ignores SIGHUP on purpose.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -128,7 +128,7 @@ def main() -> None:
         try:
             app(prog_name="./workshop")
         except Exception:
-            # Not 1: that would say that somebody's work is wrong.
+            # Not 1, which means that the work that was checked is wrong.
             traceback.print_exc()
             print("workshop: this is a fault of the workshop, not yours", file=sys.stderr)
             raise SystemExit(2) from None

@@ -62,8 +62,8 @@ def workspace() -> Workspace:
 
 
 def shown(path: Path) -> str:
-    """`path` as the reader would type it: relative to where they stand when it is below."""
+    """`path` as the user would type it: relative to the current folder when it is below it."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere, or standing in a folder that is gone
+    except (ValueError, OSError):  # not below, or the current folder is gone
         return str(path)

@@ -46,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be done, and shown: in short what comes before the exercises in `short`."""
+    """What a track does and shows. Slides before the exercises in `short` are told in short."""
 
     track: str
     exercises: tuple[Exercise, ...]
@@ -63,7 +63,10 @@ class Wish:
         return blocks + self._shown(LAST)
 
     def less(self) -> Iterator[tuple["Wish", str]]:
-        """Ever less of it, each time with the words for what has gone, the most optional first."""
+        """Versions with less and less in them, each with the words for what was left out last.
+
+        What is most optional is left out first.
+        """
         wish = self
         for exercise in [e for e in reversed(self.exercises) if e.number >= BONUS]:
             wish = wish._but(exercise)
@@ -100,7 +103,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done when, in order, and what has gone so that it fits. `end`: when it must end."""
+    """What is done when, and what was left out so that it fits. `end`: when it must end."""
 
     track: str
     start: int
@@ -174,7 +177,7 @@ def make(wish: Wish, start: int, end: int | None) -> Plan:
 
 
 def with_breaks(blocks: Sequence[Block]) -> list[Block]:
-    """Breaks where they part the time most evenly, never between slides and their exercise."""
+    """Add breaks: evenly spread, as far as no slides are separated from their exercise."""
     total = _minutes(blocks)
     count = math.ceil(total / STRETCH) - 1
     ends = [_minutes(blocks[: i + 1]) for i in range(len(blocks))]
@@ -193,7 +196,7 @@ def with_breaks(blocks: Sequence[Block]) -> list[Block]:
 
 
 def clock(minute: int) -> str:
-    """A minute of the day as people write it; past midnight it is the next day's."""
+    """A minute of the day as HH:MM; past midnight it is a minute of the next day."""
     return f"{minute // HOUR % 24:02}:{minute % HOUR:02}"
 
 

@@ -50,7 +50,7 @@ class Exercise:
 
     @property
     def work(self) -> Path:
-        """The learner's copy, there or not."""
+        """The place of the learner's copy, whether it exists or not."""
         return workspace().work / self.slug
 
     @property

@@ -59,7 +59,7 @@ class Progress:
         return self.exercises.setdefault(exercise.slug, Record())
 
     def state(self, exercise: Exercise) -> State:
-        """Where the learner stands with it. A pass counts for what was checked, and no more."""
+        """The state of an exercise. A pass counts only while work and grader are those checked."""
         record = self.of(exercise)
         if record.passed is not None:
             now = (hash_of_work(exercise.work), hash_of_grader(exercise))
@@ -88,18 +88,18 @@ class Progress:
 
 
 def load() -> Progress:
-    """What is known. A damaged file is set aside, and said so."""
+    """The progress so far. A damaged file is set aside, with a line on standard error."""
     try:
         return _read()
     except _DAMAGED:
-        with _alone():
+        with _locked():
             return _read_or_set_aside()
 
 
 @contextlib.contextmanager
 def changing() -> Iterator[Progress]:
-    """Read, change, write: nobody else writes meanwhile, and the file is whole at all times."""
-    with _alone():
+    """Read, change, write. A lock keeps other processes from writing meanwhile."""
+    with _locked():
         progress = _read_or_set_aside()
         yield progress
         try:
@@ -115,7 +115,7 @@ def hash_of_work(folder: Path) -> str:
 
 
 def hash_of_grader(exercise: Exercise) -> str:
-    """A hash of what checks: the exercise's own grader, and what all graders share."""
+    """A hash of the exercise's own grader, and of the modules that all graders share."""
     shared = [
         file for file in workspace().graders.glob("*.py") if not file.name.startswith("test_")
     ]
@@ -136,7 +136,7 @@ _DAMAGED = (ValueError, TypeError, KeyError, AttributeError)
 
 
 def _read() -> Progress:
-    """Raises one of _DAMAGED for a file that is not ours, or not whole."""
+    """Raises one of _DAMAGED for a file that is damaged, or that another program wrote."""
     try:
         told = json.loads(progress_file().read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -144,24 +144,26 @@ def _read() -> Progress:
     except OSError as error:
         raise KitError(f"{shown(progress_file())} cannot be read: {error.strerror}") from None
     exercises = {str(slug): _record(**record) for slug, record in told["exercises"].items()}
-    return Progress(_a(str, told["last"]), exercises)
+    return Progress(_checked(str, told["last"]), exercises)
 
 
 # By hand: a pydantic TypeAdapter would make every `./workshop list` a tenth slower.
 def _record(
     passed: Any = None, skipped: Any = False, failures: Any = 0, failed: Any = "", hints: Any = None
 ) -> Record:
-    shown_hints = {_a(str, task): _a(int, count) for task, count in (hints or {}).items()}
+    shown_hints = {
+        _checked(str, task): _checked(int, count) for task, count in (hints or {}).items()
+    }
     return Record(
         passed=None if passed is None else Pass(**passed),
-        skipped=_a(bool, skipped),
-        failures=_a(int, failures),
-        failed=_a(str, failed),
+        skipped=_checked(bool, skipped),
+        failures=_checked(int, failures),
+        failed=_checked(str, failed),
         hints=shown_hints,
     )
 
 
-def _a(kind: type[T], value: Any) -> T:
+def _checked(kind: type[T], value: Any) -> T:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
@@ -181,7 +183,7 @@ def _read_or_set_aside() -> Progress:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _locked() -> Iterator[None]:
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
         lock = (workspace().state / "progress.lock").open("w")

@@ -17,7 +17,7 @@ NOT_COPIED = shutil.ignore_patterns(
 
 
 def open_exercise(exercise: Exercise) -> Path:
-    """The learner's copy; made from the starter when it is not there yet, and then the current."""
+    """The learner's copy. If missing, it is made, and the exercise becomes the current one."""
     if not exercise.work.is_dir():
         with progress.changing() as done:
             done.last = exercise.slug

@@ -30,7 +30,7 @@ ROWS = {"airlines": 16, "airports": 1_458, "planes": 3_322, "weather": 26_115, "
 """How many rows each table has, in the order in which they are loaded."""
 
 MISSING = "NA"
-"""How the files write a value that nobody knows."""
+"""How the files write a missing value."""
 
 tables = MetaData()
 """The five tables. Every time is in UTC, without a zone: SQLite could not keep one."""
@@ -113,7 +113,7 @@ Table(
     Column("time_hour", DateTime, nullable=False, comment="scheduled, UTC"),
     # In the order of the file, so that each new row goes to the end of the key's tree.
     PrimaryKeyConstraint("time_hour", "carrier", "flight"),
-    # What the notebook joins the weather on.
+    # The notebook joins the weather on these two columns.
     Index("flights_by_origin_and_hour", "origin", "time_hour"),
 )
 

@@ -66,7 +66,7 @@ def load(
     is at work and has to be waited for. Raises KitError, without the password.
     """
     url = url if isinstance(url, URL) else database_url(url)
-    with _in_words(url), _engine(url).connect() as connection:
+    with _translated_errors(url), _engine(url).connect() as connection:
         if _is_seeded(connection):
             return False
         _begin(connection, on_wait)
@@ -249,7 +249,7 @@ def _copy_to_postgresql(connection: Connection, table: Table) -> Iterator[int]:
 
 
 @contextmanager
-def _in_words(url: URL) -> Iterator[None]:
+def _translated_errors(url: URL) -> Iterator[None]:
     """Turn the database's errors into KitError."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Who did what from when to when: for the labs, which show it as lanes over time."""
+"""What several processes did over time, one lane each: the drawing that the labs show."""
 
 import itertools
 import threading
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which all kinds of eyes can tell apart.
+# The colours of Okabe and Ito, which colour-blind readers can tell apart, too.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, RED = "#56B4E9", "#D55E00"
 GREY = "#BBBBBB"
-COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)  # for what is given none
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED)  # for what the caller gives no colour
 
 BAR = 0.62  # of a lane's height
 LETTER = 0.014  # of the drawing's width
@@ -127,7 +127,7 @@ class Timeline:
         plt.show()
 
     def _colours(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """A colour for all that was done: in the order of `wanted`, then as it was first done."""
+        """A colour for each thing done: first those in `wanted`, then the others in their order."""
         done = dict.fromkeys(span.what for span in self.spans)
         rest = (what for what in done if what not in wanted)
         free = (colour for colour in itertools.cycle(COLOURS) if colour not in wanted.values())
@@ -171,7 +171,7 @@ def _bar(
 ) -> None:
     colour = colours[what]
     axes.barh(row, right - left, left=left, height=BAR, color=colour, edgecolor="white")
-    # Words on the bar, not only in the legend: not everybody sees the colour.
+    # Words on the bar, not only in the legend, for colour-blind readers.
     if (right - left) / axes.get_xlim()[1] > LETTER * len(what):
         middle, ink = (left + right) / 2, _ink_on(colour)
         axes.text(middle, row, what, ha="center", va="center", fontsize=8, color=ink)
@@ -192,7 +192,7 @@ def _warn(axes: "Axes", left: float, right: float) -> None:
 
 
 def _ink_on(colour: str) -> str:
-    """Black or white, whichever can be read on `colour`."""
+    """Black or white: the one that is easier to read on `colour`."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     return "black" if light > 0.18 else "white"

@@ -1,7 +1,7 @@
 """Set-up: makes `.venv` match requirements.lock, then hands over to the kit in it.
 
-Standard library only, for it runs before anything is installed. Nothing heavy is imported until
-there is something to do: most calls only compare a stamp and go on.
+Standard library only, because it runs before anything is installed. Nothing heavy is imported
+until there is something to do: most calls only compare a stamp and go on.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "workshop-stamp"
 
-# Stands in the stamp from the first step to the last. Found later, it tells of an interruption.
+# The content of the stamp from the first step to the last. Found later, set-up was interrupted.
 UNFINISHED = "unfinished"
 
 
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> NoReturn:
     except KeyboardInterrupt:
         print("\nworkshop: set-up interrupted; it is taken up again next time", file=sys.stderr)
         sys.exit(130)
-    # Set, it would have each of the many processes to come compile thousands of modules anew.
+    # With this variable, each of the many processes would compile thousands of modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(PYTHON, [str(PYTHON), "-m", "kit", *argv])
 
@@ -64,7 +64,7 @@ def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
     _say(f"setting up in {VENV}")
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
-        with _alone():
+        with _locked():
             if forced or not is_set_up():  # another terminal may have done it meanwhile
                 _steps(wheelhouse)
     except OSError as error:
@@ -89,7 +89,7 @@ def _steps(wheelhouse: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _locked() -> Iterator[None]:
     """Keep a second terminal waiting while the first sets up."""
     import fcntl
 

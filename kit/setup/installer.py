@@ -132,7 +132,7 @@ def pip_settings(listed: str) -> dict[str, str]:
 def uv_env(env: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, str]:
     """`env` with pip's settings added in uv's words; uv's own win."""
     result = dict(env)
-    # uv would take it for the environment to install into, `--python` or not, and say so at length.
+    # With VIRTUAL_ENV set, uv prints a long warning, although `--python` names the environment.
     result.pop("VIRTUAL_ENV", None)
     for setting, variable in PIP_TO_UV.items():
         value = " ".join(pip.get(setting, "").split())
@@ -151,7 +151,7 @@ def run_step(
     """Run one tool and say how long it took. Raises KitError, which ends in the tool's words."""
     print(f"  {step} … ", end="", file=sys.stderr, flush=True)
     began = time.monotonic()
-    # SIGINT too: shells have programs in the background ignore it, and Python obeys.
+    # SIGINT too: a shell starts background programs with SIGINT ignored, and Python leaves it so.
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, _interrupt) for number in numbers]
     try:

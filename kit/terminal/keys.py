@@ -21,16 +21,16 @@ class Keys:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Have keys arrive at once and unseen. The terminal is restored however this ends."""
+        """Read keys without Enter and without echo. The terminal is always restored at the end."""
         if not self:
             yield
             return
         before = termios.tcgetattr(self.fd)
 
-        def back_again(number: int, frame: FrameType | None) -> None:
+        def listen_again(number: int, frame: FrameType | None) -> None:
             self._listen()  # the shell had the terminal after Ctrl-Z
 
-        handler = signal.signal(signal.SIGCONT, back_again)
+        handler = signal.signal(signal.SIGCONT, listen_again)
         try:
             self._listen()
             yield

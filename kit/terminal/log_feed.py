@@ -21,7 +21,7 @@ class Feed:
         self._logs.setdefault(name, (log, 0))
 
     def say(self, text: str, style: str = "bold") -> None:
-        """Print a line of our own."""
+        """Print a line of the workshop itself."""
         self._print("workshop", style, text, style)
 
     def show(self, *, rest: bool = False) -> None:

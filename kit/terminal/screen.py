@@ -10,14 +10,14 @@ CODES = {"good": "32", "bad": "31", "strong": "1", "faint": "2", "ahead": "36"}
 
 
 def colourful(stream: TextIO | None = None) -> bool:
-    """Whether colours are welcome there."""
+    """Whether the stream shows colours, and the user has not turned them off."""
     stream = stream or sys.stdout
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not plain
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """`text` in a style of CODES, if colours are welcome."""
+    """`text` in a style of CODES, where colours are shown."""
     return f"\033[{CODES[style]}m{text}\033[0m" if colourful(stream) else text
 
 
@@ -28,7 +28,7 @@ def mark(good: bool) -> str:
 
 
 def coloured_diff(text: str) -> str:
-    """A unified diff in its colours, if colours are welcome."""
+    """A unified diff in its colours, where colours are shown."""
     styles = {"+++": "strong", "---": "strong", "@@ ": "ahead", "+": "good", "-": "bad"}
     lines = []
     for line in text.splitlines():
@@ -38,9 +38,10 @@ def coloured_diff(text: str) -> str:
 
 
 def fitted(line: str, indent: int, margin: int = 0) -> str:
-    """`line`, broken between words where a terminal would break within one.
+    """`line`, broken between words, so that the terminal does not break within a word.
 
-    What follows the first break is moved in by `indent` columns. All of it will be, by `margin`.
+    The lines after the first are indented by `indent` columns. `margin`: columns that the caller
+    will put before all of them.
     """
     width = shutil.get_terminal_size().columns - margin
     if not sys.stdout.isatty() or len(line) <= width:
@@ -64,14 +65,14 @@ class StatusLine:
         self._text = ""
 
     def show(self, text: str) -> None:
-        """Put `text` in place of what stands there."""
+        """Show `text` in place of the text before it."""
         if self._shows and text != self._text:
             sys.stderr.write(f"\r\033[K{text}")
             sys.stderr.flush()
             self._text = text
 
     def clear(self) -> None:
-        """Take it away, before something else is printed."""
+        """Remove the line, before something else is printed."""
         self.show("")
 
 

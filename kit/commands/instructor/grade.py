@@ -38,7 +38,7 @@ from kit.sandbox.limits import Limits
 from kit.workspace import shown
 
 MOST_JOBS = 64
-NAMED = 3  # in a list of those whom something concerns
+NAMED = 3  # names in a message; "and 4 more" stands for the others
 
 
 def grade(
@@ -182,7 +182,7 @@ class _Gathering:
         )
 
     def finished(self) -> ClassResult:
-        """In the end: with a verdict on each exercise for everybody."""
+        """The final report, with a verdict for each learner on each exercise."""
         result = self.result()
         for learner in result.learners:
             learner.verdicts = [learner.verdict_on(each) for each in result.exercises]
@@ -203,7 +203,7 @@ class _Gathering:
 
 
 def _sources(paths: Sequence[Path], out: Path) -> list[Source]:
-    """Whose work to grade. Reports of ours that lie beside it are nobody's."""
+    """The work to grade. An earlier report that lies beside it is not work."""
     place = out.resolve()
     if any(path.resolve() == place for path in paths):
         raise KitError(
@@ -232,7 +232,7 @@ def _is_work(place: Path, repository: Path) -> bool:
 
 
 def _prepare(out: Path) -> None:
-    """Find out now, not in an hour, whether reports can be written there."""
+    """Fail now, not after an hour of grading, when reports cannot be written there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -242,13 +242,13 @@ def _prepare(out: Path) -> None:
 
 
 def _cores() -> int:
-    """How many we may use, which in a container may be fewer than there are."""
+    """The processors that this process may use; in a container, there may be more."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(MOST_JOBS, mine or 1)
 
 
 def _report(result: ClassResult, out: Path, before: Sequence[str]) -> None:
-    """Write all reports. `before` are those whom the reports were about until now."""
+    """Write all reports. `before` names the learners of the reports that were there."""
     names = {learner.name for learner in result.learners}
     junit_report.remove([name for name in before if name not in names], out)
     for report in (json_report, junit_report, markdown_report, csv_report, html_report):
@@ -276,7 +276,7 @@ def _conclude(result: ClassResult, out: Path) -> int:
 
 
 def _problems(result: ClassResult) -> dict[str, list[str]]:
-    """What we could not grade, by the reason why."""
+    """What could not be graded, by reason."""
     problems: dict[str, list[str]] = {}
     for learner in result.learners:
         for verdict in learner.verdicts:
@@ -293,7 +293,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _interrupted(gathering: _Gathering, out: Path) -> None:
-    """Keep what is done, and say how to go on."""
+    """Write what is graded so far, and print how to go on."""
     done, of = gathering.count
     result = gathering.result()
     kept = ""

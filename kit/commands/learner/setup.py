@@ -24,7 +24,7 @@ def setup(
 
     Example: ./workshop setup --from /media/usb/wheels
     """
-    # The installing is over: kit.setup.bootstrap did it, --from and all, before the kit could run.
+    # Nothing is installed here: kit.setup.bootstrap has done so, from --from too, before this runs.
     count = len({found.metadata["Name"] for found in distributions(path=[_site_packages()])})
     redis = find_redis()
     print(f"Python    {platform.python_version()} in {shown(Path(sys.prefix))}")
