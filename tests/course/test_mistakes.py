@@ -16,7 +16,7 @@ import pytest
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
 from kit.workspace import ROOT
-from tests.support.grading_pool import PATIENCE, copy_project, grade_in, lanes
+from tests.support.grading_pool import TIMEOUT, copy_project, grading_pool, submit
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ def verdicts(
     course = exercises()
     chosen = {item.name.partition("[")[2].removesuffix("]") for item in request.session.items}
     found: dict[str, Future[Verdict]] = {}
-    with lanes() as pool:
+    with grading_pool() as pool:
         for mistake in mistakes():
             if mistake.id not in chosen:
                 continue
@@ -99,7 +99,7 @@ def verdicts(
                 found[mistake.id] = Future()
                 found[mistake.id].set_exception(error)
             else:
-                found[mistake.id] = grade_in(pool, exercise, project, stop_early=True)
+                found[mistake.id] = submit(pool, exercise, project, stop_early=True)
         yield found
 
 
@@ -107,7 +107,7 @@ def verdicts(
 def test_a_mistake_fails_where_it_is_wrong(
     mistake: Mistake, verdicts: "dict[str, Future[Verdict]]"
 ) -> None:
-    verdict = verdicts[mistake.id].result(PATIENCE)
+    verdict = verdicts[mistake.id].result(TIMEOUT)
     assert not verdict.problem, f"the grader could not cope:\n{verdict.problem}"
     failure = verdict.first_failure
     assert failure, "nobody noticed"

@@ -7,7 +7,7 @@ import pytest
 
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
-from tests.support.grading_pool import PATIENCE, copy_project, grade_in, lanes
+from tests.support.grading_pool import TIMEOUT, copy_project, grading_pool, submit
 
 pytestmark = pytest.mark.slow
 
@@ -20,9 +20,9 @@ def verdicts(
 ) -> "Iterator[dict[str, Future[Verdict]]]":
     """What came of each starter whose test is to run, all tasks of it."""
     chosen = {item.name for item in request.session.items}
-    with lanes() as pool:
+    with grading_pool() as pool:
         yield {
-            exercise.slug: grade_in(
+            exercise.slug: submit(
                 pool,
                 exercise,
                 copy_project(exercise.starter, tmp_path_factory.mktemp("starter")),
@@ -37,7 +37,7 @@ def verdicts(
 def test_a_starter_fails_its_first_task_in_words_and_passes_none(
     exercise: Exercise, verdicts: "dict[str, Future[Verdict]]"
 ) -> None:
-    verdict = verdicts[exercise.slug].result(PATIENCE)
+    verdict = verdicts[exercise.slug].result(TIMEOUT)
     assert not verdict.problem, f"the grader could not cope:\n{verdict.problem}"
     assert [task.number for task in verdict.tasks if task.passed] == []
     first = verdict.tasks[0]

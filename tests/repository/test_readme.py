@@ -13,7 +13,7 @@ import pytest
 from kit.course import catalogue
 from kit.processes.stack import wait_until
 from kit.workspace import ROOT
-from tests.support.first_run import Demo, environment
+from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo
 from tests.support.processes import Mark
 
@@ -33,7 +33,7 @@ def mark() -> Iterator[Mark]:
 
 
 @pytest.fixture
-def clone(first_demo: Demo) -> Path:
+def clone(first_demo: DemoResult) -> Path:
     return first_demo.clone
 
 
@@ -41,7 +41,7 @@ def start(command: str, clone: Path, mark: Mark) -> subprocess.Popen[str]:
     return subprocess.Popen(
         shlex.split(command),
         cwd=clone,
-        env=environment(mark),
+        env=clean_environment(mark),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,7 +63,7 @@ def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert RUN.startswith("./workshop run 13 --solution")
 
 
-def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: Demo) -> None:
+def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResult) -> None:
     told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
     varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")
     shown = [varies.sub("*", line).strip() for line in told.splitlines()]

@@ -1,6 +1,6 @@
 """Grading many projects, three at a time, each in a copy of its own.
 
-As `watch` does it: what a grader and a project import is imported once, and forked.
+As in `watch`, a fork server imports the modules of graders and projects once and forks.
 """
 
 import multiprocessing
@@ -21,17 +21,21 @@ from kit.grading.verdict import Verdict
 from kit.processes import child
 from kit.processes.forkserver import ForkServer
 
-LANES = 3
-PATIENCE = 280.0  # seconds for one; pytest-timeout ends a test at 300
-# What running a project leaves in it is no part of it.
+PROCESSES = 3
+TIMEOUT = 280.0  # seconds for one project; pytest-timeout ends a test at 300
+# Files that a run of a project leaves in its folder.
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")
 
 
 @contextmanager
-def lanes() -> Iterator[ProcessPoolExecutor]:
-    """Processes that grade. Started afresh: they fork, and ours has threads that cannot follow."""
-    before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)  # one Redis for both would not do
-    pool = ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn"), _get_ready)
+def grading_pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes that grade.
+
+    They are spawned, not forked: the process of the tests has threads, which a fork would lose.
+    """
+    # Graders that run at the same time must not share a Redis.
+    before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)
+    pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), _get_ready)
     try:
         yield pool
     finally:
@@ -41,18 +45,18 @@ def lanes() -> Iterator[ProcessPoolExecutor]:
 
 
 def copy_project(folder: Path, target: Path) -> Path:
-    """A copy in `target`, under the same name: the grader reads the number in it."""
+    """A copy in `target`, under the same name: the grader reads the exercise's number in it."""
     return Path(shutil.copytree(folder, target / folder.name, ignore=LEFTOVERS))
 
 
-def grade_in(
+def submit(
     pool: ProcessPoolExecutor, exercise: Exercise, folder: Path, *, stop_early: bool
 ) -> "Future[Verdict]":
     return pool.submit(_grade, exercise, folder, stop_early)
 
 
 def _get_ready() -> None:
-    """In each lane. Its fork server ends with it."""
+    """Prepare a process of the pool. Its fork server ends with it."""
     import_all()
     if sys.platform == "linux":
         env = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -62,7 +66,8 @@ def _get_ready() -> None:
 def _grade(exercise: Exercise, folder: Path, stop_early: bool) -> Verdict:
     verdict = grade(exercise, folder, stop_early=stop_early)
     if child.fork_server is not None:
-        # Who was forked carries the server's environment, by which nobody is found.
+        # A forked process shows the environment of the fork server, so no mark in it tells which
+        # grader it belongs to: processes that a grader left are found as children.
         for left in psutil.Process(child.fork_server.pid).children(recursive=True):
             with suppress(psutil.Error):
                 left.kill()
