@@ -18,7 +18,7 @@ from kit.grading.verdict import Verdict
 from kit.workspace import ROOT
 from tests.support.grading_pool import TIMEOUT, copy_project, grading_pool, submit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 FOLDER = ROOT / "tests" / "mistakes"
 FEWEST = 3  # for each exercise

@@ -20,7 +20,7 @@ from tests.support.learner import Learner
 from tests.support.processes import eventually
 from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 HELLO, PARROT = "01-hello", "02-parrot"
 MAIN = Path("nb_runner", "main.py")
