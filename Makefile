@@ -15,7 +15,7 @@ TYPED := kit tests benchmarks tools docs/hooks.py slides/pdf.py slides/_ext slid
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)
 # Most tests wait for processes more than they compute, so four files of them go at once, in the
-# order that tests/conftest.py gives them.
+# order that tests/conftest.py gives them: the longest first.
 LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
@@ -30,7 +30,8 @@ help: ## Show this
 test: lint ## Everything: lint, and all tests with real processes (minutes)
 	$(BIN)/python -m pytest $(LANES) $(ARGS)
 
-# What carries `task` is a grader, and grades a whole solution.
+# Slow tests start whole runners, browsers and environments, load a year of flights, or grade work.
+# `task` marks the tests of a grader, which grade a whole solution.
 check: lint ## The quick part of it (a minute or two)
 	$(BIN)/python -m pytest $(LANES) -m "not slow and not task" $(ARGS)
 

@@ -10,18 +10,18 @@ from kit.errors import KitError  # noqa: E402  (the kit is beside us, and need n
 from kit.site import builder  # noqa: E402
 
 PRINTED = "window.Reveal && Reveal.isReady() && document.querySelector('.pdf-page')"
-PATIENCE = 60_000  # ms
+TIMEOUT = 60_000  # ms
 
 
 def print_deck(page: Path, pdf: Path) -> None:
     """Print all slides of the page, one on each sheet, all their steps done. Raises KitError."""
     from playwright.sync_api import sync_playwright
 
-    from tests.support.browser import ABSENT, FLAGS, find_browser
+    from tests.support.browser import FLAGS, NO_BROWSER, find_browser
 
     chromium = find_browser()
     if chromium is None:
-        raise KitError(ABSENT, "make pdf, once it is there")
+        raise KitError(NO_BROWSER, "make pdf, once it is there")
     if not page.is_file():
         raise KitError(f"there is no {page}", "make site")
     pdf.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def print_deck(page: Path, pdf: Path) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         tab = browser.new_page(viewport={"width": 1280, "height": 720})
         tab.goto(f"{address}{page.name}?print-pdf")
-        tab.wait_for_function(PRINTED, timeout=PATIENCE)
+        tab.wait_for_function(PRINTED, timeout=TIMEOUT)
         tab.pdf(path=str(pdf), prefer_css_page_size=True, print_background=True)
         browser.close()
 

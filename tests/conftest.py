@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and in which order their files are run."""
+"""Fixtures for all tests, and the order in which their files run."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,19 +12,10 @@ __all__ = ["postgres_server", "postgres_url"]
 
 collect_ignore = ["fixtures"]  # its graders belong to the small course in it
 
-# The longest first: begun last, one of them would keep a lane busy when all others are done.
-FIRST = (
-    *("mistakes", "session", "failure_modes", "compose", "notebooks_of_all_kinds", "slides"),
-    *("class_of_forty", "grade", "readme", "notebooks", "watch", "run", "labs", "single_run"),
-    *("copying", "check", "chaos", "bad_input", "seed", "pack", "handbook", "break", "page"),
-    *("settings", "starters", "demo", "lab", "12_survive_a_crash", "verbs", "lock", "templates"),
-    *("bootstrap", "calls", "outcomes", "sandbox", "13_ship_it", "doctor", "home"),
-)
-
 
 @pytest.fixture
 def set_workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Sets the folders of the workspace, `course` or `state` or both, for one test."""
+    """A function that sets the folders of the workspace, `course` or `state`, for one test."""
 
     def set_folders(**folders: Path) -> None:
         for name, folder in folders.items():
@@ -36,10 +27,18 @@ def set_workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Non
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the files. (Sorting is stable: within a file, nothing changes.)"""
+    """Sort the files by their markers: the longest first, then the slow ones, then the others.
+
+    `make test` gives whole files to four processes, in this order. A long file that begins last
+    would run alone, with the other three processes idle. (Sorting is stable: the order of the
+    tests within a file stays as it is.)
+    """
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
-    name = item.path.stem.removeprefix("test_")
-    return FIRST.index(name) if name in FIRST else len(FIRST)
+    file = item.getparent(pytest.Module)
+    slow = file.get_closest_marker("slow") if file else None
+    if slow is None:
+        return 2
+    return 0 if slow.kwargs.get("longest") else 1

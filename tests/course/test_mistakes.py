@@ -15,9 +15,9 @@ from kit.checking.trial import copy_project, of_mistake
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
 from kit.workspace import workspace
-from tests.support.grading_pool import PATIENCE, grade_in, lanes
+from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 FEWEST_IN_ALL = 45
 
@@ -42,7 +42,7 @@ def verdicts(
     course = exercises()
     chosen = {item.name.partition("[")[2].removesuffix("]") for item in request.session.items}
     found: dict[str, Future[Verdict]] = {}
-    with lanes() as pool:
+    with grading_pool() as pool:
         for mistake in mistakes():
             if mistake.id not in chosen:
                 continue
@@ -54,7 +54,7 @@ def verdicts(
                 found[mistake.id] = Future()
                 found[mistake.id].set_exception(error)
             else:
-                found[mistake.id] = grade_in(pool, exercise, project, stop_early=True)
+                found[mistake.id] = submit(pool, exercise, project, stop_early=True)
         yield found
 
 
@@ -62,7 +62,7 @@ def verdicts(
 def test_a_mistake_fails_where_it_is_wrong(
     mistake: Mistake, verdicts: "dict[str, Future[Verdict]]"
 ) -> None:
-    verdict = verdicts[mistake.id].result(PATIENCE)
+    verdict = verdicts[mistake.id].result(TIMEOUT)
     complaints = of_mistake(exercises()[mistake.slug], mistake, verdict)
     assert not complaints, "\n".join(map(str, complaints))
 

@@ -8,7 +8,7 @@ import pytest
 from kit.checking.trial import copy_project, of_starter
 from kit.course.catalogue import Exercise, load
 from kit.grading.verdict import Verdict
-from tests.support.grading_pool import PATIENCE, grade_in, lanes
+from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
 pytestmark = pytest.mark.slow
 
@@ -21,9 +21,9 @@ def verdicts(
 ) -> "Iterator[dict[str, Future[Verdict]]]":
     """What came of each starter whose test is to run, all tasks of it."""
     chosen = {item.name for item in request.session.items}
-    with lanes() as pool:
+    with grading_pool() as pool:
         yield {
-            exercise.slug: grade_in(
+            exercise.slug: submit(
                 pool,
                 exercise,
                 copy_project(exercise.starter, tmp_path_factory.mktemp("starter")),
@@ -38,6 +38,6 @@ def verdicts(
 def test_a_starter_fails_its_first_task_in_words_and_passes_none(
     exercise: Exercise, verdicts: "dict[str, Future[Verdict]]"
 ) -> None:
-    verdict = verdicts[exercise.slug].result(PATIENCE)
+    verdict = verdicts[exercise.slug].result(TIMEOUT)
     complaints = of_starter(exercise, verdict)
     assert not complaints, "\n".join(map(str, complaints))

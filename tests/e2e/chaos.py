@@ -28,8 +28,8 @@ LEASE = 2.0  # seconds
 SLACK = 10.0  # seconds on top, for a machine that is busy with something else
 STATUSES = ENDED | {"QUEUED", "RUNNING"}
 
-# A kernel at work holds a lock that the system takes away when it dies, however it dies. One that
-# finds it taken tells who has it. What it writes, it writes behind the fence.
+# A running kernel holds a lock, which the system releases when the kernel dies. A kernel that finds
+# the lock taken records an overlap with its holder. Its writes carry the fencing token.
 AT_WORK = """
 import fcntl, json, os, random, sqlite3, time
 from pathlib import Path
@@ -52,7 +52,7 @@ with sqlite3.connect("results.db", timeout=30) as db:
 
 
 class Chaos:
-    """A runner under a random schedule, and what was seen of it."""
+    """A runner under a random schedule of calls and faults, and the counts of what happened."""
 
     def __init__(self, runner: Runner, folder: Path, seed: int, say: Callable[[str], None]) -> None:
         self._runner = runner
@@ -64,7 +64,7 @@ class Chaos:
         self.counts: Counter[str] = Counter()
 
     def go(self, seconds: float) -> None:
-        """Do things for so long, then let it come to rest. AssertionError: it did not hold."""
+        """Run the schedule for so long, then let the runner recover. Raises AssertionError."""
         faults = [
             self.kill_a_worker,
             self.kill_a_main_process,
@@ -97,7 +97,7 @@ class Chaos:
         self._call("POST", "/cancel")
 
     def look(self) -> None:
-        """The runs, all of them: at most one is active, and who has ended stays ended."""
+        """Check all runs: at most one is active, and a run that has ended stays ended."""
         answer = self._call("GET", "/runs")
         if answer is None or not answer.is_success:
             return
@@ -106,7 +106,7 @@ class Chaos:
         assert len(active) <= 1, f"two at once: {active}"
         for run in runs:
             before, now = self.started.get(run["run_id"]), run["status"]
-            # LOST is a judgement; a worker that Redis was away from may still prove it wrong.
+            # LOST is an assumption: a worker that had lost Redis may still finish the run.
             assert now == before or before not in ENDED - {"LOST"}, f"was {before}, and now {run}"
             self.started[run["run_id"]] = now
 
@@ -142,12 +142,12 @@ class Chaos:
         self._replace(place)
 
     def freeze_a_worker(self) -> None:
-        """It hangs; its kernel works on, but for its guard."""
+        """Stop a worker. Its kernel runs on until its guard ends it."""
         _, worker = self._a_worker()
         self._suspend(_family(worker))
 
     def suspend_a_host(self) -> None:
-        """All of a worker's processes, kernels and guards too: the lid of the laptop closes."""
+        """Stop a worker with its kernels and guards, as when the lid of a laptop closes."""
         _, worker = self._a_worker()
         everything = psutil.Process(worker.pid).children(recursive=True)
         self._paused |= {process.pid for process in everything}
@@ -159,7 +159,7 @@ class Chaos:
         self._runner.restart_api(place, self._runner.env)
 
     def restart_redis(self) -> None:
-        """With its data: AOF. (What a Redis without data does is in test_failure_modes.py.)"""
+        """Restart Redis with its data (AOF). test_failure_modes.py restarts one without data."""
         server = self._runner.stack.redis_server
         assert server
         server.kill()
@@ -210,7 +210,7 @@ class Chaos:
         for line in file.read_text().splitlines() if file.exists() else []:
             overlap = json.loads(line)
             other = json.loads(overlap["beside"])
-            # Nobody can stop a kernel that is asleep; its write is refused when it wakes up.
+            # A paused kernel cannot be stopped. Its write is refused when it goes on.
             assert other["pid"] in self._paused, f"two kernels at work: {overlap}"
             self.counts["beside a sleeping kernel"] += 1
 

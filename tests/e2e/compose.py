@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile: how they read, and their services without containers."""
+"""docker-compose.yml and the Dockerfile: read them, and run their services without containers."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from kit.processes.ports import free_port
 from kit.processes.redis_tiers import INSTALL_REDIS, find_redis, redis_answers
 from kit.processes.stack import Child, Stack
 from kit.workspace import ROOT
-from tests.e2e.runner import ENDED, PATIENCE, wait_until
+from tests.e2e.runner import ENDED, TIMEOUT, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 PASSWORD = "correct0horse0battery0staple"
@@ -78,7 +78,7 @@ class Stage:
         return dict(pair.split("=", 1) for words in texts for pair in words.split())
 
     def command(self) -> list[str]:
-        """What it runs when nobody says otherwise."""
+        """The command that the image runs by default (CMD)."""
         (words,) = (arguments for instruction, arguments in self.steps if instruction == "CMD")
         command: list[str] = json.loads(words)
         return command
@@ -131,7 +131,7 @@ def build(name: str, root: Path) -> None:
             copy(ROOT / source, root / target[1:] if target[0] == "/" else here / target)
         elif instruction == "RUN" and "useradd" not in arguments:
             command = re.sub(r"^--mount=\S+ ", "", arguments)
-            # Half a minute; here, what is imported is compiled when it is.
+            # Takes half a minute. Here, modules are compiled when they are imported.
             command = command.replace(" --compile-bytecode", "")
             command = re.sub(r"(?<!\S)/(?=(venv|build|app|notebooks)\b)", f"{root}/", command)
             done = subprocess.run(
@@ -165,7 +165,7 @@ class Deployment:
     children: dict[str, Child] = field(default_factory=dict)
 
     def here(self, word: str) -> str:
-        """A word of the file, as it has to read without containers around it."""
+        """A word of the file, translated for services that run without containers."""
         if word.startswith("postgresql://"):
             local = self.database.set(drivername=make_url(word).drivername)
             return local.render_as_string(hide_password=False)
@@ -180,7 +180,7 @@ class Deployment:
         return word
 
     def env(self, name: str) -> dict[str, str]:
-        """What a service gets: the image's variables, the file's, and none of ours."""
+        """The environment of a service: the variables of the image and of the file."""
         service = self.services[name]
         image = STAGES[service["build"]["target"]].env() if "build" in service else {}
         image.pop("PYTHONDONTWRITEBYTECODE", None)  # see `build`
@@ -193,7 +193,7 @@ class Deployment:
         )
 
     def command(self, name: str) -> list[str]:
-        """What a service runs."""
+        """The command that a service runs."""
         service = self.services[name]
         if name == "redis":
             program = find_redis({"PATH": os.environ["PATH"]}).program
@@ -219,13 +219,13 @@ class Deployment:
             wait_until(
                 partial(self.healthy, name),
                 f"{name} to be healthy",
-                PATIENCE,
+                TIMEOUT,
                 self.children[name],
-                every=0.5,  # each look is a program of its own
+                every=0.5,  # each check starts a program
             )
 
     def healthy(self, name: str) -> bool:
-        """Whether its own health check says so."""
+        """Whether the health check of the service succeeds."""
         if name == "redis":  # redis-cli may be older than the option -e
             return redis_answers(f"redis://127.0.0.1:{self.redis_port}")
         _, program, *words = self.services[name]["healthcheck"]["test"]
@@ -233,7 +233,7 @@ class Deployment:
             [f"{self.image}/venv/bin/{program}", *map(self.here, words)],
             env=self.env(name),
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         return checked.returncode == 0
 
@@ -257,7 +257,7 @@ class Deployment:
             run: dict[str, Any] = self.client.get(f"/status/{run_id}").json()
             return run if run["status"] in statuses else None
 
-        return wait_until(there, f"{run_id} to be {' or '.join(statuses)}", 2 * PATIENCE)
+        return wait_until(there, f"{run_id} to be {' or '.join(statuses)}", 2 * TIMEOUT)
 
 
 @contextmanager
@@ -276,5 +276,5 @@ def deployed(image: Path, folder: Path, database: str, **env: str) -> Iterator[D
         )
         deployment.up("redis")
         deployment.up("worker", "api")
-        wait_until(lambda: client.get("/ready").is_success, "/ready", PATIENCE)
+        wait_until(lambda: client.get("/ready").is_success, "/ready", TIMEOUT)
         yield deployment

@@ -1,4 +1,4 @@
-"""Runners for the end-to-end tests. One for each file where tests do not disturb each other."""
+"""Runners for the end-to-end tests. Tests of one file share a runner where they can."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 deadline = time.monotonic() + 120
 while not Path("gate").exists():
-    assert time.monotonic() < deadline, "nobody opened the gate"
+    assert time.monotonic() < deadline, "the gate stayed closed"
     time.sleep(0.02)
 """
 
@@ -41,8 +41,8 @@ class Gate:
 
 
 @pytest.fixture(scope="session")
-def imports_at_hand() -> Iterator[ForkServer | None]:
-    """What forks API processes and workers, where there is such a thing."""
+def fork_server() -> Iterator[ForkServer | None]:
+    """A server that forks API processes and workers. Only Linux has one."""
     if sys.platform != "linux":
         yield None
         return
@@ -51,16 +51,16 @@ def imports_at_hand() -> Iterator[ForkServer | None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forked(imports_at_hand: ForkServer | None) -> Iterator[None]:
-    """Runners start in a fifth of the time: most of what a start takes is imports."""
-    child.fork_server = imports_at_hand
+def forked(fork_server: ForkServer | None) -> Iterator[None]:
+    """API processes and workers are forked: without imports they start in a fifth of the time."""
+    child.fork_server = fork_server
     yield
     child.fork_server = None
 
 
 @pytest.fixture
 def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is started as anybody would start it, and carries its environment in full view."""
+    """Processes are started without the fork server, so their environment can be read."""
     monkeypatch.setattr(child, "fork_server", None)
 
 
@@ -78,7 +78,7 @@ def shared_runner(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def runner(shared_runner: Runner, gate: Gate) -> Iterator[Runner]:
-    """The file's runner with nothing running, before and after."""
+    """The runner of the file. No run is active before the test or after it."""
     gate.close()
     yield shared_runner
     gate.open()

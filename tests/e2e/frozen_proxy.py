@@ -9,7 +9,7 @@ from kit.processes.stack import free_socket
 
 
 class FrozenProxy:
-    """Passes bytes on, until one message holds `word`: that one and all after it never arrive."""
+    """Passes bytes on until a message contains `word`. That one and all later ones never arrive."""
 
     def __init__(self, listener: socket.socket, target: int, word: bytes) -> None:
         self.port: int = listener.getsockname()[1]

@@ -27,8 +27,8 @@ from tests.support.processes import Mark
 
 PRODUCT = Project(catalogue.product().solution)
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
-PATIENCE = 60.0  # seconds; only ever spent by a test that fails
-LOOK = 0.1  # seconds between looks: who looks all the time keeps a runner from running
+TIMEOUT = 60.0  # seconds; only a test that fails waits so long
+POLL_INTERVAL = 0.1  # seconds; shorter, and the test would take the processor from the runner
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def wait_until(
     timeout: float,
     of: Child | None = None,
     *,
-    every: float = LOOK,
+    every: float = POLL_INTERVAL,
 ) -> T:
     """What `check` returns, once that is neither None nor False. Raises NotReady."""
     return child.wait_until(check, what, timeout, of, every=every)
@@ -55,7 +55,7 @@ def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:
 
 @dataclass
 class Runner:
-    """The finished runner, going."""
+    """The finished runner, with its processes."""
 
     stack: Stack
     env: dict[str, str]
@@ -82,13 +82,13 @@ class Runner:
         return str(answer.json()["run_id"])
 
     def status(self, run_id: str) -> dict[str, Any]:
-        """The run, as the API tells it."""
+        """The run, as the API answers."""
         answer = self.client.get(f"/status/{run_id}")
         assert answer.status_code == 200, answer.text
         run: dict[str, Any] = answer.json()
         return run
 
-    def wait_for(self, run_id: str, *statuses: str, timeout: float = PATIENCE) -> dict[str, Any]:
+    def wait_for(self, run_id: str, *statuses: str, timeout: float = TIMEOUT) -> dict[str, Any]:
         """The run, once its status is one of these."""
 
         def there() -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ class Runner:
     def wait_for_cell(self, run_id: str, done: int) -> None:
         """Wait until that many cells are done."""
         wait_until(
-            lambda: self.status(run_id)["cells_done"] >= done, f"{done} cells to be done", PATIENCE
+            lambda: self.status(run_id)["cells_done"] >= done, f"{done} cells to be done", TIMEOUT
         )
 
     def run(self, *statuses: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def is_kernel(process: psutil.Process) -> bool:
 
 
 def is_dead(process: psutil.Process) -> bool:
-    """Whether it does nothing any more. (Whoever inherits an orphan may be slow to bury it.)"""
+    """Whether the process has ended. (The parent of an orphan may be slow to collect a zombie.)"""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -187,5 +187,5 @@ def start_runner(
             for child in runner.workers:
                 wait_for_worker(child)
             if workers:
-                wait_until(lambda: client.get("/ready").json()["worker"] == "ok", "it", PATIENCE)
+                wait_until(lambda: client.get("/ready").json()["worker"] == "ok", "it", TIMEOUT)
             yield runner

@@ -32,11 +32,11 @@ from tests.e2e.compose import (
     ignored,
     seconds,
 )
-from tests.e2e.runner import ENDED, PATIENCE, PRODUCT, wait_until
+from tests.e2e.runner import ENDED, PRODUCT, TIMEOUT, wait_until
 from tests.support.postgres import postgres_server as postgres_server
 from tests.support.postgres import postgres_url as postgres_url
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 LOCK = (PRODUCT.path / "requirements.lock").read_text(encoding="utf-8")
@@ -297,7 +297,7 @@ def test_the_seed_and_the_flight_delays_run_on_postgresql(
 ) -> None:
     with deployed(image, tmp_path, database) as it:
         it.start("seed")
-        assert it.children["seed"].wait(3 * PATIENCE) == 0, it.children["seed"].tail()
+        assert it.children["seed"].wait(3 * TIMEOUT) == 0, it.children["seed"].tail()
         run = it.run()
         assert run["status"] == "SUCCEEDED", run
     engine = create_engine(
@@ -328,7 +328,7 @@ def test_all_stop_within_their_grace_and_the_run_says_so_even_after_a_restart(
         with it.client.stream("GET", f"/status/{second}/events"):
             it.stop("api")
         it.stop("worker")
-        wait_until(lambda: not it.healthy("worker"), "the health check to notice", PATIENCE)
+        wait_until(lambda: not it.healthy("worker"), "the health check to notice", TIMEOUT)
         it.stop("redis")
         it.up("redis")
         it.up("api")

@@ -9,14 +9,14 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import PATIENCE, Runner, start_runner, write_notebook
+from tests.e2e.runner import TIMEOUT, Runner, start_runner, write_notebook
 from tests.support.browser import OpenPage, browser, open_page
 
 pytestmark = pytest.mark.slow
 
 __all__ = ["browser", "open_page"]
 
-expect.set_options(timeout=PATIENCE * 1000)
+expect.set_options(timeout=TIMEOUT * 1000)
 KEY = "open sesame"
 BROKEN_OFF = r"net::ERR_"  # what Chromium logs when a server dies
 HOSTILE = """

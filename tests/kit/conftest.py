@@ -1,4 +1,4 @@
-"""A learner, for the tests of several packages."""
+"""The fixture `learner`, for the tests of several packages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.learner import Learner
 
 @pytest.fixture
 def learner(tmp_path: Path) -> Iterator[Learner]:
-    """Somebody at the start of a small course. In the end, nothing of theirs runs."""
+    """A learner at the start of a small course. At the end, no process of its commands is left."""
     learner = Learner(tmp_path)
     yield learner
     assert learner.mark.commands() == []

@@ -39,7 +39,7 @@ def test_the_help_lists_every_verb_with_a_sentence() -> None:
 
 
 def test_without_a_verb_it_says_where_you_are_and_what_to_do_next(learner: Learner) -> None:
-    done = learner.types()
+    done = learner.run()
     assert (done.returncode, done.stderr) == (0, "")
     assert "Next: 01 Hello, 5 min. `./workshop check 01`" in done.stdout
 

@@ -1,4 +1,4 @@
-"""A freshly seeded database for the notebooks."""
+"""A database for the notebooks."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from kit.workspace import NOTEBOOKS
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 def source(cell_id: str) -> str:
@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self, url: str, run_id: str, token: int) -> None:
         parsed = database_url(url)
-        patience = {"timeout": PATIENCE} if parsed.get_backend_name() == "sqlite" else {}
+        patience = {"timeout": TIMEOUT} if parsed.get_backend_name() == "sqlite" else {}
         self.engine = sa.create_engine(parsed, connect_args=patience, poolclass=NullPool)
         row = {"carrier": "UA", "hour": 9, "flights": 1, "predicted": 2.0, "observed": 3.0}
         self.variables: dict[str, Any] = {
@@ -99,11 +99,11 @@ def paused(run: Run) -> tuple[threading.Thread, threading.Event]:
     def stop(*_: object) -> None:
         if not stopped.is_set():
             stopped.set()
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(TIMEOUT)
 
     thread = threading.Thread(target=run.write)
     thread.start()
-    assert stopped.wait(PATIENCE)
+    assert stopped.wait(TIMEOUT)
     return thread, go_on
 
 
@@ -122,12 +122,12 @@ def test_the_first_statement_locks_so_the_other_writer_waits_its_turn(url: str) 
 
     second = threading.Thread(target=write)
     second.start()
-    assert began.wait(PATIENCE)
+    assert began.wait(TIMEOUT)
     second.join(0.5)
     waits = second.is_alive()
     go_on.set()
-    first.join(PATIENCE)
-    second.join(PATIENCE)
+    first.join(TIMEOUT)
+    second.join(TIMEOUT)
     assert waits, "the newer writer did not wait for the transaction that had begun before it"
     assert refused == []
     assert newer.written() == [("newer", 8), ("delay_by_carrier_hour", 8)]
@@ -148,8 +148,8 @@ def test_an_older_writer_that_waited_for_a_newer_one_is_refused(url: str) -> Non
     second = threading.Thread(target=write)
     second.start()
     go_on.set()
-    first.join(PATIENCE)
-    second.join(PATIENCE)
+    first.join(TIMEOUT)
+    second.join(TIMEOUT)
     assert "Nothing was written" in str(refused[0])
     assert newer.written() == [("newer", 8), ("delay_by_carrier_hour", 8)]
 
@@ -160,7 +160,7 @@ def test_of_many_writers_at_once_the_newest_stays(url: str) -> None:
     strange: list[BaseException] = []
 
     def write(run: Run) -> None:
-        start.wait(PATIENCE)
+        start.wait(TIMEOUT)
         try:
             run.write()
         except RuntimeError:
@@ -172,7 +172,7 @@ def test_of_many_writers_at_once_the_newest_stays(url: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert strange == []
     assert runs[0].written() == [("run 8", 8), ("delay_by_carrier_hour", 8)]
 

@@ -82,6 +82,10 @@ def test_projects_of_one_name_are_not_taken_for_one_another(tmp_path: Path) -> N
 def test_check_leaves_out_what_is_slow_and_test_leaves_out_nothing() -> None:
     assert '-m "not slow and not task"' in make("-n", "check").stdout
     assert "not slow" not in make("-n", "test").stdout
+    end_to_end = [*ROOT.glob("tests/e2e/test_*.py")]
+    assert end_to_end
+    for file in end_to_end:
+        assert "pytestmark = pytest.mark.slow" in file.read_text(encoding="utf-8"), file
 
 
 def test_lock_keeps_versions_unless_told_to_upgrade() -> None:

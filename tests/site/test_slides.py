@@ -25,11 +25,11 @@ from kit.site.macros import timetable
 from kit.workspace import ROOT
 from tests.support import axe
 from tests.support.browser import OpenPage, browser, open_page
-from tests.support.built_site import built
+from tests.support.built_site import built_site
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
-__all__ = ["browser", "built", "open_page"]
+__all__ = ["browser", "built_site", "open_page"]
 
 SLIDES = ROOT / "slides"
 DEMOS = SLIDES / "demos"
@@ -82,14 +82,14 @@ CUT_NOTES = """notes => {
 
 
 @pytest.fixture
-def site(built: Path) -> Path:
+def site(built_site: Path) -> Path:
     """All decks."""
-    return built / "slides"
+    return built_site / "slides"
 
 
 @pytest.fixture(scope="module")
-def address(built: Path) -> Iterator[str]:
-    with builder.served(built / "slides") as address:
+def address(built_site: Path) -> Iterator[str]:
+    with builder.served(built_site / "slides") as address:
         yield address
 
 

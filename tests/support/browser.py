@@ -1,6 +1,6 @@
-"""A real browser for the tests of the page, and a page that does not forgive.
+"""A real browser for the tests of pages.
 
-A test fails when the page logs an error, throws one, or asks any other host for anything.
+A test fails when its page logs an error, throws one, or sends a request to another host.
 """
 
 import re
@@ -20,14 +20,14 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.support.requirements import absent
+from tests.support.requirements import skip_or_fail
 
-# The first has no window to draw: it does the same work in a third of the time.
+# The first draws no window, and takes a third of the time.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-ABSENT = "no Chromium or Chrome on this machine. On Debian: apt-get install -y chromium"
+CHROME_ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+NO_BROWSER = "no Chromium or Chrome on this machine. On Debian: apt-get install -y chromium"
 FLAGS = [
-    "--no-sandbox",  # as root, in containers; the tests open nothing but their own pages
+    "--no-sandbox",  # needed as root in containers; the tests open only our own pages
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -35,17 +35,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# A browser logs each answer of 400 and above. Those are the page's to deal with, and it does.
+# The browser logs each answer of 400 and above as an error. The page handles those itself.
 STATUS = re.compile(r"the server responded with a status of \d+")
-PATIENCE = 60_000  # ms; only ever spent by a test that fails
+TIMEOUT = 60_000  # ms; only a test that fails waits so long
 
 OpenPage = Callable[..., Page]
 
 
 def find_browser() -> str | None:
     """The path of a browser that Playwright can drive."""
-    if ON_MACOS.is_file():
-        return str(ON_MACOS)
+    if CHROME_ON_MACOS.is_file():
+        return str(CHROME_ON_MACOS)
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -54,7 +54,7 @@ def browser() -> Iterator[Browser]:
     """A browser without a window."""
     path = find_browser()
     if path is None:
-        absent(ABSENT)
+        skip_or_fail(NO_BROWSER)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -65,8 +65,8 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens a URL in a fresh profile: `open_page(url, allowed=r"…", color_scheme="dark")`.
 
-    `allowed` is a pattern of console errors that this test brings about on purpose; the other
-    options are Playwright's, for a new context.
+    `allowed` is a pattern of console errors that the test causes on purpose. The other options
+    are Playwright's, for a new context.
     """
     with strict_pages(browser) as open_page:
         yield open_page
@@ -74,9 +74,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
 @contextmanager
 def strict_pages(browser: Browser) -> Iterator[OpenPage]:
-    """`open_page`, and at the end its verdict on all that was opened."""
+    """The function of the fixture `open_page`. At the end, errors of the opened pages fail."""
     complaints: list[str] = []
-    abroad: set[Request] = set()
+    external: set[Request] = set()
     contexts: list[BrowserContext] = []
 
     def open_page(url: str, *, allowed: str | None = None, **options: object) -> Page:
@@ -90,15 +90,15 @@ def strict_pages(browser: Browser) -> Iterator[OpenPage]:
         def on_request(request: Request) -> None:
             parts = urlsplit(request.url)
             if parts.scheme not in ("data", "blob", "about") and parts.netloc != host:
-                abroad.add(request)
+                external.add(request)
 
         def on_failed_request(request: Request) -> None:
-            if request.failure == "csp":  # forbidden by the page's own rules: it was never sent
-                abroad.discard(request)
+            if request.failure == "csp":  # forbidden by the page's own policy: not sent
+                external.discard(request)
 
         context = browser.new_context(**options)  # type: ignore[arg-type]  # passed on as they are
         contexts.append(context)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         context.on("console", on_console)
         context.on("request", on_request)
         context.on("requestfailed", on_failed_request)
@@ -112,5 +112,5 @@ def strict_pages(browser: Browser) -> Iterator[OpenPage]:
     finally:
         for context in contexts:
             context.close()
-    complaints += [f"the page asked another host: {request.url}" for request in abroad]
+    complaints += [f"the page asked another host: {request.url}" for request in external]
     assert not complaints, "\n".join(complaints)

@@ -1,4 +1,4 @@
-"""What takes long to make and is only looked at afterwards: made once for all workers of xdist."""
+"""Things that take long to build and that tests only read: built once for all workers of xdist."""
 
 import fcntl
 import os
@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """What `make` makes at the path that it is called with, by the first worker that asks.
+def build_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The path at which `make` has built something. The first worker that asks calls `make`.
 
-    The others wait. After a failure the next who asks tries again, over what is there.
+    The other workers wait. When `make` fails, the next worker calls it again, at the same path,
+    with the remains of the first attempt in place.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        together = factory.mktemp(name)
+        folder = factory.mktemp(name)
     else:
-        together = factory.getbasetemp().parent
-    made = together / name
-    with (together / f"{name}.lock").open("w") as lock:
+        folder = factory.getbasetemp().parent  # the workers share it
+    path = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (done := together / f"{name}.done").exists():
-            make(made)
+        if not (done := folder / f"{name}.done").exists():
+            make(path)
             done.touch()
-    return made
+    return path

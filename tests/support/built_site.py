@@ -1,4 +1,4 @@
-"""The handbook and the slides, built once for all tests that look at them."""
+"""The handbook and the slides, built once for all tests that read them."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from kit.workspace import ROOT
-from tests.support.build_once import once
+from tests.support.build_once import build_once
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make site` builds: both builds are strict."""
-    return once(tmp_path_factory, "site", _make)
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `make site` builds. Both builds are strict: a warning is an error."""
+    return build_once(tmp_path_factory, "site", _build)
 
 
-def _make(site: Path) -> None:
+def _build(site: Path) -> None:
     shutil.rmtree(site, ignore_errors=True)
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A newcomer, who has a fresh copy of the kit and types `./workshop demo` before anything else."""
+"""The first command in a fresh copy of the kit, where nothing is set up: `./workshop demo`."""
 
 import json
 import os
@@ -11,31 +11,31 @@ from pathlib import Path
 import pytest
 
 from benchmarks.setup import copy_working_tree
-from tests.support.build_once import once
+from tests.support.build_once import build_once
 from tests.support.learner import UNSET
 from tests.support.processes import Mark
 
 
 @dataclass(frozen=True)
-class Demo:
-    """A demo that has ended: where, how, what it printed, and what it left running."""
+class DemoResult:
+    """A demo that has ended. `left_running` has the command lines of its processes still alive."""
 
     clone: Path
-    code: int
+    exit_code: int
     output: str
-    left: list[str]
+    left_running: list[str]
 
 
 @pytest.fixture(scope="session")
-def first_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The one full run, from a copy with nothing set up, on a machine without data."""
-    place = once(tmp_path_factory, "newcomer", _make)
-    told = json.loads((place / "told.json").read_text(encoding="utf-8"))
-    return Demo(place / "workshop", told["code"], told["output"], told["left"])
+def first_demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+    """The one full run of the demo: it sets up the kit and loads the data first."""
+    place = build_once(tmp_path_factory, "first-run", _run_demo)
+    clone = place / "workshop"
+    return DemoResult(clone, **json.loads((place / "result.json").read_text(encoding="utf-8")))
 
 
-def environment(mark: Mark, **more: str) -> dict[str, str]:
-    """Ours, without what a newcomer has not set. (`make` hands its own words on to other makes.)"""
+def clean_environment(mark: Mark, **more: str) -> dict[str, str]:
+    """The environment of the tests, without settings of the kit and without variables of make."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -44,13 +44,13 @@ def environment(mark: Mark, **more: str) -> dict[str, str]:
     return {**inherited, **mark.env, **more}
 
 
-def demonstrate(kit: Path, command: Sequence[str], **more: str) -> Demo:
-    """Run a demo to its end, with `more` in its environment."""
+def run_to_end(kit: Path, command: Sequence[str], **more: str) -> DemoResult:
+    """Run a demo in a copy of the kit to its end, with `more` in its environment."""
     mark = Mark()
     done = subprocess.run(
         command,
         cwd=kit,
-        env=environment(mark, **more),
+        env=clean_environment(mark, **more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -58,13 +58,13 @@ def demonstrate(kit: Path, command: Sequence[str], **more: str) -> Demo:
         timeout=280,
         check=False,
     )
-    return Demo(kit, done.returncode, done.stdout, mark.commands())
+    return DemoResult(kit, done.returncode, done.stdout, mark.commands())
 
 
-def _make(place: Path) -> None:
+def _run_demo(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     copy_working_tree(place / "workshop")
-    demo = demonstrate(place / "workshop", ["./workshop", "demo"])
-    told = {"code": demo.code, "output": demo.output, "left": demo.left}
-    (place / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    demo = run_to_end(place / "workshop", ["./workshop", "demo"])
+    result = {name: value for name, value in vars(demo).items() if name != "clone"}
+    (place / "result.json").write_text(json.dumps(result), encoding="utf-8")

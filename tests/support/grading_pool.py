@@ -1,6 +1,6 @@
 """Grading many projects, three at a time, each in a copy of its own.
 
-As `watch` does it: what a grader and a project import is imported once, and forked.
+As in `watch`, a fork server imports the modules of graders and projects once and forks.
 """
 
 import multiprocessing
@@ -20,15 +20,19 @@ from kit.grading.verdict import Verdict
 from kit.processes import child
 from kit.processes.forkserver import ForkServer
 
-LANES = 3
-PATIENCE = 280.0  # seconds for one; pytest-timeout ends a test at 300
+PROCESSES = 3
+TIMEOUT = 280.0  # seconds for one project; pytest-timeout ends a test at 300
 
 
 @contextmanager
-def lanes() -> Iterator[ProcessPoolExecutor]:
-    """Processes that grade. Started afresh: they fork, and ours has threads that cannot follow."""
-    before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)  # one Redis for both would not do
-    pool = ProcessPoolExecutor(LANES, multiprocessing.get_context("spawn"), _get_ready)
+def grading_pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes that grade.
+
+    They are spawned, not forked: the process of the tests has threads, which a fork would lose.
+    """
+    # Graders that run at the same time must not share a Redis.
+    before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)
+    pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), _get_ready)
     try:
         yield pool
     finally:
@@ -37,14 +41,14 @@ def lanes() -> Iterator[ProcessPoolExecutor]:
             os.environ["WORKSHOP_CHECK_REDIS"] = before
 
 
-def grade_in(
+def submit(
     pool: ProcessPoolExecutor, exercise: Exercise, folder: Path, *, stop_early: bool
 ) -> "Future[Verdict]":
     return pool.submit(_grade, exercise, folder, stop_early)
 
 
 def _get_ready() -> None:
-    """In each lane. Its fork server ends with it."""
+    """Prepare a process of the pool. Its fork server ends with it."""
     import_all()
     if sys.platform == "linux":
         env = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -54,7 +58,8 @@ def _get_ready() -> None:
 def _grade(exercise: Exercise, folder: Path, stop_early: bool) -> Verdict:
     verdict = grade(exercise, folder, stop_early=stop_early)
     if child.fork_server is not None:
-        # Who was forked carries the server's environment, by which nobody is found.
+        # A forked process shows the environment of the fork server, so no mark in it tells which
+        # grader it belongs to: processes that a grader left are found as children.
         for left in psutil.Process(child.fork_server.pid).children(recursive=True):
             with suppress(psutil.Error):
                 left.kill()

@@ -1,8 +1,8 @@
-"""Hostile submissions: what somebody might hand in who wants to pass without the work, or to harm.
+"""Hostile submissions: they try to pass without the work, to spy, or to harm the machine.
 
-Each function turns a copy of solutions/02-hello-fastapi into one. All do their worst within reason:
-they attack only processes that they descend from, leave files only under names with MARK in them,
-and stop by themselves. HOSTILE has them all by name.
+Each function turns a copy of solutions/02-hello-fastapi into a hostile submission. HOSTILE has all
+of them by name. Their damage is limited: they attack only their ancestors among the processes,
+leave files only under names with MARK in them, and stop by themselves.
 """
 
 import textwrap
@@ -18,10 +18,11 @@ MARK = "hostile-was-here"
 
 @dataclass(frozen=True)
 class Hostile:
-    """Call it with a copy of the solution. `words` are part of the first failed task's message.
+    """A hostile submission. Call it with a copy of the solution.
 
-    No words: it has to pass, for it is right and only looks strange. `slow`: it takes as long as
-    it is let. `harms`: without a sandbox it would write, or read, where it has no business.
+    `words`: part of the message of the first task that fails. Without words the submission has to
+    pass: it is right, and only looks strange. `slow`: it runs until the time limit. `harms`:
+    without a sandbox it would read or write outside of its own folder.
     """
 
     make: Callable[[Path], None]
@@ -47,7 +48,7 @@ def hostile(
 
 
 WRONG = 'Got       200 OK: "wrong"'
-NOTHING = "Got       200 OK: []"  # what was tried, and worked
+NOTHING = "Got       200 OK: []"  # the list of attempts that succeeded
 
 SERVES = """
 
@@ -62,7 +63,7 @@ def ping() -> object:
     return {answer}
 """
 
-# Passes every test there is, should anybody load it.
+# Lets every test pass if pytest loads it.
 CHEAT = """
 import pytest
 
@@ -90,7 +91,7 @@ def words(pid):
 
 
 def graders():
-    # The session above us, and what it forked: not those of anybody else.
+    # Only the worker of the sandbox above this process, and the graders that it forked.
     pid = os.getpid()
     while pid > 1 and "kit.sandbox.worker" not in words(pid):
         pid = stat(pid)
@@ -107,7 +108,7 @@ def graders():
 
 
 def _main(folder: Path, first: str, answer: str = '"wrong"') -> None:
-    """A main.py that does something first, and whose /ping answers with an expression."""
+    """Write a main.py that runs `first`, and whose /ping returns the expression `answer`."""
     source = textwrap.dedent(first) + SERVES.format(answer=answer)
     (folder / "nb_runner" / "main.py").write_text(source, encoding="utf-8")
 
@@ -143,7 +144,7 @@ def site_customize(folder: Path) -> None:
 
 @hostile(WRONG, harms=True)
 def pth_files(folder: Path) -> None:
-    """One of its own, and an attempt on the kit's Python."""
+    """Writes a .pth file in its own folder, and tries to write one in the kit's Python."""
     line = "import builtins; builtins.cheat = True\n"
     (folder / f"{MARK}.pth").write_text(line)
     first = f"""
@@ -159,7 +160,7 @@ def pth_files(folder: Path) -> None:
 
 @hostile("Got       it does not start yet")
 def namesakes(folder: Path) -> None:
-    """Packages that are called like what checks it, and like what it is started with."""
+    """Has packages with the names of the packages that check it and start it."""
     up = 'print("Application startup complete")\nraise SystemExit(0)\n'
     for name in ("kit", "tests", "pytest", "_pytest", "httpx", "uvicorn", "celery", "json"):
         package = folder / name
@@ -180,7 +181,7 @@ def exit_at_once(folder: Path) -> None:
 
 @hostile(WRONG, harms=True)
 def patches(folder: Path) -> None:
-    """Rewrites what it runs on, in memory and, as far as it can, on the disk."""
+    """Rewrites the libraries that it runs on, in memory and, where it can, on the disk."""
     first = f"""
     import fastapi, httpx, uvicorn
     for module in (fastapi, httpx, uvicorn):
@@ -195,7 +196,7 @@ def patches(folder: Path) -> None:
 
 @hostile(NOTHING, harms=True)
 def writes(folder: Path) -> None:
-    """To the kit, to the course, to HOMEs, to the system."""
+    """Writes to the kit, the course, home folders and the system."""
     ours = [f"{ROOT}/kit/workspace.py", f"{ROOT}/notebooks/hello.ipynb"]
     first = f"""
     import os, sys
@@ -221,7 +222,7 @@ def writes(folder: Path) -> None:
 
 @hostile(NOTHING, harms=True)
 def reads(folder: Path) -> None:
-    """Solutions, graders, other submissions, what the system keeps secret."""
+    """Reads solutions, graders, other submissions and secret files of the system."""
     first = f"""
     import os
     from pathlib import Path
@@ -245,7 +246,7 @@ def reads(folder: Path) -> None:
 
 @hostile(NOTHING, harms=True)
 def network(folder: Path) -> None:
-    """Whatever listens on this machine, Redis above all, and the world outside."""
+    """Connects to the ports of this machine, Redis above all, and to the internet."""
     first = f"""
     import os, socket
     from pathlib import Path
@@ -275,7 +276,7 @@ def network(folder: Path) -> None:
 
 @hostile(NOTHING, harms=True)
 def looks_for_the_verdict(folder: Path) -> None:
-    """In all that its grader has open, and in its memory."""
+    """Looks for the verdict in the open files and in the memory of its grader."""
     first = """
     import os
     line = '{"task": "2.1", "passed": true, "notes": []}\\n'
@@ -309,7 +310,7 @@ def looks_for_the_verdict(folder: Path) -> None:
 
 @hostile(NOTHING, harms=True)
 def gets_at_the_logs(folder: Path) -> None:
-    """To have others write, or read, what a log is a link to."""
+    """Replaces a log by a link, so that other processes read or write the target of the link."""
     first = """
     import os
     from pathlib import Path
@@ -356,7 +357,7 @@ def stops_the_session(folder: Path) -> None:
 
 @hostile(WRONG)
 def leaves_a_daemon(folder: Path) -> None:
-    """In a session of its own, an orphan, without an environment, deaf."""
+    """The daemon is an orphan in a session of its own, has no environment and ignores signals."""
     first = f"""
     import os, sys
     DAEMON = '''
@@ -396,7 +397,7 @@ def endless_answer(folder: Path) -> None:
 
 @hostile("processes at the same time")
 def fork_bomb(folder: Path) -> None:
-    """Of a thousand processes, which sleep."""
+    """Starts a thousand processes, which sleep."""
     first = """
     import os, time
     for _ in range(1000):
@@ -414,7 +415,7 @@ def fork_bomb(folder: Path) -> None:
 
 @hostile("of memory")
 def memory_hog(folder: Path) -> None:
-    """Of three gigabytes, in several processes, so that none of them is large."""
+    """Takes three gigabytes, in several processes, so that none of them is large."""
     first = """
     import os, time
     for _ in range(6):
@@ -444,7 +445,7 @@ def many_files(folder: Path) -> None:
 
 @hostile("It wrote more than")
 def large_files(folder: Path) -> None:
-    """Half a gigabyte, in files that are small enough, unlinked and locked away."""
+    """Writes half a gigabyte, in files that are small enough, in a folder without permissions."""
     first = """
     import os, tempfile, time
     place = tempfile.mkdtemp()
@@ -463,7 +464,7 @@ def large_files(folder: Path) -> None:
 
 @hostile(WRONG)
 def locked_and_deep_folders(folder: Path) -> None:
-    """Nothing that is easily removed."""
+    """Leaves folders that are hard to remove."""
     first = """
     import os, tempfile
     for _ in range(2000):
@@ -483,7 +484,7 @@ def endless_start(folder: Path) -> None:
 
 @hostile("was not up after", slow=True)
 def endless_work(folder: Path) -> None:
-    """Deaf to all that can be ignored."""
+    """Ignores all signals that a process can ignore."""
     first = """
     import signal
     for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:

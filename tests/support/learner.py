@@ -1,4 +1,4 @@
-"""A learner in a small course, who types commands."""
+"""A learner in a small course: a copy of it, and the commands that a learner types there."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from kit.workspace import ROOT
 from tests.support.processes import Mark
 
 MINI_COURSE = ROOT / "tests" / "fixtures" / "mini_course"
-# Not a learner's, and it would be everywhere.
+# Settings of the environment in which the tests run. A learner's commands must not inherit them.
 UNSET = {
     *("REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"),
     "WORKSHOP_CHECK_REDIS",
@@ -20,7 +20,7 @@ UNSET = {
 
 
 class Learner:
-    """A copy of the small course in a folder of its own, and what is typed there."""
+    """A copy of the small course in a folder of its own, in which commands are run."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "course"
@@ -37,7 +37,7 @@ class Learner:
         }
 
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
-        """Type a command, and do not wait."""
+        """Start a command, and do not wait for its end."""
         return subprocess.Popen(
             [sys.executable, "-m", "kit", *words],
             cwd=self.home,
@@ -49,27 +49,27 @@ class Learner:
             start_new_session=True,
         )
 
-    def types(self, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        """Type a command, and wait for its end."""
+    def run(self, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end. A traceback in its output fails the test."""
         with self.start(*words, **env) as process:
             out, err = process.communicate(timeout=200)
         assert "Traceback (most recent call last)" not in err, err
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
-    def told(self, *words: str) -> Any:
-        """What a command says as JSON."""
-        return json.loads(self.types(*words).stdout)
+    def run_json(self, *words: str) -> Any:
+        """The JSON that a command prints."""
+        return json.loads(self.run(*words).stdout)
 
     def states(self) -> dict[str, str]:
-        """How each exercise stands, as `list` tells."""
-        return {each["exercise"]: each["state"] for each in self.told("list", "--json")}
+        """The state of each exercise, as `list` prints it."""
+        return {each["exercise"]: each["state"] for each in self.run_json("list", "--json")}
 
     def file(self, slug: str) -> Path:
-        """The file to edit."""
+        """The file of an exercise that a learner edits."""
         return self.home / "work" / slug / "nb_runner" / "main.py"
 
-    def solves(self, slug: str) -> Path:
-        """Write what our solution has. Returns the file written."""
-        ours = self.home / "solutions" / slug / "nb_runner" / "main.py"
-        self.file(slug).write_bytes(ours.read_bytes())
+    def solve(self, slug: str) -> Path:
+        """Copy the solution into the learner's work. Returns the file written."""
+        solution = self.home / "solutions" / slug / "nb_runner" / "main.py"
+        self.file(slug).write_bytes(solution.read_bytes())
         return self.file(slug)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests that need one: a throw-away of our own, or POSTGRES_URL."""
+"""A PostgreSQL server for tests: the one at POSTGRES_URL, or a temporary one."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from kit.processes.child import Child, wait_until
 from kit.processes.ports import free_port
-from tests.support.requirements import absent
+from tests.support.requirements import skip_or_fail
 
-ABSENT = (
+NO_SERVER = (
     "no PostgreSQL server at hand. On Debian: apt-get install postgresql; on macOS: "
     "brew install postgresql; or set POSTGRES_URL=postgresql://USER:PASSWORD@HOST/postgres"
 )
@@ -32,11 +32,11 @@ def postgres_server() -> Iterator[URL]:
         return
     programs = find_postgres()
     if programs is None:
-        absent(ABSENT)
-    # Not pytest's own folder: that one is closed to other users, and the server may have to be one.
+        skip_or_fail(NO_SERVER)
+    # pytest's own folder is closed to other users, and the server may run as another user.
     folder = Path(tempfile.mkdtemp(prefix="workshop-postgres-"))
     try:
-        yield from _throw_away_server(programs, folder)
+        yield from _temporary_server(programs, folder)
     finally:
         shutil.rmtree(folder)
 
@@ -60,10 +60,10 @@ def find_postgres() -> Path | None:
     return max(candidates).parent if candidates else None
 
 
-def _throw_away_server(programs: Path, folder: Path) -> Iterator[URL]:
+def _temporary_server(programs: Path, folder: Path) -> Iterator[URL]:
     data = folder / "data"
     sudo: list[str] = []
-    if os.geteuid() == 0:  # as root, PostgreSQL refuses to work
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "nobody")
         sudo = ["setpriv", "--reuid=nobody", "--clear-groups", "--"]
     options = ["-U", "postgres", "-A", "trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
@@ -78,7 +78,7 @@ def _throw_away_server(programs: Path, folder: Path) -> Iterator[URL]:
         "port": port,
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
-        "fsync": "off",  # nobody will miss it after a power cut
+        "fsync": "off",  # faster; the data need not survive a power cut
     }
     server = Child(
         "postgres",

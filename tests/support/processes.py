@@ -1,4 +1,4 @@
-"""Finding what a test started, wherever it went: every process inherits a mark."""
+"""Finding the processes that a test started: each of them inherits a mark in its environment."""
 
 import time
 import uuid
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import psutil
 
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds; only a test that fails waits so long
 
 
-def eventually(check: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
-    """Poll until `check` is true."""
+def eventually(check: Callable[[], object], what: str, timeout: float = TIMEOUT) -> None:
+    """Poll until `check` is true. When it does not become true, fail: `what` was awaited."""
     deadline = time.monotonic() + timeout
     while not check():
         assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
@@ -20,7 +20,7 @@ def eventually(check: Callable[[], object], what: str, timeout: float = PATIENCE
 
 @dataclass
 class Mark:
-    """A variable for the environment of what a test starts."""
+    """A unique variable for the environment of the processes that a test starts."""
 
     value: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -29,7 +29,7 @@ class Mark:
         return {"WORKSHOP_TEST_MARK": self.value}
 
     def processes(self) -> list[psutil.Process]:
-        """Those alive that carry the mark."""
+        """The living processes that carry the mark."""
         found = []
         for process in psutil.process_iter():
             try:

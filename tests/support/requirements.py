@@ -1,4 +1,4 @@
-"""What to do when a part that tests need is not on this machine."""
+"""Tests that need a program, a network or a sandbox which this machine does not have."""
 
 import os
 import sys
@@ -9,16 +9,19 @@ import pytest
 from kit.sandbox.bubblewrap import SWITCH, protection
 
 
-def absent(what: str) -> NoReturn:
-    """Leave the test out, and say for lack of what. CI has everything, so there it fails."""
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test. In CI it fails instead: CI installs everything that the tests need."""
     if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def needs_sandbox() -> pytest.MarkDecorator:
-    """For tests of what only a sandbox promises. CI has one, unless it was told to do without."""
-    told = protection()
-    wanted = bool(os.environ.get("CI")) and sys.platform == "linux" and not os.environ.get(SWITCH)
-    # In CI the test is run all the same, and fails.
-    return pytest.mark.skipif(not told.full and not wanted, reason=told.sentence)
+    """Mark a test of something that only a sandbox promises. Without a sandbox it is skipped.
+
+    In CI on Linux the test runs in any case, and fails where the sandbox does not work: CI has
+    one, unless it was told to do without.
+    """
+    found = protection()
+    required = bool(os.environ.get("CI")) and sys.platform == "linux" and not os.environ.get(SWITCH)
+    return pytest.mark.skipif(not found.full and not required, reason=found.sentence)

@@ -1,4 +1,4 @@
-"""`./workshop run` on a small project, for tests that drive it."""
+"""`./workshop run` on a small project: starting it, reading its output, ending it."""
 
 import os
 import re
@@ -54,15 +54,15 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-class Run:
-    """A running `run` and what it said so far."""
+class RunCommand:
+    """A process of `./workshop run`, and its output so far."""
 
     def __init__(self, folder: Path, *arguments: str | Path, **env: str) -> None:
         self.mark = Mark()
-        self.said = folder / f"said-{uuid.uuid4().hex[:6]}"
+        self._output = folder / f"output-{uuid.uuid4().hex[:6]}"
         clean = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
         state = {"WORKSHOP_STATE": str(folder / "state"), "PYTHONPATH": str(ROOT)}
-        with self.said.open("wb") as output:
+        with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "kit", "run", "--port", "0", *arguments],
                 cwd=folder,
@@ -74,10 +74,10 @@ class Run:
 
     @property
     def text(self) -> str:
-        return self.said.read_text()
+        return self._output.read_text()
 
     def ready(self) -> str:
-        """Wait for the ready line; the URL in it."""
+        """Wait for the line that says `ready`. Returns the URL in it."""
         self.wait_for(r"^ready (http\S+)$")
         found = re.search(r"^ready (http\S+)$", self.text, re.MULTILINE)
         assert found
@@ -85,17 +85,17 @@ class Run:
 
     def wait_for(self, pattern: str) -> None:
         def check() -> bool:
-            said = re.search(pattern, self.text, re.MULTILINE) is not None
-            assert said or self.process.poll() is None, self.text
-            return said
+            found = re.search(pattern, self.text, re.MULTILINE) is not None
+            assert found or self.process.poll() is None, self.text
+            return found
 
-        eventually(check, f"{pattern!r} in what run says")
+        eventually(check, f"{pattern!r} in the output of run")
 
     def pids(self, name: str) -> list[int]:
-        """Process ids announced for a child, in order."""
+        """The process ids that `run` printed for a child, in order."""
         return [int(pid) for pid in re.findall(rf"{name} started.* \(pid (\d+)\)", self.text)]
 
-    def code(self) -> int:
+    def exit_code(self) -> int:
         return self.process.wait(60)
 
     def assert_nothing_is_left(self) -> None:
@@ -109,16 +109,16 @@ def look(url: str, name: str) -> dict[str, str]:
     return found
 
 
-Start = Callable[..., Run]
+Start = Callable[..., RunCommand]
 
 
 @contextmanager
 def starting(folder: Path) -> Iterator[Start]:
-    """Starts runs, with what they keep in `folder`; at the end, nothing of them is left."""
-    runs: list[Run] = []
+    """Starts `./workshop run` with its state in `folder`. At the end, all its processes end."""
+    runs: list[RunCommand] = []
 
-    def start(*arguments: str | Path, **env: str) -> Run:
-        runs.append(Run(folder, *arguments, **env))
+    def start(*arguments: str | Path, **env: str) -> RunCommand:
+        runs.append(RunCommand(folder, *arguments, **env))
         return runs[-1]
 
     yield start

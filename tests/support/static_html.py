@@ -1,4 +1,4 @@
-"""Built pages, looked at as files: where their links lead, and whom they would ask."""
+"""Built pages, read as files: broken links, and requests to other hosts."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ABROAD = re.compile(r"^\s*(?:https?:)?//")
+EXTERNAL = re.compile(r"^\s*(?:https?:)?//")
 IN_CSS = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
-# What a browser fetches by itself. A link it only follows when told to.
+# Attributes with a URL. A browser fetches it to show the page, except for the href of a link.
 FETCHES = {"data", "poster", "src", "srcset", "xlink:href", "href"}
 
 
 @dataclass
 class Html:
-    """What matters of a page."""
+    """The anchors of a page, its links, and the URLs that a browser fetches to show it."""
 
     anchors: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
@@ -45,45 +45,45 @@ class _Parser(HTMLParser):
         self._in_style = False
 
 
-def read(file: Path) -> Html:
-    """A page's anchors, links, and what it fetches."""
+def parse(file: Path) -> Html:
+    """Read a page from its file."""
     parser = _Parser()
     parser.feed(file.read_text(encoding="utf-8"))
     return parser.page
 
 
-def fetched_abroad(site: Path) -> list[str]:
-    """What pages and style sheets of the site would have a browser ask of other hosts."""
-    told = [
+def external_requests(site: Path) -> list[str]:
+    """The URLs on other hosts that a browser would fetch for pages and style sheets of the site."""
+    found = [
         f"{file.relative_to(site)}: {each}"
         for file in site.rglob("*.html")
-        for each in read(file).fetched
-        if ABROAD.match(each)
+        for each in parse(file).fetched
+        if EXTERNAL.match(each)
     ]
-    told += [
+    found += [
         f"{file.relative_to(site)}: {each}"
         for file in [*site.rglob("*.css"), *site.rglob("*.svg")]
         for each in _in_css(file.read_text(encoding="utf-8"))
-        if ABROAD.match(each)
+        if EXTERNAL.match(each)
     ]
-    return told
+    return found
 
 
 def broken_links(site: Path) -> list[str]:
-    """Links within the site that lead nowhere, be it the file or the place in it."""
-    pages = {file: read(file) for file in site.rglob("*.html")}
+    """Links within the site to a file or an anchor that does not exist."""
+    pages = {file: parse(file) for file in site.rglob("*.html")}
     return [
         f"{file.relative_to(site)}: {link}"
         for file, page in pages.items()
         for link in [*page.links, *page.fetched]
-        if not _leads_somewhere(link, file, site, pages)
+        if not _resolves(link, file, site, pages)
     ]
 
 
-def _leads_somewhere(link: str, file: Path, site: Path, pages: dict[Path, Html]) -> bool:
+def _resolves(link: str, file: Path, site: Path, pages: dict[Path, Html]) -> bool:
     parts = urlsplit(link.strip())
     if parts.scheme or parts.netloc:
-        return True  # another host, or mailto: not ours to follow
+        return True  # another host, or mailto: not checked
     path = unquote(parts.path)
     if not path:
         target = file
@@ -96,7 +96,7 @@ def _leads_somewhere(link: str, file: Path, site: Path, pages: dict[Path, Html])
     if not target.is_file():
         return False
     anchor = unquote(parts.fragment)
-    # Slides number their own: #/2/1.
+    # Anchors like #/2/1 are made by the script of the slides.
     if not anchor or anchor.startswith("/") or target not in pages:
         return True
     return anchor in pages[target].anchors

@@ -1,4 +1,4 @@
-"""Work as learners hand it in: folders and archives, made here, and archives nobody should make."""
+"""Submissions as folders and archives, some of them damaged or forged on purpose."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ from kit.classroom.intake.sources import Source
 MB = 1_000_000
 
 
-def folder(place: Path, files: Mapping[str, bytes]) -> Source:
+def as_folder(place: Path, files: Mapping[str, bytes]) -> Source:
     for name, content in files.items():
         file = place / "ada" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +23,7 @@ def folder(place: Path, files: Mapping[str, bytes]) -> Source:
     return Source("ada", place / "ada", "folder")
 
 
-def zipped(place: Path, files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Source:
+def as_zip(place: Path, files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Source:
     place.mkdir(exist_ok=True)
     with zipfile.ZipFile(place / "ada.zip", "w", method) as packed:
         for name, content in files.items():
@@ -31,12 +31,12 @@ def zipped(place: Path, files: Mapping[str, bytes], method: int = zipfile.ZIP_DE
     return Source("ada", place / "ada.zip", "archive")
 
 
-def tarred(place: Path, files: Mapping[str, bytes]) -> Source:
-    return tar_of(place, *(member(name, content) for name, content in files.items()))
+def as_tar(place: Path, files: Mapping[str, bytes]) -> Source:
+    return tar_of(place, *(tar_member(name, content) for name, content in files.items()))
 
 
-def member(name: str, content: bytes = b"", **more: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """A piece of a .tar.gz, with other fields than it should have."""
+def tar_member(name: str, content: bytes = b"", **more: Any) -> tuple[tarfile.TarInfo, bytes]:
+    """A member of a .tar.gz. `more` are fields of its header, which may be false."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
     for field, value in more.items():
@@ -53,9 +53,11 @@ def tar_of(place: Path, *members: tuple[tarfile.TarInfo, bytes], **more: Any) ->
 
 
 @dataclass
-class Raw:
-    """A piece of a .zip, written as it is told: `packed` is what is there, and `size` and `crc`
-    are what is said of what it unpacks to; without them, `content` is there and told.
+class ZipEntry:
+    """An entry of a .zip, whose header may be false.
+
+    `packed` is the data in the archive (by default `content`). `size` and `crc` are what the
+    header claims about the unpacked data (by default the true values of `content`).
     """
 
     name: bytes
@@ -68,7 +70,7 @@ class Raw:
     crc: int | None = None
 
     def header(self) -> bytes:
-        """What the head of the piece and the archive's directory have in common."""
+        """The fields that the entry's own header and the archive's directory have in common."""
         packed = self.content if self.packed is None else self.packed
         size = len(self.content) if self.size is None else self.size
         crc = zlib.crc32(self.content) if self.crc is None else self.crc
@@ -76,23 +78,23 @@ class Raw:
         return struct.pack("<HHHHHIIIHH", 20, self.flags, self.method, 0, 33, *sizes)
 
 
-def zip_of(place: Path, *pieces: Raw) -> Source:
+def zip_of(place: Path, *entries: ZipEntry) -> Source:
     heads, listed, at = [], [], 0
-    for piece in pieces:
-        data = piece.content if piece.packed is None else piece.packed
-        heads.append(b"PK\3\4" + piece.header() + piece.name + data)
-        more = struct.pack("<HHHII", 0, 0, 0, piece.mode << 16, at)
-        listed.append(b"PK\1\2" + struct.pack("<H", 3 << 8) + piece.header() + more + piece.name)
+    for entry in entries:
+        data = entry.content if entry.packed is None else entry.packed
+        heads.append(b"PK\3\4" + entry.header() + entry.name + data)
+        more = struct.pack("<HHHII", 0, 0, 0, entry.mode << 16, at)
+        listed.append(b"PK\1\2" + struct.pack("<H", 3 << 8) + entry.header() + more + entry.name)
         at += len(heads[-1])
     body, directory = b"".join(heads), b"".join(listed)
-    count = min(len(pieces), 0xFFFF)
+    count = min(len(entries), 0xFFFF)
     end = struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(body), 0)
     (place / "ada.zip").write_bytes(body + directory + b"PK\5\6" + end)
     return Source("ada", place / "ada.zip", "archive")
 
 
-def zeros(megabytes: int, before: bytes = b"") -> bytes:
-    """A stream (raw deflate) of `before` and so many megabytes of zeros: a thousandth of them."""
+def deflated_zeros(megabytes: int, before: bytes = b"") -> bytes:
+    """A raw deflate stream of `before` and many zeros: a thousandth of their size."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(before) + packer.flush(zlib.Z_FULL_FLUSH)
     ten = packer.compress(bytes(10 * MB)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -100,7 +102,7 @@ def zeros(megabytes: int, before: bytes = b"") -> bytes:
 
 
 def gz_of(place: Path, stream: bytes) -> Source:
-    """A .tar.gz of a raw stream, whose check sum is wrong."""
+    """A .tar.gz of a raw deflate stream, with a wrong check sum."""
     head = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"
     (place / "ada.tar.gz").write_bytes(head + stream + bytes(8))
     return Source("ada", place / "ada.tar.gz", "archive")

@@ -1,4 +1,4 @@
-"""A terminal of our own: what is on its screen, and keys to press."""
+"""A pseudo-terminal in which a command runs: its screen can be read, and keys pressed."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE = 90.0  # seconds; only what fails waits so long
+TIMEOUT = 90.0  # seconds; only a test that fails waits so long
 CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Terminal:
-    """`./workshop WORDS`, typed at a terminal. Leaving the block ends it."""
+    """`./workshop WORDS` at a terminal. At the end of the block, the command is stopped."""
 
     def __init__(self, *words: str, cwd: Path, env: dict[str, str]) -> None:
         self.master, self.slave = os.openpty()
@@ -52,29 +52,29 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """All that was printed, without colours."""
+        """All output so far, without codes for colours."""
         return CODES.sub("", self.raw.decode(errors="replace")).replace("\r\n", "\n")
 
     def modes(self) -> list[Any]:
-        """How the terminal is set."""
+        """The attributes of the terminal."""
         return termios.tcgetattr(self.slave)
 
-    def shows(self, words: str, times: int = 1) -> str:
-        """Wait until `words` have been printed so many times. Returns all there is."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for(self, words: str, times: int = 1) -> str:
+        """Wait until `words` have been printed so many times. Returns all output so far."""
+        deadline = time.monotonic() + TIMEOUT
         while self.text.count(words) < times:
             assert time.monotonic() < deadline, f"no {words!r} in:\n{self.text}"
             assert self._read() or self.process.poll() is None, f"no {words!r} in:\n{self.text}"
         return self.text
 
-    def presses(self, keys: str) -> None:
+    def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 
-    def ends(self) -> int:
-        """Wait for the end; the exit code."""
-        deadline = time.monotonic() + PATIENCE
+    def wait(self) -> int:
+        """Wait for the end of the command. Returns its exit code."""
+        deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end:\n{self.text}"
+            assert time.monotonic() < deadline, f"the command does not end:\n{self.text}"
             self._read()
         while self._read():
             pass

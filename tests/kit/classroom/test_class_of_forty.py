@@ -32,7 +32,7 @@ from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.learner import UNSET
 from tests.support.processes import Mark
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 SIZE = 40
 LONGEST = 240  # seconds that a grading may take on a busy machine

@@ -27,15 +27,15 @@ from kit.course import catalogue
 from kit.errors import KitError
 from tests.support.submissions import (
     MB,
-    Raw,
-    folder,
+    ZipEntry,
+    as_folder,
+    as_tar,
+    as_zip,
+    deflated_zeros,
     gz_of,
-    member,
+    tar_member,
     tar_of,
-    tarred,
-    zeros,
     zip_of,
-    zipped,
 )
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ OTHER = "03-validation/nb_runner/main.py"
 DAMAGED = "The archive is damaged, or was cut short."
 
 Pack = Callable[[Path, Mapping[str, bytes]], Source]
-PACKS: dict[str, Pack] = {"folder": folder, "zip": zipped, "tar.gz": tarred}
+PACKS: dict[str, Pack] = {"folder": as_folder, "zip": as_zip, "tar.gz": as_tar}
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +206,7 @@ def test_an_exercise_with_nothing_in_it_is_handed_in(tmp_path: Path) -> None:
 
 
 def test_links_in_a_folder_are_not_followed(tmp_path: Path, outside: Path) -> None:
-    source = folder(tmp_path, WORK)
+    source = as_folder(tmp_path, WORK)
     (source.path / "03-validation").symlink_to(outside)
     (source.path / HELLO / "data").symlink_to(outside)
     (source.path / HELLO / "key").symlink_to(outside / "main.py")
@@ -222,7 +222,7 @@ def test_links_in_a_folder_are_not_followed(tmp_path: Path, outside: Path) -> No
 def test_a_link_in_place_of_a_folder_is_not_followed(
     tmp_path: Path, outside: Path, above: str
 ) -> None:
-    source = folder(tmp_path, {f"elsewhere/{name}": content for name, content in WORK.items()})
+    source = as_folder(tmp_path, {f"elsewhere/{name}": content for name, content in WORK.items()})
     source.path.rename(tmp_path / "theirs")
     (tmp_path / above).parent.mkdir(exist_ok=True)
     (tmp_path / above).symlink_to(tmp_path / "theirs" / "elsewhere")
@@ -237,7 +237,7 @@ def test_a_link_in_place_of_a_folder_is_not_followed(
 def test_what_is_put_in_the_way_meanwhile_is_not_followed(
     tmp_path: Path, outside: Path, swapped: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = folder(tmp_path, WORK)
+    source = as_folder(tmp_path, WORK)
     [place] = source.path.rglob(swapped)
     looks = 0
     look = os.stat
@@ -266,7 +266,7 @@ def test_what_is_put_in_the_way_meanwhile_is_not_followed(
 def test_pipes_and_sockets_in_a_folder_are_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = folder(tmp_path, WORK)
+    source = as_folder(tmp_path, WORK)
     os.mkfifo(source.path / HELLO / "pipe")
     monkeypatch.chdir(source.path / HELLO)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -280,16 +280,16 @@ def test_links_and_devices_in_a_tar_are_not_unpacked(tmp_path: Path, outside: Pa
     there = str(outside / "main.py")
     source = tar_of(
         tmp_path,
-        member(f"{HELLO}/soft", type=tarfile.SYMTYPE, linkname=there),
-        member(f"{HELLO}/hard", type=tarfile.LNKTYPE, linkname=there),
-        member(f"{HELLO}/up", type=tarfile.SYMTYPE, linkname="../../outside"),
-        member(f"{HELLO}/up/main.py", b"changed"),  # through the link, if it were one
-        member(f"{HELLO}/zero", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
-        member(f"{HELLO}/disk", type=tarfile.BLKTYPE),
-        member(f"{HELLO}/pipe", type=tarfile.FIFOTYPE),
-        member(f"{HELLO}/sparse", type=tarfile.GNUTYPE_SPARSE),
-        member(f"{HELLO}/unheard-of", type=b"Z"),
-        *(member(name, content) for name, content in WORK.items()),
+        tar_member(f"{HELLO}/soft", type=tarfile.SYMTYPE, linkname=there),
+        tar_member(f"{HELLO}/hard", type=tarfile.LNKTYPE, linkname=there),
+        tar_member(f"{HELLO}/up", type=tarfile.SYMTYPE, linkname="../../outside"),
+        tar_member(f"{HELLO}/up/main.py", b"changed"),  # through the link, if it were one
+        tar_member(f"{HELLO}/zero", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
+        tar_member(f"{HELLO}/disk", type=tarfile.BLKTYPE),
+        tar_member(f"{HELLO}/pipe", type=tarfile.FIFOTYPE),
+        tar_member(f"{HELLO}/sparse", type=tarfile.GNUTYPE_SPARSE),
+        tar_member(f"{HELLO}/unheard-of", type=b"Z"),
+        *(tar_member(name, content) for name, content in WORK.items()),
     )
     done = copy(source, tmp_path / "target")
     assert files_in(tmp_path / "target") == WORK | {f"{HELLO}/up/main.py": b"changed"}
@@ -303,11 +303,11 @@ def test_links_and_devices_in_a_tar_are_not_unpacked(tmp_path: Path, outside: Pa
 def test_links_and_devices_in_a_zip_are_not_unpacked(tmp_path: Path, outside: Path) -> None:
     source = zip_of(
         tmp_path,
-        Raw(f"{HELLO}/link".encode(), str(outside).encode(), mode=stat.S_IFLNK | 0o777),
-        Raw(f"{HELLO}/link/main.py".encode(), b"changed"),
-        Raw(f"{HELLO}/pipe".encode(), mode=stat.S_IFIFO | 0o644),
-        Raw(f"{HELLO}/folder".encode(), mode=stat.S_IFDIR | 0o700),
-        Raw(MAIN.encode(), WORK[MAIN], mode=stat.S_IFREG | 0o4755),
+        ZipEntry(f"{HELLO}/link".encode(), str(outside).encode(), mode=stat.S_IFLNK | 0o777),
+        ZipEntry(f"{HELLO}/link/main.py".encode(), b"changed"),
+        ZipEntry(f"{HELLO}/pipe".encode(), mode=stat.S_IFIFO | 0o644),
+        ZipEntry(f"{HELLO}/folder".encode(), mode=stat.S_IFDIR | 0o700),
+        ZipEntry(MAIN.encode(), WORK[MAIN], mode=stat.S_IFREG | 0o4755),
     )
     done = copy(source, tmp_path / "target")
     there = {f"{HELLO}/link/main.py": b"changed", MAIN: WORK[MAIN]}
@@ -339,17 +339,17 @@ def test_names_that_lead_out_of_an_archive_are_not_followed(
 def test_a_backslash_leads_nowhere(tmp_path: Path, outside: Path) -> None:
     source = zip_of(  # as some packers on Windows write them
         tmp_path,
-        Raw(MAIN.replace("/", "\\").encode(), WORK[MAIN]),
-        Raw(f"{HELLO}\\pyproject.toml".encode(), b"[project]\n"),
-        Raw(b"..\\outside\\main.py", b"changed"),
-        Raw(b"\\\\host\\share", b"changed"),
+        ZipEntry(MAIN.replace("/", "\\").encode(), WORK[MAIN]),
+        ZipEntry(f"{HELLO}\\pyproject.toml".encode(), b"[project]\n"),
+        ZipEntry(b"..\\outside\\main.py", b"changed"),
+        ZipEntry(b"\\\\host\\share", b"changed"),
     )
     done = copy(source, tmp_path / "target")
     assert files_in(tmp_path / "target") == WORK
     assert done.notes == [
         "Not copied: ../outside/main.py, //host/share (leads out of the archive)."
     ]
-    done = copy(tarred(tmp_path, WORK | {f"{HELLO}/a\\b": b""}), tmp_path / "other")
+    done = copy(as_tar(tmp_path, WORK | {f"{HELLO}/a\\b": b""}), tmp_path / "other")
     assert files_in(tmp_path / "other") == WORK  # where it is a character like others
     assert done.notes == [f"Not copied: {HELLO}/a\\b (not plain text for a name)."]
 
@@ -362,10 +362,10 @@ ODD = {"line": b"a\nb.py", "escape": b"\x1b[2Ja.py", "latin-1": b"caf\xe9.py", "
 def test_names_that_are_no_text_are_not_copied(tmp_path: Path, kind: str, odd: str) -> None:
     name = f"{HELLO}/{os.fsdecode(ODD[odd])}"
     if kind == "folder":
-        source = folder(tmp_path, WORK | {name: b""})
+        source = as_folder(tmp_path, WORK | {name: b""})
     else:
-        pieces = [member(each, content) for each, content in WORK.items()]
-        source = tar_of(tmp_path, member(name), *pieces, format=tarfile.GNU_FORMAT)
+        pieces = [tar_member(each, content) for each, content in WORK.items()]
+        source = tar_of(tmp_path, tar_member(name), *pieces, format=tarfile.GNU_FORMAT)
     done = copy(source, tmp_path / "target")
     assert files_in(tmp_path / "target") == WORK
     assert len(done.notes) == 1 and done.notes[0].endswith(" (not plain text for a name).")
@@ -373,7 +373,7 @@ def test_names_that_are_no_text_are_not_copied(tmp_path: Path, kind: str, odd: s
 
 def test_a_zero_byte_in_a_name_hides_nothing(tmp_path: Path) -> None:
     source = zip_of(
-        tmp_path, Raw(f"{MAIN}\0.txt".encode(), b"hidden"), Raw(MAIN.encode(), WORK[MAIN])
+        tmp_path, ZipEntry(f"{MAIN}\0.txt".encode(), b"hidden"), ZipEntry(MAIN.encode(), WORK[MAIN])
     )
     done = copy(source, tmp_path / "target")
     assert files_in(tmp_path / "target") == {MAIN: WORK[MAIN]}
@@ -389,7 +389,9 @@ def test_names_of_any_script_are_copied(tmp_path: Path, pack: Pack) -> None:
 
 def test_a_zip_may_not_say_that_its_names_are_utf_8(tmp_path: Path) -> None:
     source = zip_of(
-        tmp_path, Raw(f"{HELLO}/naïve.py".encode()), Raw(f"{HELLO}/na\x8bve.py".encode("latin-1"))
+        tmp_path,
+        ZipEntry(f"{HELLO}/naïve.py".encode()),
+        ZipEntry(f"{HELLO}/na\x8bve.py".encode("latin-1")),
     )
     copy(source, tmp_path / "target")
     assert list(files_in(tmp_path / "target")) == [f"{HELLO}/naïve.py"]
@@ -416,8 +418,8 @@ def test_of_two_pieces_of_one_name_the_first_counts(tmp_path: Path) -> None:
     pieces = [(MAIN, b"first"), (MAIN, b"second")]
     for number, source in enumerate(
         [
-            zip_of(tmp_path, *(Raw(name.encode(), content) for name, content in pieces)),
-            tar_of(tmp_path, *(member(name, content) for name, content in pieces)),
+            zip_of(tmp_path, *(ZipEntry(name.encode(), content) for name, content in pieces)),
+            tar_of(tmp_path, *(tar_member(name, content) for name, content in pieces)),
         ]
     ):
         done = copy(source, tmp_path / f"target-{number}")
@@ -426,7 +428,7 @@ def test_of_two_pieces_of_one_name_the_first_counts(tmp_path: Path) -> None:
 
 
 def test_in_a_folder_the_small_letters_count(tmp_path: Path) -> None:
-    source = folder(tmp_path, {MAIN.replace("main", "Main"): b"another"} | WORK)
+    source = as_folder(tmp_path, {MAIN.replace("main", "Main"): b"another"} | WORK)
     copy(source, tmp_path / "target")
     assert files_in(tmp_path / "target") == WORK
 
@@ -466,7 +468,7 @@ def test_what_is_too_much_is_not_copied_at_all(tmp_path: Path, pack: Pack, limit
 
 
 def test_folders_and_links_count_as_files(tmp_path: Path) -> None:
-    source = folder(tmp_path, WORK)
+    source = as_folder(tmp_path, WORK)
     for number in range(2_501):
         (source.path / HELLO / f"{number}").mkdir()
         (source.path / HELLO / f"{number}" / "link").symlink_to("/")
@@ -477,48 +479,50 @@ def test_what_is_not_looked_at_may_be_any_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entries, "ENTRIES", 20)
-    source = folder(tmp_path, WORK | {f"data/{number}": b"" for number in range(30)})
+    source = as_folder(tmp_path, WORK | {f"data/{number}": b"" for number in range(30)})
     assert copy(source, tmp_path / "target").problem == ""
-    source = folder(tmp_path, {f"{HELLO}/{number}": b"" for number in range(30)})
+    source = as_folder(tmp_path, {f"{HELLO}/{number}": b"" for number in range(30)})
     assert "more than 20 files" in copy(source, tmp_path / "other").problem
 
 
 MANY_NAMES = [MAIN, *(f"{HELLO}/.venv/{number}" for number in range(entries.ENTRIES))]
 ENDLESS = {
     "one file of a zip": lambda place: zip_of(
-        place, Raw(MAIN.encode(), method=8, packed=zeros(10_000), size=0xFFFF_FFF0)
+        place, ZipEntry(MAIN.encode(), method=8, packed=deflated_zeros(10_000), size=0xFFFF_FFF0)
     ),
     "one that says it is small": lambda place: zip_of(
-        place, Raw(MAIN.encode(), method=8, packed=zeros(10_000), size=100)
+        place, ZipEntry(MAIN.encode(), method=8, packed=deflated_zeros(10_000), size=100)
     ),
     "files of a zip that are all small enough": lambda place: _tens(place, 1_000),
-    "one file of a tar": lambda place: gz_of(place, zeros(10_000, _head(MAIN, 10_000 * MB))),
+    "one file of a tar": lambda place: gz_of(
+        place, deflated_zeros(10_000, _head(MAIN, 10_000 * MB))
+    ),
     "what is left out of a tar": lambda place: gz_of(
-        place, zeros(10_000, _head(f"{HELLO}/.venv/a", 10_000 * MB))
+        place, deflated_zeros(10_000, _head(f"{HELLO}/.venv/a", 10_000 * MB))
     ),
     "what comes after the end of a tar": lambda place: gz_of(
-        place, zeros(10_000, _head(MAIN, 0) + bytes(2 * tarfile.BLOCKSIZE))
+        place, deflated_zeros(10_000, _head(MAIN, 0) + bytes(2 * tarfile.BLOCKSIZE))
     ),
     "the header of a tar": lambda place: gz_of(
-        place, zeros(10_000, _head("a", 10_000 * MB, tarfile.XHDTYPE))
+        place, deflated_zeros(10_000, _head("a", 10_000 * MB, tarfile.XHDTYPE))
     ),
     "the name in a tar": lambda place: gz_of(
-        place, zeros(10_000, _head("a", 10_000 * MB, tarfile.GNUTYPE_LONGNAME))
+        place, deflated_zeros(10_000, _head("a", 10_000 * MB, tarfile.GNUTYPE_LONGNAME))
     ),
     "a map of holes in a tar": lambda place: gz_of(place, _holes()),
     "many names of a zip": lambda place: zip_of(
-        place, *(Raw(name.encode()) for name in MANY_NAMES)
+        place, *(ZipEntry(name.encode()) for name in MANY_NAMES)
     ),
     "many more names of a zip": lambda place: _listed_often(place, 1_000_000),
     "many names of a tar": lambda place: _pieces(
         place, gzip.compress(b"".join(_head(name, 0) for name in MANY_NAMES) + bytes(1024), 1)
     ),
-    "long names of a tar": lambda place: tarred(
+    "long names of a tar": lambda place: as_tar(
         place, {MAIN: b"", f"{HELLO}/.venv/{'x/' * 3_000}": b""}
     ),
     "a directory of a zip that is larger than our memory": lambda place: _listed_at_length(place),
     "many words about all of a tar": lambda place: tar_of(
-        place, member(MAIN), pax_headers={f"word{number}": "x" for number in range(200)}
+        place, tar_member(MAIN), pax_headers={f"word{number}": "x" for number in range(200)}
     ),
     "a .gz in many pieces": lambda place: _pieces(place, gzip.compress(b"") * 2_000),
 }
@@ -526,10 +530,10 @@ ENDLESS = {
 
 def _tens(place: Path, count: int) -> Source:
     """Files of ten megabytes each."""
-    packed, crc = zeros(10), zlib.crc32(bytes(10 * MB))
+    packed, crc = deflated_zeros(10), zlib.crc32(bytes(10 * MB))
     names = [f"{HELLO}/{number}".encode() for number in range(count)]
     told = {"packed": packed, "method": 8, "size": 10 * MB, "crc": crc}
-    return zip_of(place, *(Raw(name, **told) for name in names))  # type: ignore[arg-type]
+    return zip_of(place, *(ZipEntry(name, **told) for name in names))  # type: ignore[arg-type]
 
 
 def _head(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
@@ -551,7 +555,7 @@ def _holes() -> bytes:
 
 
 def _listed_often(place: Path, times: int) -> Source:
-    source = zip_of(place, Raw(b"a"))
+    source = zip_of(place, ZipEntry(b"a"))
     packed = source.path.read_bytes()
     start, end = packed.index(b"PK\1\2"), packed.index(b"PK\5\6")
     listed = packed[start:end] * times
@@ -590,7 +594,7 @@ def test_what_unpacks_without_end_costs_little(tmp_path: Path, endless: str) -> 
 
 
 def test_an_archive_is_what_it_is_and_not_what_it_is_called(tmp_path: Path) -> None:
-    source = zipped(tmp_path, WORK)
+    source = as_zip(tmp_path, WORK)
     source.path.rename(tmp_path / "ada.tar.gz")
     done = copy(Source("ada", tmp_path / "ada.tar.gz", "archive"), tmp_path / "target")
     assert list(done.projects) == [HELLO]
@@ -608,7 +612,7 @@ def test_what_is_no_archive_is_told(tmp_path: Path, content: str) -> None:
 
 def test_what_is_no_file_is_not_opened_as_an_archive(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.zip")
-    (tmp_path / "link.zip").symlink_to(zipped(tmp_path, WORK).path)
+    (tmp_path / "link.zip").symlink_to(as_zip(tmp_path, WORK).path)
     (tmp_path / "folder.zip").mkdir()
     for name, said in {"pipe": "neither", "link": "is a link", "folder": "directory"}.items():
         source = Source("ada", tmp_path / f"{name}.zip", "archive")
@@ -626,7 +630,7 @@ def test_an_archive_within_is_not_opened(tmp_path: Path, pack_archive: Pack) -> 
 
 
 def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
-    source = zip_of(tmp_path, Raw(MAIN.encode(), b"x" * 20, flags=1))
+    source = zip_of(tmp_path, ZipEntry(MAIN.encode(), b"x" * 20, flags=1))
     problem = copy(source, tmp_path / "target").problem
     assert problem == "The archive is encrypted. Ask for one without a password."
 
@@ -634,9 +638,9 @@ def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 9, 99])
 def test_a_zip_packed_in_another_way_is_told(tmp_path: Path, method: int) -> None:
     if method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        source = zipped(tmp_path, WORK, method)
+        source = as_zip(tmp_path, WORK, method)
     else:
-        source = zip_of(tmp_path, Raw(MAIN.encode(), b"x", method=method))
+        source = zip_of(tmp_path, ZipEntry(MAIN.encode(), b"x", method=method))
     assert "packed by a method that not everybody" in copy(source, tmp_path / "target").problem
 
 
@@ -651,7 +655,7 @@ def test_an_archive_that_was_cut_short_is_told(tmp_path: Path, pack_archive: Pac
 
 
 def test_a_tar_without_an_end_is_told(tmp_path: Path) -> None:
-    source = tarred(tmp_path, WORK | {OTHER: b"x"})
+    source = as_tar(tmp_path, WORK | {OTHER: b"x"})
     whole = gzip.decompress(source.path.read_bytes())
     for number, size in enumerate([2 * 512, 2 * 512 + 100, 6 * 512]):
         source.path.write_bytes(gzip.compress(whole[:size]))
@@ -659,7 +663,7 @@ def test_a_tar_without_an_end_is_told(tmp_path: Path) -> None:
 
 
 def test_a_tar_with_a_broken_header_is_told(tmp_path: Path) -> None:
-    source = tarred(tmp_path, WORK | {OTHER: b"x"})
+    source = as_tar(tmp_path, WORK | {OTHER: b"x"})
     whole = bytearray(gzip.decompress(source.path.read_bytes()))
     whole[2 * 512 + 150] ^= 1  # the check sum of the second piece
     source.path.write_bytes(gzip.compress(whole))
@@ -674,16 +678,16 @@ def test_a_tar_that_leads_backwards_comes_to_an_end(tmp_path: Path) -> None:
 
 def test_what_was_changed_since_it_was_packed_is_told(tmp_path: Path) -> None:
     content = b"status = 'failed'"
-    source = zip_of(tmp_path, Raw(MAIN.encode(), content))
+    source = zip_of(tmp_path, ZipEntry(MAIN.encode(), content))
     source.path.write_bytes(source.path.read_bytes().replace(content, b"status = 'passed'"))
     assert copy(source, tmp_path / "target").problem == DAMAGED
-    packed = gzip.compress(gzip.decompress(tarred(tmp_path, {MAIN: content}).path.read_bytes()), 0)
+    packed = gzip.compress(gzip.decompress(as_tar(tmp_path, {MAIN: content}).path.read_bytes()), 0)
     source = _pieces(tmp_path, packed.replace(content, b"status = 'passed'"))
     assert copy(source, tmp_path / "other").problem == DAMAGED
 
 
 def test_a_zip_whose_names_differ_is_told(tmp_path: Path) -> None:
-    source = zipped(tmp_path, WORK)
+    source = as_zip(tmp_path, WORK)
     source.path.write_bytes(source.path.read_bytes().replace(b"main.py", b"evil.py", 1))
     assert copy(source, tmp_path / "target").problem == DAMAGED
 
@@ -709,7 +713,7 @@ def test_damage_anywhere_is_no_harm(tmp_path: Path, outside: Path, pack_archive:
 
 def test_what_cannot_be_read_is_told() -> None:
     with tempfile.TemporaryDirectory() as place:
-        source = folder(Path(place), WORK | {f"{HELLO}/key": b"1", f"{HELLO}/closed/a": b"1"})
+        source = as_folder(Path(place), WORK | {f"{HELLO}/key": b"1", f"{HELLO}/closed/a": b"1"})
         Path(place).chmod(0o777)
         (source.path / HELLO / "key").chmod(0)
         (source.path / HELLO / "closed").chmod(0)
@@ -739,7 +743,7 @@ def test_modes_are_made_the_same(tmp_path: Path, pack: Pack) -> None:
 
 
 def test_our_own_folder_is_no_fault_of_theirs(tmp_path: Path) -> None:
-    source = folder(tmp_path, WORK)
+    source = as_folder(tmp_path, WORK)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(KitError, match="cannot be written: Not a directory"):
         copy_work(source, EXERCISES, tmp_path / "file" / "target")
@@ -775,7 +779,7 @@ def test_other_work_has_another_digest(tmp_path: Path) -> None:
         {"a/b": b"13 a/c 0\n"},
         {"a/b": b"1", "a/C": b""},
     ]
-    digests = {digest(folder(tmp_path / f"{n}", work).path) for n, work in enumerate(works)}
+    digests = {digest(as_folder(tmp_path / f"{n}", work).path) for n, work in enumerate(works)}
     (tmp_path / "0" / "ada" / "a" / "empty").mkdir()
     digests.add(digest(tmp_path / "0" / "ada"))
     assert len(digests) == len(works) + 1

@@ -379,7 +379,7 @@ def report(tmp_path: Path) -> Path:
 
 
 def test_the_report_is_one_file_that_asks_nobody(report: Path) -> None:
-    page = static_html.read(report)
+    page = static_html.parse(report)
     assert page.fetched == []
     assert page.links == []
     assert "default-src 'none'" in report.read_text(encoding="utf-8")

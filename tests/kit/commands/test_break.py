@@ -14,7 +14,7 @@ import pytest
 
 from kit.workspace import ROOT
 from tests.support.processes import eventually
-from tests.support.run_command import Run, Start, look, make_project, starting
+from tests.support.run_command import RunCommand, Start, look, make_project, starting
 
 pytestmark = pytest.mark.slow
 
@@ -191,11 +191,11 @@ def test_nothing_running_is_said_and_what_to_type(
 
     assert_nothing_is_running()
     file = tmp_path / "state" / "running.json"
-    run: Run = start("--path", project)
+    run: RunCommand = start("--path", project)
     run.ready()
     assert file.exists()
     run.process.send_signal(signal.SIGINT)
-    assert run.code() == 0
+    assert run.exit_code() == 0
     assert not file.exists()
     run = start("--path", project)
     run.ready()

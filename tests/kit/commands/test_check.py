@@ -15,7 +15,7 @@ HELLO, PARROT = "01-hello", "02-parrot"
 
 
 def test_the_first_check_opens_the_exercise_and_says_what_is_missing(learner: Learner) -> None:
-    done = learner.types("check")
+    done = learner.run("check")
     assert done.returncode == 1, done.stderr
     for words in (
         "Opened work/01-hello: work/01-hello/README.md says what to do",
@@ -30,10 +30,10 @@ def test_the_first_check_opens_the_exercise_and_says_what_is_missing(learner: Le
 
 
 def test_from_the_first_failure_to_the_next_exercise(learner: Learner) -> None:
-    learner.types("check")
-    file = learner.solves(HELLO)
+    learner.run("check")
+    file = learner.solve(HELLO)
     file.write_text(file.read_text().replace('"Ada"', '""'))
-    half = learner.types("check")
+    half = learner.run("check")
     assert half.returncode == 1
     assert "✓ 1.1" in half.stdout and "✗ 1.2" in half.stdout
     assert "Seen: it answers" in half.stdout
@@ -42,8 +42,8 @@ def test_from_the_first_failure_to_the_next_exercise(learner: Learner) -> None:
     assert "Stuck? ./workshop hint 01 shows hint 1 of 2 for task 1.2" not in half.stdout
     assert "Stuck? ./workshop hint 01 shows hint 1 of 3 for task 1.2" in half.stdout
 
-    learner.solves(HELLO)
-    whole = learner.types("check")
+    learner.solve(HELLO)
+    whole = learner.run("check")
     assert whole.returncode == 0, whole.stdout
     assert "01 Hello: passed" in whole.stdout
     assert "`./workshop check 02` opens work/02-parrot" in whole.stdout
@@ -52,23 +52,23 @@ def test_from_the_first_failure_to_the_next_exercise(learner: Learner) -> None:
 
 def test_after_the_last_one_there_is_nothing_left(learner: Learner) -> None:
     for slug in (HELLO, PARROT):
-        learner.types("reset", slug)
-        learner.solves(slug)
-    done = learner.types("check", "all")
+        learner.run("reset", slug)
+        learner.solve(slug)
+    done = learner.run("check", "all")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 of 2 passed" in done.stdout
-    again = learner.types("check")
+    again = learner.run("check")
     assert again.returncode == 0
     assert "You have passed everything there is" in again.stdout
 
 
 def test_json_tells_of_all_tasks(learner: Learner) -> None:
-    learner.types("reset", "1")
-    file = learner.solves(HELLO)
+    learner.run("reset", "1")
+    file = learner.solve(HELLO)
     file.write_text(file.read_text().replace('"pong"', '"ping"'))
-    done = learner.types("check", "1", "--json")
+    done = learner.run("check", "1", "--json")
     assert done.returncode == 1
-    [told] = learner.told("check", "1", "--json")
+    [told] = learner.run_json("check", "1", "--json")
     assert set(told) == {"exercise", "passed", "seconds", "tasks"}
     assert (told["exercise"], told["passed"]) == (HELLO, False)
     first, second = told["tasks"]
@@ -79,10 +79,10 @@ def test_json_tells_of_all_tasks(learner: Learner) -> None:
 
 
 def test_a_fault_of_the_grader_is_not_the_learners(learner: Learner) -> None:
-    learner.types("reset", "1")
-    file = learner.solves(HELLO)
+    learner.run("reset", "1")
+    file = learner.solve(HELLO)
     file.write_text(file.read_text().replace('"Ada"', '"nobody"'))
-    done = learner.types("check")
+    done = learner.run("check")
     assert done.returncode == 2
     assert "01-hello could not be checked: the grader itself broke" in done.stderr
     assert "not about your work" in done.stderr
@@ -90,18 +90,18 @@ def test_a_fault_of_the_grader_is_not_the_learners(learner: Learner) -> None:
 
 def test_a_grader_that_is_missing_is_named(learner: Learner) -> None:
     (learner.home / "tests" / "graders" / "test_01_hello.py").unlink()
-    done = learner.types("check", "1")
+    done = learner.run("check", "1")
     assert done.returncode == 2
     assert "its grader is missing: tests/graders/test_01_hello.py" in done.stderr
 
 
 def test_a_folder_of_projects(learner: Learner) -> None:
-    good = learner.types("check", "all", "--in", "solutions")
+    good = learner.run("check", "all", "--in", "solutions")
     assert (good.returncode, good.stderr) == (0, "")
-    bad = learner.types("check", "--in", "exercises", "--jobs", "1")
+    bad = learner.run("check", "--in", "exercises", "--jobs", "1")
     assert bad.returncode == 1
     assert "0 of 2 passed" in bad.stdout
-    one = learner.types("check", "2", "--in", "solutions")
+    one = learner.run("check", "2", "--in", "solutions")
     assert one.returncode == 0
     # Nobody's progress but the learner's own is kept.
     assert learner.states() == {HELLO: "not started", PARROT: "not started"}
@@ -109,9 +109,9 @@ def test_a_folder_of_projects(learner: Learner) -> None:
 
 
 def test_a_single_project(learner: Learner) -> None:
-    assert learner.types("check", "--path", "solutions/02-parrot").returncode == 0
+    assert learner.run("check", "--path", "solutions/02-parrot").returncode == 0
     (learner.home / "solutions" / PARROT).rename(learner.home / "mine")
-    assert learner.types("check", "parrot", "--path", "mine").returncode == 0
+    assert learner.run("check", "parrot", "--path", "mine").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_single_project(learner: Learner) -> None:
 def test_a_wrong_call_says_so_and_what_to_type(
     learner: Learner, words: list[str], said: str
 ) -> None:
-    done = learner.types(*words)
+    done = learner.run(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Try: " in done.stderr
@@ -165,9 +165,9 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 def test_a_project_that(learner: Learner, odd: str) -> None:
     code, said = ODD[odd]
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     learner.file(HELLO).write_text(code)
-    done = learner.types("check", WORKSHOP_CHECK_START="8")
+    done = learner.run("check", WORKSHOP_CHECK_START="8")
     assert done.returncode == 1, done.stderr
     assert "✗ 1.1" in done.stdout
     [got] = [line for line in done.stdout.splitlines() if "Got  " in line]
@@ -177,27 +177,27 @@ def test_a_project_that(learner: Learner, odd: str) -> None:
 
 
 def test_the_file_to_look_at_is_the_one_that_is_at_fault(learner: Learner) -> None:
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     learner.file(HELLO).write_text("from . import helper\n")
     learner.file(HELLO).with_name("helper.py").write_text("import flask\n")
-    done = learner.types("check")
+    done = learner.run("check")
     assert "01-hello/nb_runner/helper.py, line 1: ModuleNotFoundError" in done.stdout
     assert "Look at   work/01-hello/nb_runner/helper.py" in done.stdout
 
 
 def test_a_project_in_another_encoding(learner: Learner) -> None:
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     learner.file(HELLO).write_bytes('name = "Zoé"\n'.encode("latin-1"))
-    done = learner.types("check")
+    done = learner.run("check")
     assert done.returncode == 1
     assert "01-hello/nb_runner/main.py" in done.stdout
     assert "SyntaxError" in done.stdout and "utf-8" in done.stdout
 
 
 def test_a_project_whose_file_is_gone(learner: Learner) -> None:
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     learner.file(HELLO).unlink()
-    done = learner.types("check")
+    done = learner.run("check")
     assert done.returncode == 1
     assert "there is no such file" in done.stdout
     assert "Look at   work/01-hello/nb_runner/main.py" in done.stdout
@@ -207,7 +207,7 @@ def test_a_project_whose_file_is_gone(learner: Learner) -> None:
 def test_a_check_that_is_interrupted_leaves_nothing_behind(
     learner: Learner, number: signal.Signals
 ) -> None:
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     started = learner.home / "started"
     learner.file(HELLO).write_text(f"open({str(started)!r}, 'w')\n" + LOOP)
     # Left alone, it would wait for longer than we do.
@@ -222,8 +222,8 @@ def test_a_check_that_is_interrupted_leaves_nothing_behind(
 
 
 def test_what_is_saved_during_a_check_is_not_what_passed(learner: Learner) -> None:
-    learner.types("reset", "1")
-    file = learner.solves(HELLO)
+    learner.run("reset", "1")
+    file = learner.solve(HELLO)
     started = learner.home / "started"
     slow = f"import time\nopen({str(started)!r}, 'w')\ntime.sleep(1)\n"
     file.write_text(slow + file.read_text())
@@ -236,7 +236,7 @@ def test_what_is_saved_during_a_check_is_not_what_passed(learner: Learner) -> No
 
 
 def test_the_folder_a_learner_stands_in_shortens_the_paths(learner: Learner) -> None:
-    learner.types("reset", "1")
+    learner.run("reset", "1")
     learner.home = learner.home / "work" / HELLO
-    done = learner.types("check")
+    done = learner.run("check")
     assert "Look at   nb_runner/main.py" in done.stdout

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from kit.workspace import NOTEBOOKS, ROOT
-from tests.support.first_run import Demo, demonstrate, environment
+from tests.support.first_run import DemoResult, clean_environment, run_to_end
 from tests.support.first_run import first_demo as first_demo
 from tests.support.processes import Mark, eventually
 
@@ -23,29 +23,29 @@ RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{6}"
 
 
 @pytest.fixture
-def demo(first_demo: Demo) -> Demo:
+def demo(first_demo: DemoResult) -> DemoResult:
     return first_demo
 
 
 @pytest.fixture
-def seeded(demo: Demo, tmp_path: Path) -> Path:
+def seeded(demo: DemoResult, tmp_path: Path) -> Path:
     """A folder for logs and data that has the flights already."""
     shutil.copy(demo.clone / ".workshop" / "flights.db", tmp_path)
     return tmp_path
 
 
-def run_demo(state: Path, *words: str, **more: str) -> Demo:
+def run_demo(state: Path, *words: str, **more: str) -> DemoResult:
     command = [sys.executable, "-m", "kit", "demo", *words]
-    return demonstrate(ROOT, command, WORKSHOP_STATE=str(state), **more)
+    return run_to_end(ROOT, command, WORKSHOP_STATE=str(state), **more)
 
 
-def test_the_demo_ends_well_and_leaves_nothing_running(demo: Demo) -> None:
-    assert demo.code == 0, demo.output
+def test_the_demo_ends_well_and_leaves_nothing_running(demo: DemoResult) -> None:
+    assert demo.exit_code == 0, demo.output
     assert "SUCCEEDED" in demo.output
-    assert demo.left == []
+    assert demo.left_running == []
 
 
-def test_the_second_start_is_refused_and_names_the_run_in_the_way(demo: Demo) -> None:
+def test_the_second_start_is_refused_and_names_the_run_in_the_way(demo: DemoResult) -> None:
     first, refused = re.findall(r"POST /start .* → (\d+ .+)\n +(\{.*\})", demo.output)
     assert (first[0], refused[0]) == ("202 Accepted", "409 Conflict")
     run_id = json.loads(first[1])["run_id"]
@@ -53,7 +53,7 @@ def test_the_second_start_is_refused_and_names_the_run_in_the_way(demo: Demo) ->
     assert json.loads(refused[1])["running"] == run_id
 
 
-def test_every_cell_is_told_of_once_in_a_pipe_and_in_no_colour(demo: Demo) -> None:
+def test_every_cell_is_told_of_once_in_a_pipe_and_in_no_colour(demo: DemoResult) -> None:
     told = re.findall(r"cells? (\d+)(?: to (\d+))? of (\d+) done", demo.output)
     cells = [cell for first, last, _ in told for cell in range(int(first), int(last or first) + 1)]
     book = nbformat.read(NOTEBOOKS / "flight_delays.ipynb", as_version=4)
@@ -62,7 +62,7 @@ def test_every_cell_is_told_of_once_in_a_pipe_and_in_no_colour(demo: Demo) -> No
     assert "\x1b" not in demo.output
 
 
-def test_the_table_shows_what_is_in_the_database(demo: Demo) -> None:
+def test_the_table_shows_what_is_in_the_database(demo: DemoResult) -> None:
     with sqlite3.connect(demo.clone / ".workshop" / "flights.db") as database:
         worst = database.execute(
             "SELECT hour, flights, predicted, observed FROM delay_by_carrier_hour "
@@ -76,7 +76,7 @@ def test_the_table_shows_what_is_in_the_database(demo: Demo) -> None:
     assert len(shown) == 10
 
 
-def test_the_executed_notebook_and_its_page_are_where_the_demo_says(demo: Demo) -> None:
+def test_the_executed_notebook_and_its_page_are_where_the_demo_says(demo: DemoResult) -> None:
     notebook, page = (
         demo.clone / path for path in re.findall(r"^ +(\S+/demo/\S+)$", demo.output, re.MULTILINE)
     )
@@ -88,13 +88,13 @@ def test_the_executed_notebook_and_its_page_are_where_the_demo_says(demo: Demo) 
 
 def test_a_run_that_fails_makes_exit_code_1_and_shows_why(seeded: Path) -> None:
     failed = run_demo(seeded, "--notebook", str(NOTEBOOKS / "raises.ipynb"))
-    assert failed.code == 1, failed.output
+    assert failed.exit_code == 1, failed.output
     assert "already in" in failed.output
     assert "FAILED" in failed.output
     assert "The run did not succeed: " in failed.output
     assert re.search(r"^  \| .*Run .* FAILED", failed.output, re.MULTILINE), failed.output
     assert "Traceback" not in failed.output.partition("The end of")[0]
-    assert failed.left == []
+    assert failed.left_running == []
 
 
 def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(seeded: Path) -> None:
@@ -104,7 +104,7 @@ def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(seeded: Path) -> Non
         running = subprocess.Popen(
             [sys.executable, "-m", "kit", "demo", "--notebook", str(NOTEBOOKS / "endless.ipynb")],
             cwd=ROOT,
-            env=environment(mark, WORKSHOP_STATE=str(seeded)),
+            env=clean_environment(mark, WORKSHOP_STATE=str(seeded)),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -122,7 +122,7 @@ def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(seeded: Path) -> Non
 
 def test_an_imitation_of_redis_is_refused_before_anything_starts(tmp_path: Path) -> None:
     refused = run_demo(tmp_path, WORKSHOP_REDIS="fakeredis")
-    assert refused.code == 2
+    assert refused.exit_code == 2
     assert "needs a real Redis" in refused.output
     assert "apt install redis-server" in refused.output
     assert not (tmp_path / "flights.db").exists()
@@ -130,5 +130,5 @@ def test_an_imitation_of_redis_is_refused_before_anything_starts(tmp_path: Path)
 
 def test_a_notebook_that_is_not_there_is_named(tmp_path: Path) -> None:
     refused = run_demo(tmp_path, "--notebook", "nowhere.ipynb")
-    assert refused.code == 2
+    assert refused.exit_code == 2
     assert "there is no notebook nowhere.ipynb" in refused.output

@@ -20,7 +20,7 @@ from tests.support.learner import Learner
 from tests.support.processes import eventually
 from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 HELLO, PARROT = "01-hello", "02-parrot"
 MAIN = Path("nb_runner", "main.py")
@@ -116,7 +116,7 @@ def a_class(instructor: Instructor) -> None:
 
 def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -> None:
     a_class(instructor)
-    done = instructor.types("grade", "class", "--jobs", "2")
+    done = instructor.run("grade", "class", "--jobs", "2")
     assert done.returncode == 1, done.stderr
     for words in (
         "✓ ada: 2 of 2 exercises passed\n",
@@ -143,7 +143,7 @@ def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -
     page = (out / "report.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(instructor.home) not in page + (out / "report.json").read_text()
-    instructor.types("grade", "class", "--jobs", "3", "--out", "again")
+    instructor.run("grade", "class", "--jobs", "3", "--out", "again")
     assert without_times(instructor.report("again")) == without_times(told)
     for name in ("grades.csv", "summary.md"):
         assert (instructor.home / "again" / name).read_bytes() == (out / name).read_bytes()
@@ -152,7 +152,7 @@ def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -
 def test_who_has_not_handed_in_what_is_asked_for_has_not_passed(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO, PARROT)
     instructor.hands_in("bob", PARROT)
-    done = instructor.types("grade", "class", "--exercises", "01")
+    done = instructor.run("grade", "class", "--exercises", "01")
     assert done.returncode == 1
     assert "✓ ada: 1 of 1 exercises passed\n" in done.stdout
     assert "✗ bob: 0 of 1 exercises passed; not handed in: 01\n" in done.stdout
@@ -163,7 +163,7 @@ def test_reports_do_not_go_into_anybodys_work(instructor: Instructor, out: str) 
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", HELLO)
     before = sorted(instructor.submissions.rglob("*"))
-    done = instructor.types("grade", "class", "--out", out)
+    done = instructor.run("grade", "class", "--out", out)
     assert done.returncode == 2
     assert f"the reports cannot go to {out}: that is ada's work" in done.stderr
     assert sorted(instructor.submissions.rglob("*")) == before
@@ -172,11 +172,11 @@ def test_reports_do_not_go_into_anybodys_work(instructor: Instructor, out: str) 
 def test_resume_grades_only_what_has_changed(instructor: Instructor) -> None:
     for name in ("ada", "bob"):
         instructor.hands_in(name, HELLO, PARROT)
-    assert instructor.types("grade", "class").returncode == 0
+    assert instructor.run("grade", "class").returncode == 0
     before = {name: instructor.seconds_of(name) for name in ("ada", "bob")}
     file = instructor.submissions / "bob" / "work" / HELLO / MAIN
     file.write_text(file.read_text().replace('"Ada"', '""'))
-    done = instructor.types("grade", "class", "--resume")
+    done = instructor.run("grade", "class", "--resume")
     assert done.returncode == 1
     assert "✓ ada: 2 of 2 exercises passed; unchanged\n" in done.stdout
     assert "✗ bob: 1 of 2 exercises passed; not 1.2\n" in done.stdout
@@ -184,17 +184,17 @@ def test_resume_grades_only_what_has_changed(instructor: Instructor) -> None:
     assert instructor.seconds_of("bob")[1] == before["bob"][1]
     # Without it, all is graded, and so it is when the rules are others.
     for words in (["--resume", "--timeout", "100"], []):
-        again = instructor.types("grade", "class", *words)
+        again = instructor.run("grade", "class", *words)
         assert "unchanged" not in again.stdout
 
 
 def test_what_was_graded_with_another_grader_is_graded_again(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
-    instructor.types("grade", "class")
+    instructor.run("grade", "class")
     grader = instructor.home / "tests" / "graders" / "test_01_hello.py"
     grader.write_text(grader.read_text() + "\n# another\n")
-    assert "unchanged" not in instructor.types("grade", "class", "--resume").stdout
-    assert "unchanged" in instructor.types("grade", "class", "--resume").stdout
+    assert "unchanged" not in instructor.run("grade", "class", "--resume").stdout
+    assert "unchanged" in instructor.run("grade", "class", "--resume").stdout
 
 
 def test_a_damaged_report_is_set_aside(instructor: Instructor) -> None:
@@ -202,7 +202,7 @@ def test_a_damaged_report_is_set_aside(instructor: Instructor) -> None:
     out = instructor.home / "grades"
     out.mkdir()
     (out / "report.json").write_text('{"version": 1, "learn')
-    done = instructor.types("grade", "class", "--resume")
+    done = instructor.run("grade", "class", "--resume")
     assert done.returncode == 0
     assert (
         "grades/report.json was damaged, so it is set aside as report.json.damaged-" in done.stderr
@@ -239,7 +239,7 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(
     assert told["complete"] is False and told["passed"] is False
     assert list(instructor.scratch.iterdir()) == []
     hangs.write_text("")
-    done = instructor.types(*words, "--resume", WORKSHOP_CHECK_START="150")
+    done = instructor.run(*words, "--resume", WORKSHOP_CHECK_START="150")
     assert done.returncode == 1
     assert "✓ ada: 1 of 1 exercises passed; unchanged\n" in done.stdout
     assert instructor.report()["complete"] is True
@@ -249,13 +249,13 @@ def test_a_fault_of_ours_is_told_from_theirs(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", PARROT)
     (instructor.home / "tests" / "graders" / "test_01_hello.py").unlink()
-    done = instructor.types("grade", "class")
+    done = instructor.run("grade", "class")
     assert done.returncode == 2
     assert "workshop: 01-hello of ada could not be graded:" in done.stderr
     assert "its grader is missing: tests/graders/test_01_hello.py" in done.stderr
     assert "./workshop doctor" in done.stderr
     assert "✗ ada: 0 of 1 exercises passed; not graded: 01-hello\n" in done.stdout
-    again = instructor.types("grade", "class", "--resume")
+    again = instructor.run("grade", "class", "--resume")
     assert "✗ ada: 0 of 1 exercises passed; not graded: 01-hello\n" in again.stdout
     assert "✓ bob: 1 of 1 exercises passed; unchanged\n" in again.stdout
 
@@ -263,7 +263,7 @@ def test_a_fault_of_ours_is_told_from_theirs(instructor: Instructor) -> None:
 def test_one_learner_alone_has_a_line_for_each_exercise(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO, PARROT)
     job = instructor.home / "job.md"
-    done = instructor.types("grade", "class/ada", GITHUB_STEP_SUMMARY=str(job))
+    done = instructor.run("grade", "class/ada", GITHUB_STEP_SUMMARY=str(job))
     assert done.returncode == 0, done.stdout
     first, second = done.stdout.splitlines()[:2]
     assert first.startswith("✓ 01-hello: passed, ") and second.startswith("✓ 02-parrot: passed, ")
@@ -275,7 +275,7 @@ def test_exercises_points_and_where_the_reports_go(instructor: Instructor) -> No
     instructor.hands_in("bob", HELLO, PARROT)
     (instructor.home / "points.toml").write_text('[points]\n"01" = 5\n')
     call = ["--exercises", "1", "--points", "points.toml", "--out", "there/it is"]
-    done = instructor.types("grade", "class", *call)
+    done = instructor.run("grade", "class", *call)
     assert done.returncode == 1
     assert "When something has changed: ./workshop grade class" in done.stdout
     assert "--out 'there/it is' --resume" in done.stdout
@@ -286,11 +286,11 @@ def test_exercises_points_and_where_the_reports_go(instructor: Instructor) -> No
 def test_who_is_no_longer_there_has_no_report(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", HELLO)
-    instructor.types("grade", "class")
+    instructor.run("grade", "class")
     other = instructor.home / "grades" / "junit" / "mine.xml"
     other.touch()
     (instructor.submissions / "bob").rename(instructor.home / "bob")
-    instructor.types("grade", "class", "--resume")
+    instructor.run("grade", "class", "--resume")
     assert sorted(each.name for each in other.parent.iterdir()) == ["ada.xml", "mine.xml"]
 
 
@@ -298,20 +298,20 @@ def test_reports_beside_the_work_are_nobodys_work(instructor: Instructor) -> Non
     instructor.hands_in("ada", HELLO)
     instructor.home = instructor.submissions
     for _ in range(2):
-        assert instructor.types("grade", ".").returncode == 0
+        assert instructor.run("grade", ".").returncode == 0
     assert [each["learner"] for each in instructor.report()["learners"]] == ["ada"]
 
 
 def test_without_a_sandbox_it_says_so(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
-    done = instructor.types("grade", "class", WORKSHOP_SANDBOX="none")
+    done = instructor.run("grade", "class", WORKSHOP_SANDBOX="none")
     assert done.returncode == 0, done.stderr
     assert "NOT confined" in done.stdout
     assert instructor.report()["protection"]["full"] is False
     for name in ("report.html", "summary.md"):
         assert "confined" in (instructor.home / "grades" / name).read_text()
     # What was graded there is not what was graded under bubblewrap.
-    assert "unchanged" not in instructor.types("grade", "class", "--resume").stdout
+    assert "unchanged" not in instructor.run("grade", "class", "--resume").stdout
 
 
 def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
@@ -319,9 +319,9 @@ def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
     instructor.hands_in("bob", HELLO)
     env = instructor.env | {"TERM": "xterm"}
     with Terminal("grade", "class", "--jobs", "1", cwd=instructor.home, env=env) as terminal:
-        terminal.shows("1 of 2 learners")
-        terminal.shows("✓ bob: 1 of 1 exercises passed")
-        assert terminal.ends() == 0
+        terminal.wait_for("1 of 2 learners")
+        terminal.wait_for("✓ bob: 1 of 1 exercises passed")
+        assert terminal.wait() == 0
     assert "2 of 2 learners passed everything" in terminal.text
 
 
@@ -342,7 +342,7 @@ def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
 def test_a_wrong_call_says_so_and_what_to_type(
     instructor: Instructor, words: list[str], said: str
 ) -> None:
-    done = instructor.types("grade", *words)
+    done = instructor.run("grade", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert not (instructor.home / "grades").exists()

@@ -17,42 +17,42 @@ HELLO, PARROT = "01-hello", "02-parrot"
 
 def test_a_newcomer_gets_to_the_first_pass_with_what_the_screen_says(learner: Learner) -> None:
     with Terminal(cwd=learner.home, env=learner.env) as screen:
-        text = screen.shows("Look at")
+        text = screen.wait_for("Look at")
         assert text.startswith("The notebook runner workshop. ")
         assert "in 2 exercises" in text
         assert f"read  work/{HELLO}/README.md" in text
         assert (learner.home / "work" / HELLO / "README.md").is_file()
         assert f"edit  work/{HELLO}/nb_runner/main.py" in text
         assert "Every save is checked. Keys: h hint" in text
-        learner.solves(HELLO)
-        screen.shows("n opens 02")
-        screen.presses("n")
-        screen.shows(f"edit  work/{PARROT}/nb_runner/main.py")
-        screen.presses("q")
-        assert screen.ends() == 0
+        learner.solve(HELLO)
+        screen.wait_for("n opens 02")
+        screen.press("n")
+        screen.wait_for(f"edit  work/{PARROT}/nb_runner/main.py")
+        screen.press("q")
+        assert screen.wait() == 0
         assert screen.modes() == screen.before
 
 
 def test_who_comes_back_goes_on_where_they_were(learner: Learner) -> None:
-    learner.types("reset", HELLO)
-    learner.solves(HELLO)
-    learner.types("check")
+    learner.run("reset", HELLO)
+    learner.solve(HELLO)
+    learner.run("check")
     with Terminal(cwd=learner.home, env=learner.env) as screen:
-        text = screen.shows("Look at")
+        text = screen.wait_for("Look at")
         assert text.startswith("Welcome back. 1 of 2 exercises are passed.")
         assert f"edit  work/{PARROT}/nb_runner/main.py" in text
-        screen.presses("q")
-        assert screen.ends() == 0
+        screen.press("q")
+        assert screen.wait() == 0
 
 
 def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> None:
-    done = learner.types()
+    done = learner.run()
     assert (done.returncode, done.stderr) == (0, "")
     assert "The notebook runner workshop" in done.stdout
     assert "0 of 2 exercises passed" in done.stdout
     assert "./workshop check 01" in done.stdout
-    learner.types("check")
-    again = learner.types()
+    learner.run("check")
+    again = learner.run()
     assert "The notebook runner workshop" not in again.stdout
     assert f"work/{HELLO}" in again.stdout
     assert "\x1b" not in again.stdout

@@ -178,17 +178,17 @@ def test_a_browser_is_opened_at_a_terminal(learner: Learner, tmp_path: Path) -> 
     browser.chmod(0o755)
     env = learner.env | {"BROWSER": str(browser)}
     with Terminal("lab", "celery_states", cwd=learner.home, env=env) as screen:
-        text = screen.shows("Ctrl-C stops it.")
+        text = screen.wait_for("Ctrl-C stops it.")
         eventually(seen.exists, "a browser")
         eventually(lambda: seen.read_text().strip() in text, "the address in the browser")
         assert "celery_states.ipynb?token=" in seen.read_text()
-        screen.presses("\x03")
-        assert screen.ends() == 0
+        screen.press("\x03")
+        assert screen.wait() == 0
         assert screen.modes() == screen.before
 
 
 def test_a_lab_that_is_not_there(learner: Learner) -> None:
-    done = learner.types("lab", "kubernetes")
+    done = learner.run("lab", "kubernetes")
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no lab 'kubernetes'; there is celery_states, nbclient_inside" in done.stderr
     assert "Try: ./workshop lab celery_states" in done.stderr
@@ -198,13 +198,13 @@ def test_a_lab_that_is_not_there(learner: Learner) -> None:
 def test_a_port_that_is_taken(learner: Learner) -> None:
     with free_socket() as taken:
         port = taken.getsockname()[1]
-        done = learner.types("lab", "--no-browser", "--port", str(port))
+        done = learner.run("lab", "--no-browser", "--port", str(port))
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
 
 
 def test_where_nothing_can_be_written(learner: Learner) -> None:
     (learner.home / "work").write_text("a file, not a folder")
-    done = learner.types("lab", "--no-browser")
+    done = learner.run("lab", "--no-browser")
     assert done.returncode == 2
     assert "the labs cannot be copied to work/labs" in done.stderr

@@ -16,7 +16,7 @@ from kit.workspace import ROOT
 from tests.support.processes import eventually
 from tests.support.run_command import MAIN, TASKS, Start, look, make_project, starting
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(longest=True)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_post_reaches_the_worker_and_a_signal_stops_all_in_order(
     kinds = " ".join(run.mark.commands())
     assert all(kind in kinds for kind in ("offline_docs.py", "celery", "redis", "leash.py"))
     run.process.send_signal(number)
-    assert run.code() == 0
+    assert run.exit_code() == 0
     run.assert_nothing_is_left()
     assert "Application shutdown complete" in run.text
     assert "Warm shutdown" in run.text
@@ -106,7 +106,7 @@ def test_without_restart_the_others_go_on_until_no_api_is_left(start: Start, pro
     run.wait_for("api-1 died: killed by SIGKILL")
     assert look(url, "HOME")["api_pid"] == str(run.pids("api-2")[0])
     os.kill(run.pids("api-2")[0], signal.SIGKILL)
-    assert run.code() == 1
+    assert run.exit_code() == 1
     assert "no API process is left" in run.text
     assert "started again" not in run.text
     run.assert_nothing_is_left()
@@ -120,7 +120,7 @@ def test_a_process_that_dies_at_once_each_time_is_given_up(start: Start, project
     run.ready()
     flag.touch()
     os.kill(run.pids("api-1")[0], signal.SIGKILL)
-    assert run.code() == 1
+    assert run.exit_code() == 1
     assert run.text.count("api-1 died: exit code 1") >= 2
     assert "that is enough" in run.text
     run.assert_nothing_is_left()
@@ -129,7 +129,7 @@ def test_a_process_that_dies_at_once_each_time_is_given_up(start: Start, project
 def test_a_project_that_does_not_import_says_so_and_where(start: Start, project: Path) -> None:
     (project / "nb_runner" / "main.py").write_text("import no_such_module\n")
     run = start("--path", project)
-    assert run.code() == 1
+    assert run.exit_code() == 1
     assert "api-1 ended (exit code 1)" in run.text
     assert "No module named 'no_such_module'" in run.text
     assert 'File "' + str(ROOT / "kit") not in run.text  # no traceback of ours
@@ -156,7 +156,7 @@ def test_a_second_interrupt_kills_what_does_not_want_to_stop(start: Start, proje
     run.process.send_signal(signal.SIGINT)
     run.wait_for("stopping")
     run.process.send_signal(signal.SIGINT)
-    assert run.code() == 130
+    assert run.exit_code() == 130
     run.assert_nothing_is_left()
 
 
@@ -165,7 +165,7 @@ def test_a_job_that_is_cut_short_is_told_in_a_line(start: Start) -> None:
     started = httpx.post(f"{run.ready()}/start", json={"seconds": 60}, trust_env=False)
     assert started.status_code == 202
     run.process.send_signal(signal.SIGINT)
-    assert run.code() == 0
+    assert run.exit_code() == 0
     assert "Cut short: a request, or its background job, was still at work." in run.text
     assert "Traceback" not in run.text
     run.assert_nothing_is_left()
@@ -184,7 +184,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(start: Start, project:
     with free_socket() as sock:
         port = sock.getsockname()[1]
         run = start("--path", project, "--port", str(port))
-        assert run.code() == 2
+        assert run.exit_code() == 2
     assert f"port {port} is in use" in run.text
     if sys.platform == "linux":
         assert psutil.Process().name() in run.text
@@ -194,7 +194,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(start: Start, project:
 def test_an_imitation_of_redis_is_refused_where_it_cannot_do(start: Start, project: Path) -> None:
     late = project.rename(project.with_name("12-survive-a-crash"))
     run = start("--path", late, WORKSHOP_REDIS="fakeredis")
-    assert run.code() == 2
+    assert run.exit_code() == 2
     assert "12-survive-a-crash needs a real Redis" in run.text
     assert "exercises 02 to 10 only" in run.text
     run.assert_nothing_is_left()
@@ -216,6 +216,6 @@ def test_the_documentation_pages_load_nothing_from_elsewhere(start: Start, proje
 
 def test_exercise_01_has_nothing_to_run_and_says_so(start: Start) -> None:
     run = start("1", "--solution")
-    assert run.code() == 2
+    assert run.exit_code() == 2
     assert "exercise 01 has nothing to run yet" in run.text
     assert "Try: ./workshop check 01" in run.text

@@ -16,11 +16,11 @@ HELLO, PARROT = "01-hello", "02-parrot"
 
 
 def test_list_shows_the_course_and_where_you_are(learner: Learner) -> None:
-    lines = learner.types("list").stdout.splitlines()
+    lines = learner.run("list").stdout.splitlines()
     assert any(line.split() == ["→", "01", "Hello", "5", "you", "are", "here", "evening",
                                 "half-day"] for line in lines)  # fmt: skip
     assert "Next: 01 Hello, 5 min. `./workshop check 01` opens work/01-hello" in lines
-    hello, parrot = learner.told("list", "--json")
+    hello, parrot = learner.run_json("list", "--json")
     assert hello == {
         "exercise": HELLO,
         "number": 1,
@@ -37,30 +37,30 @@ def test_list_shows_the_course_and_where_you_are(learner: Learner) -> None:
 
 
 def test_list_says_in_words_what_it_says_in_marks(learner: Learner) -> None:
-    learner.types("reset", "1")
-    learner.solves(HELLO)
-    learner.types("check")
-    plain = learner.types("list", PYTHONIOENCODING="ascii", NO_COLOR="1").stdout
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    plain = learner.run("list", PYTHONIOENCODING="ascii", NO_COLOR="1").stdout
     assert "passed" in plain and "you are here" in plain
     assert "\033" not in plain and plain.isascii()
 
 
 def test_status_tells_the_next_command(learner: Learner) -> None:
-    first = learner.told("status", "--json")
+    first = learner.run_json("status", "--json")
     assert (first["current"], first["next"]) == (HELLO, "./workshop check 01")
-    learner.types("check")
-    said = learner.types("status").stdout
+    learner.run("check")
+    said = learner.run("status").stdout
     assert "0 of 2 exercises passed" in said
     assert "You are at 01 Hello, 5 min, in work/01-hello" in said
     assert "Open: task 1.1" in said
-    learner.solves(HELLO)
-    learner.types("check")
-    after = learner.told("status", "--json")
+    learner.solve(HELLO)
+    learner.run("check")
+    after = learner.run_json("status", "--json")
     assert (after["passed"], after["current"], after["task"]) == ([HELLO], PARROT, "2.1")
 
 
 def test_hints_come_one_by_one(learner: Learner) -> None:
-    first, second, third, again = (learner.types("hint").stdout for _ in range(4))
+    first, second, third, again = (learner.run("hint").stdout for _ in range(4))
     assert "hint 1 of 3" in first and "Look at the text" in first
     assert "hint 2 of 3" in second and "Look at the text" not in second
     assert "hint 3 of 3" in third and "  async def ping(request" in third
@@ -70,38 +70,38 @@ def test_hints_come_one_by_one(learner: Learner) -> None:
 
 
 def test_hints_are_for_the_task_that_failed(learner: Learner) -> None:
-    learner.types("reset", "1")
-    file = learner.solves(HELLO)
+    learner.run("reset", "1")
+    file = learner.solve(HELLO)
     file.write_text(file.read_text().replace('"Ada"', '""'))
-    learner.types("check")
-    assert "1.2  GET /name says who you are" in learner.types("hint", "01").stdout
-    assert "hint 1 of 3" in learner.types("hint", "1.1").stdout
-    every = learner.types("hint", "2.1", "--all").stdout
+    learner.run("check")
+    assert "1.2  GET /name says who you are" in learner.run("hint", "01").stdout
+    assert "hint 1 of 3" in learner.run("hint", "1.1").stdout
+    every = learner.run("hint", "2.1", "--all").stdout
     assert all(f"hint {i} of 3" in every for i in (1, 2, 3))
-    learner.solves(HELLO)
-    learner.types("check")
-    assert "there is nothing to hint at" in learner.types("hint", "1").stdout
-    assert "2.1  GET /say" in learner.types("hint").stdout
+    learner.solve(HELLO)
+    learner.run("check")
+    assert "there is nothing to hint at" in learner.run("hint", "1").stdout
+    assert "2.1  GET /say" in learner.run("hint").stdout
 
 
 @pytest.mark.parametrize("name", ["9", "1.9", "9.1", "1.x", "hello.1.1"])
 def test_a_hint_for_what_is_not_there(learner: Learner, name: str) -> None:
-    done = learner.types("hint", name)
+    done = learner.run("hint", name)
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no " in done.stderr and "Try: ./workshop" in done.stderr
 
 
 def test_the_solution_asks_first(learner: Learner) -> None:
-    learner.types("reset", "1")
-    refused = learner.types("solution", "1")
+    learner.run("reset", "1")
+    refused = learner.run("solution", "1")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Try: ./workshop solution 01 --yes" in refused.stderr
-    shown = learner.types("solution", "1", "--yes").stdout
+    shown = learner.run("solution", "1", "--yes").stdout
     assert "--- work/01-hello/nb_runner/main.py\n+++ solutions/01-hello/nb_runner/main.py" in shown
     assert '+    return PlainTextResponse("pong")' in shown
-    learner.solves(HELLO)
-    learner.types("check")
-    passed = learner.types("solution", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    passed = learner.run("solution", "1")
     assert passed.returncode == 0
     assert "work/01-hello is our solution, to the letter" in passed.stdout
 
@@ -128,15 +128,15 @@ def test_the_answer_counts(learner: Learner, answer: str, shows: bool) -> None:
 
 
 def test_diff_compares_once_you_have_passed(learner: Learner) -> None:
-    learner.types("reset", "1")
-    too_early = learner.types("diff", "1")
+    learner.run("reset", "1")
+    too_early = learner.run("diff", "1")
     assert too_early.returncode == 2
     assert "you have not passed 01 Hello yet" in too_early.stderr
-    file = learner.solves(HELLO)
+    file = learner.solve(HELLO)
     file.write_text(file.read_text().replace("Ada", "Grace"))
     file.with_name("logo.bin").write_bytes(b"\xff\xfe\x00")
-    learner.types("check")
-    done = learner.types("diff")  # the one just passed
+    learner.run("check")
+    done = learner.run("diff")  # the one just passed
     assert done.returncode == 0
     assert (
         '-    return PlainTextResponse("Grace")\n+    return PlainTextResponse("Ada")'
@@ -150,10 +150,10 @@ def kept(learner: Learner) -> list[Path]:
 
 
 def test_reset_keeps_the_old_work(learner: Learner) -> None:
-    learner.types("check")
+    learner.run("check")
     learner.file(HELLO).write_text("mine = 1\n")
     (learner.home / "work" / HELLO / "notes.txt").write_text("note")
-    done = learner.types("reset", "1")
+    done = learner.run("reset", "1")
     assert done.returncode == 0
     [old] = kept(learner)
     assert f"Your work is kept in work/.kept/{old.name}" in done.stdout
@@ -162,25 +162,25 @@ def test_reset_keeps_the_old_work(learner: Learner) -> None:
     assert (old / "notes.txt").read_text() == "note"
     assert "TODO(1.1)" in learner.file(HELLO).read_text()
     for _ in range(2):
-        learner.types("reset", "1")
+        learner.run("reset", "1")
     assert len(kept(learner)) == 3
     assert sorted(each.name for each in (learner.home / "work").iterdir()) == [".kept", HELLO]
 
 
 def test_reset_forgets_that_it_was_passed(learner: Learner) -> None:
-    learner.types("reset", "1")
-    learner.solves(HELLO)
-    learner.types("check")
-    learner.types("reset", "1")
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    learner.run("reset", "1")
     assert learner.states()[HELLO] == "started"
 
 
 def test_a_starter_that_cannot_be_copied_leaves_the_work_in_place(learner: Learner) -> None:
-    learner.types("check")
+    learner.run("check")
     learner.file(HELLO).write_text("mine = 1\n")
     # A link to nowhere cannot be copied.
     (learner.home / "exercises" / HELLO / "nowhere").symlink_to("nowhere")
-    done = learner.types("reset", "1")
+    done = learner.run("reset", "1")
     assert done.returncode == 2
     assert "exercises/01-hello cannot be copied to work/01-hello" in done.stderr
     assert learner.file(HELLO).read_text() == "mine = 1\n"
@@ -188,47 +188,47 @@ def test_a_starter_that_cannot_be_copied_leaves_the_work_in_place(learner: Learn
 
 
 def test_catch_up_skips_what_comes_before(learner: Learner) -> None:
-    learner.types("check")
+    learner.run("check")
     learner.file(HELLO).write_text("mine = 1\n")
-    done = learner.types("catch-up", "2")
+    done = learner.run("catch-up", "2")
     assert done.returncode == 0
     assert "Skipped: 01" in done.stdout
     assert learner.states() == {HELLO: "skipped", PARROT: "started"}
     assert learner.file(HELLO).read_text() == "mine = 1\n"
     assert 'PlainTextResponse("pong")' in learner.file(PARROT).read_text()  # solution 01 is in it
-    assert learner.told("status", "--json")["current"] == PARROT
+    assert learner.run_json("status", "--json")["current"] == PARROT
     # Back to what was skipped: it is the current one again.
-    assert learner.types("check", "1").returncode == 1
-    assert learner.told("status", "--json")["current"] == HELLO
+    assert learner.run("check", "1").returncode == 1
+    assert learner.run_json("status", "--json")["current"] == HELLO
 
 
 def test_catch_up_does_not_take_back_what_was_passed(learner: Learner) -> None:
-    learner.types("reset", "1")
-    learner.solves(HELLO)
-    learner.types("check")
-    assert "Skipped" not in learner.types("catch-up", "2").stdout
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    assert "Skipped" not in learner.run("catch-up", "2").stdout
     assert learner.states()[HELLO] == "passed"
 
 
 def test_run_opens_an_exercise(learner: Learner) -> None:
     # Nothing in it can be served, so that it ends by itself.
-    done = learner.types("run", "1", "--port", "0", "--no-restart")
+    done = learner.run("run", "1", "--port", "0", "--no-restart")
     assert "Opened work/01-hello: work/01-hello/README.md says what to do" in done.stdout
     assert learner.file(HELLO).is_file()
-    assert learner.told("status", "--json")["current"] == HELLO
+    assert learner.run_json("status", "--json")["current"] == HELLO
 
 
 def test_run_without_a_name_means_the_exercise_you_turned_to_last(learner: Learner) -> None:
     for n in ("2", "1"):
-        learner.types("reset", n)
+        learner.run("reset", n)
     learner.file(HELLO).unlink()
-    done = learner.types("run", "--port", "0")
+    done = learner.run("run", "--port", "0")
     assert done.returncode == 2
     assert "01" in done.stderr and "nothing to run" in done.stderr
 
 
 def test_reset_says_that_it_takes_a_pass_away(learner: Learner) -> None:
-    learner.types("reset", HELLO)
-    learner.solves(HELLO)
-    learner.types("check", HELLO)
-    assert "01 was passed; it is to be passed anew" in learner.types("reset", "1").stdout
+    learner.run("reset", HELLO)
+    learner.solve(HELLO)
+    learner.run("check", HELLO)
+    assert "01 was passed; it is to be passed anew" in learner.run("reset", "1").stdout

@@ -118,9 +118,9 @@ def test_where_the_learner_is(mini: list[catalogue.Exercise]) -> None:
 
 
 def test_a_pass_is_for_what_was_checked(learner: Learner) -> None:
-    learner.types("reset", "1")
-    file = learner.solves("01-hello")
-    assert learner.types("check").returncode == 0
+    learner.run("reset", "1")
+    file = learner.solve("01-hello")
+    assert learner.run("check").returncode == 0
 
     changes = {
         file: "# more\n",
@@ -148,10 +148,10 @@ def test_a_pass_is_for_what_was_checked(learner: Learner) -> None:
 
 
 def test_a_damaged_file_does_not_stop_a_check(learner: Learner) -> None:
-    learner.types("reset", "1")
-    learner.solves("01-hello")
+    learner.run("reset", "1")
+    learner.solve("01-hello")
     (learner.state / "progress.json").write_text("{")
-    done = learner.types("check", "1")
+    done = learner.run("check", "1")
     assert done.returncode == 0
     assert "was damaged, so it is set aside as progress.json.damaged-" in done.stderr
     told = json.loads((learner.state / "progress.json").read_text())

@@ -25,7 +25,7 @@ from kit.workspace import ROOT
 pytestmark = pytest.mark.slow
 
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
-PATIENCE = 120
+TIMEOUT = 120
 
 
 def command(*arguments: str) -> list[str]:
@@ -34,7 +34,7 @@ def command(*arguments: str) -> list[str]:
 
 def seed(url: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        command("--database", url), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        command("--database", url), cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT
     )
 
 
@@ -134,9 +134,9 @@ def is_being_written(url: str) -> bool:
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        assert time.monotonic() < deadline, f"waited {TIMEOUT} s for {what}"
         time.sleep(0.02)
 
 
@@ -145,7 +145,7 @@ def interrupt(url: str, number: int) -> tuple[int, str]:
     process = start(url)
     wait_for(lambda: is_being_written(url) or process.poll() is not None, "the seed to write")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=PATIENCE)
+    output, _ = process.communicate(timeout=TIMEOUT)
     return process.returncode, output
 
 
@@ -185,7 +185,7 @@ def test_a_killed_seed_leaves_nothing_and_the_next_two_at_once_load_each_row_onc
         query(empty, "SELECT count(*) FROM airlines")
 
     both = [start(empty), start(empty)]
-    outputs = [process.communicate(timeout=PATIENCE)[0] for process in both]
+    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sorted("Loaded" in output for output in outputs) == [False, True], outputs
     assert counts(empty) == packaged
@@ -267,7 +267,7 @@ def test_a_disk_without_room_is_named_in_words_and_nothing_is_left(tmp_path: Pat
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert result.returncode == 2, result.stdout
     assert "Is the disk full?" in result.stderr
@@ -282,7 +282,7 @@ def test_the_url_may_come_from_the_environment(seeded: str) -> None:
         env=os.environ | {"DATABASE_URL": seeded},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert result.returncode == 0
     assert "Already there" in result.stdout

@@ -50,7 +50,7 @@ def test_everything_is_looked_at_and_nothing_is_left(tmp_path: Path) -> None:
 def test_at_a_terminal_it_says_what_that_speaks(tmp_path: Path) -> None:
     env = {**os.environ, "WORKSHOP_STATE": str(tmp_path), "PYTHONUTF8": "1"}
     with Terminal("doctor", cwd=ROOT, env=env) as screen:
-        screen.shows("the terminal speaks UTF-8")
+        screen.wait_for("the terminal speaks UTF-8")
 
 
 def test_what_is_worse_here_is_said_with_the_command_that_mends_it(tmp_path: Path) -> None:
