@@ -51,6 +51,10 @@ def file_names() -> set[str]:
     return {Path(name).name for name in listed.split("\0")}
 
 
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def git(*words: str) -> str:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout
@@ -94,11 +98,16 @@ def test_a_path_that_is_not_there_would_be_noticed(tmp_path: Path) -> None:
     assert list(missing_paths(page)) == ["gone.md", "kit/clio.py", "apis.py", "teacher/"]
 
 
-def test_the_map_has_every_package_of_the_kit_and_no_other() -> None:
+def test_the_map_has_the_layers_that_lint_enforces() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `kit/(\w+)/` \|", text, re.MULTILINE)
-    there = [path.name for path in (ROOT / "kit").iterdir() if any(path.glob("*.py"))]
-    assert sorted(told) == sorted(there)
+    rows = re.findall(r"^\| (\d+) \| `kit/(\w+)(?:/|\.py)` \|", text, re.MULTILINE)
+    contracts = project()["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["type"] == "layers")
+    assert sorted((int(floor), name) for floor, name in rows) == [
+        (floor, name)
+        for floor, layer in enumerate(layers, 1)
+        for name in sorted(layer.split(" | "))
+    ]
 
 
 def missing_commands(page: Path) -> Iterator[str]:
@@ -147,10 +156,9 @@ def test_a_record_has_its_parts(record: Path) -> None:
 
 
 def test_the_version_is_in_the_changelog() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
-    assert versions[:2] == ["Unreleased", project["project"]["version"]]
+    assert versions[:2] == ["Unreleased", project()["project"]["version"]]
 
 
 # What looks at a change before the tests do
