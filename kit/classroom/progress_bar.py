@@ -1,4 +1,4 @@
-"""How far the grading of a class is: a bar on a terminal, and a line as each is done anywhere."""
+"""The progress of a grading: a bar on a terminal, and a line for each finished learner."""
 
 import os
 import sys
@@ -15,25 +15,28 @@ from kit.grading.verdict import Verdict
 from kit.terminal.screen import mark
 
 
-class Bar:
-    """Shows steps as they come. Many learners get a line each, one alone a line an exercise.
+class ProgressBar:
+    """Prints a line for each finished learner; for a single learner, a line for each exercise.
 
-    `wanted` are the exercises asked for by name, if any were: who has not handed one in is told so.
+    `requested` are the exercises of --exercises. The line of a learner names those that the learner
+    has not handed in. Use it as a context manager.
     """
 
-    def __init__(self, learners: int, wanted: Sequence[Exercise] = ()) -> None:
+    def __init__(self, learners: int, requested: Sequence[Exercise] = ()) -> None:
         self._learners = learners
-        self._wanted = wanted
-        self._to_grade: dict[str, int] = {}  # exercises, of those whose work has been looked at
-        self._graded = 0
-        self._over = 0
+        self._requested = requested
+        # For each learner whose submission was copied: how many exercises are graded.
+        self._to_grade: dict[str, int] = {}
+        self._verdicts = 0
+        self._finished_learners = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(compact=True),
             transient=True,
-            redirect_stdout=False,  # what takes its place does not know what can be printed
+            # rich's replacement of stdout would try to print what the terminal cannot encode.
+            redirect_stdout=False,
             disable=not sys.stdout.isatty() or os.environ.get("TERM") == "dumb",
         )
         self._task = self._progress.add_task(f"0 of {learners} learners", total=None)
@@ -46,37 +49,37 @@ class Bar:
         self._progress.stop()
 
     def show(self, step: Step) -> None:
-        """Tell of a step."""
+        """Update the bar, and print a line if the step ends something."""
         name = step.learner.name
-        self._to_grade.setdefault(name, step.left)
-        self._graded += step.verdict is not None
-        self._over += step.over
+        self._to_grade.setdefault(name, step.remaining)
+        self._verdicts += step.verdict is not None
+        self._finished_learners += step.last
         self._progress.update(
             self._task,
-            description=f"{self._over} of {self._learners} learners",
-            completed=self._graded,
-            total=self._total(),
+            description=f"{self._finished_learners} of {self._learners} learners",
+            completed=self._verdicts,
+            total=self._estimated_total(),
         )
         if self._learners == 1 and step.verdict is not None:
-            self._say(_exercise(step.verdict))
-        elif step.over:
+            self._print(_exercise_line(step.verdict))
+        elif step.last:
             done = {verdict.exercise for verdict in step.learner.verdicts}
-            missing = [f"{each.number:02}" for each in self._wanted if each.slug not in done]
-            self._say(_learner(step.learner, missing, graded=self._to_grade[name]))
+            missing = [f"{each.number:02}" for each in self._requested if each.slug not in done]
+            self._print(_learner_line(step.learner, missing, graded=self._to_grade[name]))
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if self._progress.disable:
             print(line, flush=True)
         else:
             self._progress.console.print(Text.from_ansi(line), soft_wrap=True)
 
-    def _total(self) -> float:
-        """How many exercises there will be to grade, as if who comes yet were like the others."""
+    def _estimated_total(self) -> float:
+        """How many exercises there will be to grade: the mean so far, times all learners."""
         known = sum(self._to_grade.values())
         return known * self._learners / len(self._to_grade)
 
 
-def _exercise(verdict: Verdict) -> str:
+def _exercise_line(verdict: Verdict) -> str:
     if verdict.problem:
         return f"{mark(False)} {verdict.exercise}: could not be graded"
     done = sum(task.passed for task in verdict.tasks)
@@ -84,7 +87,7 @@ def _exercise(verdict: Verdict) -> str:
     return f"{mark(verdict.passed)} {verdict.exercise}: {result}, {verdict.seconds:.1f} s"
 
 
-def _learner(learner: LearnerResult, missing: Sequence[str], graded: int) -> str:
+def _learner_line(learner: LearnerResult, missing: Sequence[str], graded: int) -> str:
     start = f"{mark(learner.passed and not missing)} {learner.name}: "
     if learner.problem:
         return start + learner.problem
@@ -94,14 +97,14 @@ def _learner(learner: LearnerResult, missing: Sequence[str], graded: int) -> str
         parts.append(f"not handed in: {', '.join(missing)}")
     if broken := [verdict.exercise for verdict in learner.verdicts if verdict.problem]:
         parts.append(f"not graded: {', '.join(broken)}")
-    if missed := _missed(learner):
+    if missed := _failed_tasks(learner):
         parts.append(f"not {', '.join(missed)}")
     if not graded and learner.verdicts:
         parts.append("unchanged")
     return start + "; ".join(parts)
 
 
-def _missed(learner: LearnerResult) -> list[str]:
-    """The first task of each exercise that is not passed."""
+def _failed_tasks(learner: LearnerResult) -> list[str]:
+    """The number of the first failed task of each exercise."""
     failures = [verdict.first_failure for verdict in learner.verdicts if not verdict.problem]
     return [failure.number for failure in failures if failure is not None]

@@ -1,9 +1,10 @@
-"""What came of grading a class."""
+"""The result of grading a class."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from kit.checking.wording import problem_text
 from kit.course.catalogue import Exercise, Task
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.verdict import State, TaskVerdict, Verdict, all_tasks
@@ -11,20 +12,22 @@ from kit.grading.verdict import State, TaskVerdict, Verdict, all_tasks
 
 @dataclass
 class LearnerResult:
-    """What came of one learner's work.
+    """The result of one learner's submission.
 
-    `problem` says why the work could not be read at all. `notes` are worth knowing, and change no
-    verdict: a link that was not followed, say. In the end each exercise asked for has a verdict.
-    `keys` say of what, by slug, a verdict is (see schedule.py): it holds as long as they are the
-    same. `unfinished`: this grading has not got to the end of it; some of it may be an earlier
-    grading's.
+    `problem` says why the submission cannot be read. `notes` are observations that change no
+    verdict, such as a link that was not copied. When the grading is finished, each exercise has a
+    verdict.
+
+    `cache_keys` hold, by slug, a hash of what the verdict depends on (see schedule.py). While it is
+    the same, `--resume` reuses the verdict. `unfinished`: this grading has not yet finished the
+    learner, and the verdicts may be those of a previous grading.
     """
 
     name: str
     verdicts: list[Verdict] = field(default_factory=list)
     problem: str = ""
     notes: list[str] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
+    cache_keys: dict[str, str] = field(default_factory=dict)
     unfinished: bool = False
 
     @property
@@ -32,11 +35,11 @@ class LearnerResult:
         return not self.problem and all(verdict.passed for verdict in self.verdicts)
 
     def handed_in(self, exercise: Exercise) -> bool:
-        """Whether there was something to grade."""
+        """Whether the grading has a verdict on the exercise."""
         return any(verdict.exercise == exercise.slug for verdict in self.verdicts)
 
     def verdict_on(self, exercise: Exercise) -> Verdict:
-        """The verdict on an exercise; that nothing was handed in, if so."""
+        """The verdict on an exercise; without one, a verdict of tasks that were not handed in."""
         for verdict in self.verdicts:
             if verdict.exercise == exercise.slug:
                 return verdict
@@ -50,11 +53,12 @@ class LearnerResult:
 
 @dataclass
 class ClassResult:
-    """What came of a class. `protection` says how far submissions were kept in check, and
-    `confined` whether that is as far as it can be.
+    """The result of a class.
 
-    `when` it began, as ISO 8601, and how many `seconds` it took; `finished` unless somebody is
-    still to be graded. `points` are what each task gives, by its number: 1 where nothing is said.
+    `protection` is a sentence about the sandbox, and `confined` says whether the sandbox protects
+    fully. `points` are those of each task, by its number; a task that is not in it gives 1.
+    `started_at` is a time in ISO 8601, and `seconds` the duration of the grading. `finished` is
+    false while a learner is still to be graded.
     """
 
     exercises: list[Exercise]
@@ -62,7 +66,7 @@ class ClassResult:
     protection: str
     confined: bool = True
     points: dict[str, Fraction] = field(default_factory=dict)
-    when: str = ""
+    started_at: str = ""
     seconds: float = 0.0
     finished: bool = True
 
@@ -76,20 +80,31 @@ class ClassResult:
         return [(exercise, task) for exercise in self.exercises for task in exercise.tasks]
 
     @property
-    def possible(self) -> Fraction:
-        """The points that there are."""
+    def max_points(self) -> Fraction:
+        """The points of all tasks together."""
         return sum((self.points_for(task.number) for _, task in self.tasks), Fraction())
 
+    def problems(self) -> dict[str, list[str]]:
+        """Why verdicts are missing: for each reason, the exercises and learners it concerns."""
+        problems: dict[str, list[str]] = {}
+        for learner in self.learners:
+            for verdict in learner.verdicts:
+                if verdict.problem is not None:
+                    problems.setdefault(problem_text(verdict.problem), []).append(
+                        f"{verdict.exercise} of {learner.name}"
+                    )
+        return problems
+
     def points_for(self, number: str) -> Fraction:
-        """What a task gives to those who pass it."""
+        """The points of a task."""
         return self.points.get(number, Fraction(1))
 
     def earned(self, learner: LearnerResult) -> Fraction:
-        """A learner's points."""
+        """The points of the tasks that a learner has passed."""
         done = [task for task in learner.tasks(self.exercises) if task.passed]
         return sum((self.points_for(task.number) for task in done), Fraction())
 
 
-def shown_points(points: Fraction) -> str:
-    """Points as they are read: 2, 2.5, 1.67."""
+def format_points(points: Fraction) -> str:
+    """Points for people, with at most two decimals: 2, 2.5, 1.67."""
     return f"{float(points):.2f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Who is graded when: some learners at once, each in a scratch folder that goes with them."""
+"""The schedule of a grading: several learners at a time, each in a scratch folder."""
 
 import contextlib
 import hashlib
@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from kit.classroom.intake.copying import Copied, copy_work
+from kit.classroom.intake.copying import CopiedWork, copy_work
 from kit.classroom.intake.sources import Source
-from kit.classroom.normalise import Places, normalised, printable
-from kit.classroom.reports.json_report import Earlier
+from kit.classroom.normalise import ProjectLocation, normalised, replace_unprintable
+from kit.classroom.reports.json_report import PreviousResults
 from kit.classroom.results import LearnerResult
 from kit.course import progress
 from kit.course.catalogue import Exercise
@@ -28,13 +28,14 @@ from kit.sandbox.cleanup import remove
 from kit.sandbox.limits import Limits
 from kit.sandbox.session import Session
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MAX_CONCURRENCY = 64
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Clear up in peace: who presses Ctrl-C once more has to wait for it."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+def signals_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C and the like, so that a second one cannot interrupt the cleanup."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
     try:
         yield
     finally:
@@ -42,24 +43,32 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def default_concurrency() -> int:
+    """The number of cores that this process may use. In a container it can be a part of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(MAX_CONCURRENCY, cores or 1)
+
+
 @dataclass(frozen=True)
 class Step:
-    """Something came of a learner: what is to be graded (`verdict` is None), or a verdict.
+    """News about a learner: the submission was copied (`verdict` is None), or there is a verdict.
 
-    `left`: so many exercises of theirs are still to be graded. `over`: nothing more will come.
+    `learner` is the result so far. `remaining` counts the learner's exercises that are still to be
+    graded. After the `last` step, no other one follows for this learner.
     """
 
     learner: LearnerResult
     verdict: Verdict | None
-    left: int
-    over: bool = False
+    remaining: int
+    last: bool = False
 
 
 class Schedule:
-    """The grading of a class. Iterate to have it done, and to hear of it as it comes.
+    """The grading of a class: a context manager. Iterating grades, and yields the steps.
 
-    What an `earlier` grading found out about just that work is not asked again. Left by an
-    exception, Ctrl-C among them, it ends everything that it started.
+    `concurrency` is the number of learners graded at the same time. A verdict of the `previous`
+    grading is reused while all that it depends on is the same. Leaving the context, by Ctrl-C too,
+    ends all programs of submissions and removes their copies.
     """
 
     def __init__(
@@ -68,27 +77,27 @@ class Schedule:
         exercises: Sequence[Exercise],
         limits: Limits,
         *,
-        at_once: int,
-        earlier: Earlier,
+        concurrency: int,
+        previous: PreviousResults,
     ) -> None:
         self._sources = sources
         self._exercises = exercises
         self._limits = limits
-        self._at_once = at_once
-        self._earlier = earlier
+        self._concurrency = concurrency
+        self._previous = previous
         self._graders = {each.slug: progress.hash_of_grader(each) for each in exercises}
-        self._steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
-        self._lock = threading.Lock()  # for these two
+        self._queue: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # for the two attributes below
         self._sessions: set[Session] = set()
         self._closed = False
 
     def __enter__(self) -> Self:
-        self._place = Path(tempfile.mkdtemp(prefix="workshop-class-")).resolve()
-        self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="learner")
+        self._scratch = Path(tempfile.mkdtemp(prefix="workshop-class-")).resolve()
+        self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="learner")
         return self
 
     def __exit__(self, *_: object) -> None:
-        with undisturbed():
+        with signals_ignored():
             with self._lock:
                 self._closed = True
                 sessions = list(self._sessions)
@@ -96,72 +105,84 @@ class Schedule:
             for session in sessions:
                 session.close()
             self._pool.shutdown()
-            remove(self._place)
+            remove(self._scratch)
 
     def __iter__(self) -> Iterator[Step]:
         for number, source in enumerate(self._sources):
-            self._pool.submit(self._run, source, self._place / f"{number:04}")
+            self._pool.submit(self._grade_into_queue, source, self._scratch / f"{number:04}")
         to_come = len(self._sources)
         while to_come:
-            step = self._steps.get()
+            step = self._queue.get()
             if isinstance(step, BaseException):
                 raise step
             yield step
-            to_come -= step.over
+            to_come -= step.last
 
-    def _run(self, source: Source, scratch: Path) -> None:
-        """In a thread: all of one learner."""
+    def _grade_into_queue(self, source: Source, scratch: Path) -> None:
+        """Grade one learner. It runs in a thread of the pool."""
         try:
-            for step in self._grade(source, scratch):
-                self._steps.put(step)
-        except BaseException as error:  # where nobody would see it
-            self._steps.put(error)
+            for step in self._steps_of(source, scratch):
+                self._queue.put(step)
+        except BaseException as error:  # in a thread it would be lost: __iter__ raises it
+            self._queue.put(error)
         finally:
             remove(scratch)
 
-    def _grade(self, source: Source, scratch: Path) -> Iterator[Step]:
+    def _steps_of(self, source: Source, scratch: Path) -> Iterator[Step]:
         learner = LearnerResult(source.name)
         scratch.mkdir()
         copied = copy_work(source, self._exercises, scratch / "handed-in")
-        learner.problem = printable(copied.problem)
-        learner.notes = [printable(note) for note in copied.notes]
+        learner.problem = replace_unprintable(copied.problem)
+        learner.notes = [replace_unprintable(note) for note in copied.notes]
         if copied.problem:
-            yield Step(learner, None, 0, over=True)
+            yield Step(learner, None, 0, last=True)
             return
-        to_grade = self._reuse(learner, copied)
-        yield Step(learner, None, len(to_grade), over=not to_grade)
+        to_grade = self._reuse_verdicts(learner, copied)
+        yield Step(learner, None, len(to_grade), last=not to_grade)
         if not to_grade:
             return
-        for left, verdict in self._verdicts(to_grade, scratch):
+        for remaining, verdict in self._verdicts(to_grade, scratch):
             verdicts = sorted([*learner.verdicts, verdict], key=lambda each: each.exercise)
-            learner = replace(learner, verdicts=verdicts)  # who has the one before may be reading
-            yield Step(learner, verdict, left, over=left == 0)
+            # A new object: the main thread may be reading the old one.
+            learner = replace(learner, verdicts=verdicts)
+            yield Step(learner, verdict, remaining, last=remaining == 0)
 
-    def _reuse(self, learner: LearnerResult, copied: Copied) -> list[tuple[Exercise, Path]]:
-        """Take over what is known already, and return what is not."""
+    def _reuse_verdicts(
+        self, learner: LearnerResult, copied: CopiedWork
+    ) -> list[tuple[Exercise, Path]]:
+        """Add the verdicts that still hold to `learner`; return the exercises to grade."""
         to_grade = []
         for exercise in self._exercises:
             slug = exercise.slug
             if slug not in copied.projects:
                 continue
-            key = learner.keys[slug] = self._key(slug, copied.digests[slug])
-            known = self._earlier.verdict(learner.name, slug, key)
+            key = learner.cache_keys[slug] = self._cache_key(slug, copied.digests[slug])
+            known = self._previous.verdict(learner.name, slug, key)
             if known is None:
                 to_grade.append((exercise, copied.projects[slug]))
             else:
                 learner.verdicts.append(known)
         return to_grade
 
-    def _key(self, slug: str, digest: str) -> str:
-        """What a verdict depends on, as a hash."""
-        patience = os.environ.get("WORKSHOP_CHECK_START", "")
-        parts = [digest, self._graders[slug], asdict(self._limits), patience, protection().full]
+    def _cache_key(self, slug: str, digest: str) -> str:
+        """A hash of all that a verdict depends on."""
+        start_timeout = os.environ.get("WORKSHOP_CHECK_START", "")
+        parts = [
+            digest,
+            self._graders[slug],
+            asdict(self._limits),
+            start_timeout,
+            protection().full,
+        ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def _verdicts(
         self, projects: list[tuple[Exercise, Path]], scratch: Path
     ) -> Iterator[tuple[int, Verdict]]:
-        """The verdicts, and how many are left. That it cannot be graded at all is one, too."""
+        """The verdicts, and how many remain.
+
+        An exercise that cannot be graded has a verdict, too: State.NOT_CHECKED.
+        """
         waiting = [exercise for exercise, _ in projects]
         try:
             with self._session(projects, scratch) as session:
@@ -169,10 +190,10 @@ class Schedule:
                     if self._closed:
                         return
                     exercise = waiting.pop(0)
-                    yield len(waiting), normalised(verdict, Places(exercise.slug, scratch))
+                    yield len(waiting), normalised(verdict, ProjectLocation(exercise.slug, scratch))
             if waiting and not self._closed:
                 raise KitError("the session ended before its work was done")
-        except Exception as error:  # a mistake of ours, too, must not be the end of the others
+        except Exception as error:  # a mistake in the kit must not end the grading of the others
             if self._closed:
                 return
             foreseen = isinstance(error, KitError | OSError)
@@ -181,11 +202,11 @@ class Schedule:
                 code = ProblemCode.ENVIRONMENT if foreseen else ProblemCode.INTERNAL
                 why = str(error) if foreseen else f"a mistake of the workshop's: {error!r}"
                 verdict = not_checked(exercise, code, why)
-                yield len(waiting), normalised(verdict, Places(exercise.slug, scratch))
+                yield len(waiting), normalised(verdict, ProjectLocation(exercise.slug, scratch))
 
     @contextlib.contextmanager
     def _session(self, projects: list[tuple[Exercise, Path]], scratch: Path) -> Iterator[Session]:
-        """A session that `__exit__` knows of."""
+        """A sandbox session that `__exit__` can close."""
         with Session(projects, scratch, self._limits) as session:
             with self._lock:
                 self._sessions.add(session)

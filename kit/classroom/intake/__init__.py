@@ -1,1 +1,1 @@
-"""Learners' work, as a folder or an archive, copied so that nothing in it can do harm."""
+"""Find learners' submissions, folders or archives, and copy them so that they can do no harm."""

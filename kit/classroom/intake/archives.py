@@ -1,41 +1,41 @@
-"""What is in somebody's archive, piece by piece. By what it is, not by what it is called."""
+"""The entries of an archive. Its first bytes decide what it is, not its name."""
 
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from kit.classroom.intake.entries import Entry, Unreadable, Want
-from kit.classroom.intake.tars import GZIP, in_tar_gz
-from kit.classroom.intake.unpacking import Bounded, parsing
-from kit.classroom.intake.zips import in_zip
+from kit.classroom.intake.entries import Entry, EntryFilter, Unreadable
+from kit.classroom.intake.tars import GZIP_MAGIC, tar_gz_entries
+from kit.classroom.intake.unpacking import BoundedFile, unreadable_on_error
+from kit.classroom.intake.zips import zip_entries
 
-NO_ARCHIVE = "It is neither a .zip nor a .tar.gz, whatever its name says."
-ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second: empty
+NOT_AN_ARCHIVE = "It is neither a .zip nor a .tar.gz, whatever its name says."
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second: an empty archive
 
 
-def in_archive(archive: Path, want: Want) -> Iterator[Entry]:
-    """What is wanted in a .zip or .tar.gz, in its order, and what leads out of it.
+def archive_entries(archive: Path, is_wanted: EntryFilter) -> Iterator[Entry]:
+    """The wanted entries of a .zip or .tar.gz, in its order, and all that lead out of it.
 
     Raises Unreadable.
     """
     try:
-        file = Bounded(archive, opener=_open)
+        file = BoundedFile(archive, opener=_open)
     except OSError as error:
         why = "it is a link" if archive.is_symlink() else error.strerror
         raise Unreadable(f"The archive cannot be read: {why}.") from None
     with file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Unreadable(NO_ARCHIVE)
-        with parsing():
+            raise Unreadable(NOT_AN_ARCHIVE)
+        with unreadable_on_error():
             start = file.read(4)
             file.seek(0)
-        if start in ZIPS:
-            yield from in_zip(file, want)
-        elif start.startswith(GZIP):
-            yield from in_tar_gz(file, want)
+        if start in ZIP_MAGIC:
+            yield from zip_entries(file, is_wanted)
+        elif start.startswith(GZIP_MAGIC):
+            yield from tar_gz_entries(file, is_wanted)
         else:
-            raise Unreadable(NO_ARCHIVE)
+            raise Unreadable(NOT_AN_ARCHIVE)
 
 
 def _open(archive: str, flags: int) -> int:

@@ -1,4 +1,4 @@
-"""Copy what a learner handed in, to grade the copy: files and folders, so much and no more."""
+"""Copy the exercises of a submission, within limits. Only the copy is graded."""
 
 import hashlib
 import shutil
@@ -7,34 +7,42 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kit.classroom.intake.archives import in_archive
-from kit.classroom.intake.entries import Entry, Parts, Unreadable, Want, in_folder, left_out
-from kit.classroom.intake.skipped import NotCopied, readable
+from kit.classroom.intake.archives import archive_entries
+from kit.classroom.intake.entries import (
+    Entry,
+    EntryFilter,
+    Parts,
+    Unreadable,
+    folder_entries,
+    is_ignored,
+)
+from kit.classroom.intake.skipped import SkippedEntries, printable_name
 from kit.classroom.intake.sources import Source
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.workspace import shown
 
-FILES = 5_000  # and folders, of one learner's asked-for exercises
-ALL_BYTES = 100_000_000
-FILE_BYTES = 20_000_000
-DEPTH = 20  # folders below each other
-NAME_BYTES = 200  # of a file or folder
-PATH_BYTES = 1_000  # from the exercise's folder on
+MAX_FILES = 5_000  # files, folders and links, in all exercises of a learner
+MAX_TOTAL_BYTES = 100_000_000
+MAX_FILE_BYTES = 20_000_000
+MAX_DEPTH = 20  # parts of a path, from the exercise's folder on
+MAX_NAME_BYTES = 200  # of one file's or folder's name
+MAX_PATH_BYTES = 1_000  # of a path, from the exercise's folder on
 
-NOTHING = (
+NOTHING_HANDED_IN = (
     "Nothing was handed in: no exercise (a folder like {slug}) is in work/ or at the top, "
     "so there is nothing to grade."
 )
 
 
 @dataclass
-class Copied:
-    """What was copied, by the exercises' slugs. With a `problem`, nothing is.
+class CopiedWork:
+    """The copied exercises, by slug: their folders, and the digests of names and contents.
 
-    `notes` say what was not copied, or not taken for an exercise. A digest is of names and
-    contents, so it is the same for the same work on every machine.
+    `notes` say which entries were not copied, and which folders do not count as an exercise.
+    `problem` says why the submission cannot be read; then nothing is copied. The same work has the
+    same digest on every machine.
     """
 
     projects: dict[str, Path] = field(default_factory=dict)
@@ -43,65 +51,66 @@ class Copied:
     problem: str = ""
 
 
-def copy_work(source: Source, exercises: Sequence[Exercise], target: Path) -> Copied:
-    """Copy the exercises in `source` to target/NN-slug, where nothing is yet.
+def copy_work(source: Source, exercises: Sequence[Exercise], target: Path) -> CopiedWork:
+    """Copy the exercises in `source` to target/NN-slug, which must not exist yet.
 
-    Bad work is told, never raised. Raises KitError when `target` cannot be written.
+    A submission that cannot be read raises nothing: see `CopiedWork.problem`. Raises KitError when
+    `target` cannot be written.
     """
     slugs = [exercise.slug for exercise in exercises]
     for slug in slugs:
         if (target / slug).exists():
             raise KitError(f"{shown(target / slug)} is there already", f"ls {shown(target)}")
-    notes = NotCopied()
-    copy = _Copy(target, notes)
-    copied = Copied()
+    skipped = SkippedEntries()
+    writer = _CopyWriter(target, skipped)
+    copied = CopiedWork()
     misplaced: list[str] = []
     try:
         folders = _folders(source)
-        base = _base(folders, slugs)
+        base = _exercises_parent(folders, slugs)
         misplaced = _misplaced(folders, base, exercises)
-        for entry in _entries(source, _wanted(base, slugs)):
+        for entry in _entries(source, _filter_for(base, slugs)):
             if entry.kind == "outside":
-                notes.add(entry.name, "outside")
+                skipped.add(entry.name, "outside")
             elif len(entry.parts) > len(base):
-                copy.take(entry, entry.parts[len(base) :])
-        copied.projects = {slug: target / slug for slug in slugs if slug in copy.projects}
+                writer.add(entry, entry.parts[len(base) :])
+        copied.projects = {slug: target / slug for slug in slugs if slug in writer.projects}
         copied.digests = {slug: digest(folder) for slug, folder in copied.projects.items()}
     except Unreadable as problem:
         copied.problem = str(problem)
-        for slug in copy.projects:
+        for slug in writer.projects:
             shutil.rmtree(target / slug)
-    copied.notes = [*misplaced, *notes.sentences()]
+    copied.notes = [*misplaced, *skipped.sentences()]
     return copied
 
 
 def digest(folder: Path) -> str:
-    """A hash of all names and contents in a copy."""
+    """A hash of all names and contents in a folder, as hexadecimal digits."""
     hashed = hashlib.sha256()
-    pieces = {piece.relative_to(folder).as_posix(): piece for piece in folder.rglob("*")}
-    for name, piece in sorted(pieces.items()):
-        content = piece.read_bytes() if piece.is_file() else None
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    for name, path in sorted(paths.items()):
+        content = path.read_bytes() if path.is_file() else None
         size = "folder" if content is None else len(content)
         hashed.update(f"{len(name)} {name} {size}\n".encode() + (content or b""))
     return hashed.hexdigest()
 
 
-def _entries(source: Source, want: Want) -> Iterator[Entry]:
-    return (in_folder if source.kind == "folder" else in_archive)(source.path, want)
+def _entries(source: Source, is_wanted: EntryFilter) -> Iterator[Entry]:
+    return (folder_entries if source.kind == "folder" else archive_entries)(source.path, is_wanted)
 
 
 def _folders(source: Source) -> set[Parts]:
-    """The folders at the top, and so far below as exercises can be: repo-main/work/NN-slug."""
+    """The folders down to the third level: an exercise can be repository-main/work/NN-slug."""
 
-    def may_lead_there(parts: Parts) -> bool:
-        if any(left_out(part) or len(part) > NAME_BYTES for part in parts[:3]):
+    def may_hold_exercises(parts: Parts) -> bool:
+        if any(is_ignored(part) or len(part) > MAX_NAME_BYTES for part in parts[:3]):
             return False
-        if source.kind == "archive":  # which need not list the folders that its files are in
+        if source.kind == "archive":  # an archive need not list the folders that its files are in
             return True
         return len(parts) == 1 or (len(parts) <= 3 and ("work" in parts[:2] or _is_numbered(parts)))
 
     folders = set()
-    for entry in _entries(source, may_lead_there):
+    for entry in _entries(source, may_hold_exercises):
         deepest = len(entry.parts) if entry.kind == "folder" else len(entry.parts) - 1
         folders |= {entry.parts[:depth] for depth in range(1, min(deepest, 3) + 1)}
     return folders
@@ -111,150 +120,158 @@ def _is_numbered(parts: Parts) -> bool:
     return catalogue.number_of(Path(parts[-1])) is not None
 
 
-def _base(folders: set[Parts], slugs: Sequence[str]) -> Parts:
-    """Where the exercises are: in work/, at the top, or so in the one folder around all.
+def _exercises_parent(folders: set[Parts], slugs: Sequence[str]) -> Parts:
+    """The folder that holds the exercises: work/, the top, or the same in the only folder there.
 
-    Raises Unreadable when there are none.
+    Raises Unreadable when there is no exercise.
     """
-    bases: list[Parts] = [("work",), ()]
+    candidates: list[Parts] = [("work",), ()]
     tops = [parts for parts in folders if len(parts) == 1 and not parts[0].startswith(".")]
     if len(tops) == 1:
-        bases += [(*tops[0], "work"), tops[0]]
-    for base in bases:
+        candidates += [(*tops[0], "work"), tops[0]]
+    for base in candidates:
         if any((*base, slug) in folders for slug in slugs):
             return base
-    for base in bases:
+    for base in candidates:
         if any(_is_numbered(parts) for parts in folders if parts[:-1] == base):
             return base
-    raise Unreadable(NOTHING.format(slug=slugs[0]))
+    raise Unreadable(NOTHING_HANDED_IN.format(slug=slugs[0]))
 
 
-def _in(folders: set[Parts], base: Parts) -> list[str]:
+def _names_in(folders: set[Parts], base: Parts) -> list[str]:
     return sorted(parts[-1] for parts in folders if parts[:-1] == base)
 
 
 def _misplaced(folders: set[Parts], base: Parts, exercises: Iterable[Exercise]) -> list[str]:
-    """Who meant an exercise, but did not call it so, wants to know."""
+    """Sentences about folders that look like an exercise and have another name or place."""
     notes = []
     for exercise in exercises:
         slug = exercise.slug
         if (*base, slug) in folders:
             continue
-        for name in _in(folders, base):
+        for name in _names_in(folders, base):
             if catalogue.number_of(Path(name)) == exercise.number:
-                notes.append(f"{readable(name)} is not called {slug}, so it is not graded.")
+                notes.append(f"{printable_name(name)} is not called {slug}, so it is not graded.")
         if base and (*base[:-1], slug) in folders:
             notes.append(f"{slug} is not in {base[-1]}/, so it is not graded.")
     return notes
 
 
-def _wanted(base: Parts, slugs: Sequence[str]) -> Want:
-    def wanted(parts: Parts) -> bool:
+def _filter_for(base: Parts, slugs: Sequence[str]) -> EntryFilter:
+    def is_wanted(parts: Parts) -> bool:
         if len(parts) <= len(base):
             return parts == base[: len(parts)]
         above, slug, rest = parts[: len(base)], parts[len(base)], parts[len(base) + 1 :]
-        return above == base and slug in slugs and not any(left_out(part) for part in rest)
+        return above == base and slug in slugs and not any(is_ignored(part) for part in rest)
 
-    return wanted
+    return is_wanted
 
 
-class _Copy:
-    """A copy that grows, with what it may still hold."""
+class _CopyWriter:
+    """Writes a copy entry by entry, and keeps to the limits."""
 
-    def __init__(self, target: Path, notes: NotCopied) -> None:
+    def __init__(self, target: Path, skipped: SkippedEntries) -> None:
         self.projects: list[str] = []
         self._target = target
-        self._notes = notes
+        self._skipped = skipped
         self._entries = 0
         self._bytes = 0
-        self._made: set[Parts] = set()
-        self._taken: dict[str, tuple[Parts, bool]] = {}  # is it a folder?
+        self._made_folders: set[Parts] = set()
+        # For each collision key: the path that claimed it, and whether it is a folder.
+        self._claimed: dict[str, tuple[Parts, bool]] = {}
 
-    def take(self, entry: Entry, parts: Parts) -> None:
-        """Copy one piece; `parts` begin with the exercise. Raises Unreadable and KitError."""
+    def add(self, entry: Entry, parts: Parts) -> None:
+        """Copy one entry to `parts`, which begin with the slug. Raises Unreadable and KitError."""
         name = "/".join(parts)
-        self._limit(parts, name)
+        self._check_limits(parts, name)
         if entry.kind not in ("file", "folder"):
-            self._notes.add(name, entry.kind)
+            self._skipped.add(name, entry.kind)
         elif len(parts) == 1 and entry.kind == "file":
-            self._notes.add(name, "no folder")
+            self._skipped.add(name, "not a folder")
         elif not all(_is_plain(part) for part in parts):
-            self._notes.add(name, "odd")
+            self._skipped.add(name, "unprintable name")
         elif not self._claim(parts, is_folder=entry.kind == "folder"):
-            self._notes.add(name, "twice")
+            self._skipped.add(name, "duplicate name")
         else:
             try:
                 self._write(entry, parts)
-            except FileExistsError:  # not all systems mean the same by "the same name"
-                self._notes.add(name, "twice")
+            # The file system treats two names as the same that _collision_key keeps apart.
+            except FileExistsError:
+                self._skipped.add(name, "duplicate name")
             except OSError as error:
                 raise KitError(
                     f"{shown(self._target)} cannot be written: {error.strerror}",
                     f"df -h {shown(self._target)}",
                 ) from None
 
-    def _limit(self, parts: Parts, name: str) -> None:
+    def _check_limits(self, parts: Parts, name: str) -> None:
         self._entries += 1
-        if self._entries > FILES:
-            raise Unreadable(f"There are more than {FILES:,} files and folders in its exercises.")
-        if len(parts) > DEPTH:
-            raise Unreadable(f"{readable(name)} is more than {DEPTH} folders deep.")
+        if self._entries > MAX_FILES:
+            raise Unreadable(
+                f"There are more than {MAX_FILES:,} files and folders in its exercises."
+            )
+        if len(parts) > MAX_DEPTH:
+            raise Unreadable(f"{printable_name(name)} is more than {MAX_DEPTH} folders deep.")
         sizes = [len(part.encode(errors="surrogateescape")) for part in parts]
-        if max(sizes) > NAME_BYTES or sum(sizes) > PATH_BYTES:
-            raise Unreadable(f"{readable(name)} has too long a name.")
+        if max(sizes) > MAX_NAME_BYTES or sum(sizes) > MAX_PATH_BYTES:
+            raise Unreadable(f"{printable_name(name)} has too long a name.")
 
     def _claim(self, parts: Parts, *, is_folder: bool) -> bool:
-        """Whether this name is free, and those of the folders above are what they were."""
+        """Whether the path is free, and each folder above it has the spelling it had before."""
         if not all(self._is_folder(parts[:depth]) for depth in range(1, len(parts))):
             return False
         if is_folder:
             return self._is_folder(parts)
-        key = _same_for_all(parts)
-        if key in self._taken:
+        key = _collision_key(parts)
+        if key in self._claimed:
             return False
-        self._taken[key] = (parts, False)
+        self._claimed[key] = (parts, False)
         return True
 
     def _is_folder(self, parts: Parts) -> bool:
-        return self._taken.setdefault(_same_for_all(parts), (parts, True)) == (parts, True)
+        return self._claimed.setdefault(_collision_key(parts), (parts, True)) == (parts, True)
 
     def _write(self, entry: Entry, parts: Parts) -> None:
         folders = parts if entry.kind == "folder" else parts[:-1]
         for depth in range(1, len(folders) + 1):
-            if folders[:depth] not in self._made:
-                self._make(folders[:depth])
+            if folders[:depth] not in self._made_folders:
+                self._make_folder(folders[:depth])
         if entry.kind == "file":
             self._write_file(entry, self._target.joinpath(*parts), "/".join(parts))
 
-    def _make(self, parts: Parts) -> None:
+    def _make_folder(self, parts: Parts) -> None:
         folder = self._target.joinpath(*parts)
         folder.mkdir(parents=len(parts) == 1)
         folder.chmod(0o755)
-        self._made.add(parts)
+        self._made_folders.add(parts)
         if len(parts) == 1:
             self.projects.append(parts[0])
 
-    def _write_file(self, entry: Entry, place: Path, name: str) -> None:
+    def _write_file(self, entry: Entry, path: Path, name: str) -> None:
         size = 0
-        with place.open("xb") as file:
-            place.chmod(0o644)
+        with path.open("xb") as file:
+            path.chmod(0o644)
             for chunk in entry.content:
                 size += len(chunk)
                 self._bytes += len(chunk)
-                if size > FILE_BYTES:
-                    raise Unreadable(f"{readable(name)} is larger than {_mb(FILE_BYTES)}.")
-                if self._bytes > ALL_BYTES:
-                    raise Unreadable(f"Its exercises are larger than {_mb(ALL_BYTES)} in all.")
+                if size > MAX_FILE_BYTES:
+                    raise Unreadable(
+                        f"{printable_name(name)} is larger than {_mb(MAX_FILE_BYTES)}."
+                    )
+                if self._bytes > MAX_TOTAL_BYTES:
+                    raise Unreadable(
+                        f"Its exercises are larger than {_mb(MAX_TOTAL_BYTES)} in all."
+                    )
                 file.write(chunk)
 
 
-def _same_for_all(parts: Parts) -> str:
-    """The same for names that are the same on one system or another: macOS', say."""
+def _collision_key(parts: Parts) -> str:
+    """One key for all names that some file system, such as that of macOS, treats as the same."""
     return unicodedata.normalize("NFC", "/".join(parts).casefold())
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name can be shown, and means the same everywhere."""
+    """Whether a name can be printed, and is not a path on Windows."""
     return name.isprintable() and "\\" not in name
 
 

@@ -1,4 +1,4 @@
-"""Whose work there is: each learner's repository, as a folder or an archive."""
+"""Find the learners' submissions: each is a repository, as a folder or an archive."""
 
 import contextlib
 import itertools
@@ -10,24 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kit.classroom.intake.entries import left_out
+from kit.classroom.intake.entries import is_ignored
 from kit.course import catalogue
 from kit.errors import KitError
 from kit.workspace import shown
 
-ARCHIVES = (".tar.gz", ".tgz", ".zip")
-# Handed in by people all the same: they are told, and not left out.
-OTHER_ARCHIVES = (".tar", ".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
-LONGEST_NAME = 80  # characters
-LONGEST_NAME_BYTES = 200  # file systems take 255, and reports add a suffix
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
+# Learners hand these in as well. They are found, so that copying can say that they are unreadable.
+UNSUPPORTED_SUFFIXES = (".tar", ".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
+MAX_NAME_CHARACTERS = 80
+MAX_NAME_BYTES = 200  # file systems allow 255, and reports add a suffix
 
 Kind = Literal["folder", "archive"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A learner's work. `name` is theirs alone, also where case does not count, and can be a
-    file's.
+    """A learner's submission.
+
+    `name` is safe as the name of a file, and no other learner has it, upper and lower case treated
+    as the same.
     """
 
     name: str
@@ -36,91 +38,91 @@ class Source:
 
 
 def find_sources(paths: Sequence[Path]) -> list[Source]:
-    """Whose work is meant: by repositories, archives and folders of either. Sorted by name.
+    """The submissions at these paths: repositories, archives and folders of either, by name.
 
-    Raises KitError for a path that is not there, holds no work, or is one exercise only.
+    Raises KitError for a path that does not exist, holds no work, or is one exercise only.
     """
     slugs = {exercise.slug for exercise in catalogue.load()}
     found: dict[Path, tuple[str, Kind]] = {}
     for path in paths:
-        for name, place, kind in _meant_by(path, slugs):
-            found.setdefault(place, (name, kind))
-    return _named(found)
+        for name, resolved, kind in _sources_at(path, slugs):
+            found.setdefault(resolved, (name, kind))
+    return _with_unique_names(found)
 
 
-def _meant_by(path: Path, slugs: set[str]) -> Iterator[tuple[str, Path, Kind]]:
-    called = path.absolute()
+def _sources_at(path: Path, slugs: set[str]) -> Iterator[tuple[str, Path, Kind]]:
+    typed = path.absolute()
     try:
         there, is_file = path.exists(), path.is_file()
     except OSError as error:
-        raise _unreadable(called, error) from None
+        raise _unreadable(typed, error) from None
     if not there:
-        raise KitError(f"{shown(called)} is not there", f"ls {_typed(called.parent)}")
-    place = path.resolve()
-    name = place.name if path.name in ("", "..") else path.name
+        raise KitError(f"{shown(typed)} is not there", f"ls {_quoted(typed.parent)}")
+    resolved = path.resolve()
+    name = resolved.name if path.name in ("", "..") else path.name
     if is_file and _is_archive(name):
-        yield _without_suffix(name), place, "archive"
-    elif not place.is_dir():
+        yield _without_suffix(name), resolved, "archive"
+    elif not resolved.is_dir():
         raise KitError(
-            f"{shown(called)} is neither a folder nor one of {', '.join(ARCHIVES)}",
+            f"{shown(typed)} is neither a folder nor one of {', '.join(ARCHIVE_SUFFIXES)}",
             "./workshop grade --help",
         )
-    elif _is_repository(place, slugs):
-        yield name, place, "folder"
-    elif _is_project(place, slugs):
+    elif _is_repository(resolved, slugs):
+        yield name, resolved, "folder"
+    elif _is_project(resolved, slugs):
         raise KitError(
-            f"{shown(called)} is one exercise, not the folder of somebody's exercises",
-            f"./workshop grade {_typed(called.parent)}",
+            f"{shown(typed)} is one exercise, not a folder with a learner's exercises",
+            f"./workshop grade {_quoted(typed.parent)}",
         )
     else:
-        yield from _class_in(place, called, slugs)
+        yield from _sources_in_class(resolved, typed, slugs)
 
 
-def _class_in(place: Path, called: Path, slugs: set[str]) -> list[tuple[str, Path, Kind]]:
-    """The learners in a folder of submissions: those who handed in nothing, too."""
+def _sources_in_class(resolved: Path, typed: Path, slugs: set[str]) -> list[tuple[str, Path, Kind]]:
+    """The learners in a folder of submissions, also those with nothing to grade in their folder."""
     try:
-        pieces = _pieces(place)
+        entries = _visible_entries(resolved)
     except OSError as error:
-        raise _unreadable(called, error) from None
+        raise _unreadable(typed, error) from None
     learners: list[tuple[str, Path, Kind]] = []
-    somebody = False
-    for name, kind in sorted(pieces.items()):
-        entry = place / name
+    has_work = False
+    for name, kind in sorted(entries.items()):
+        entry = resolved / name
         if kind == "folder":
-            archive = _lone_archive(entry)
+            archive = _only_archive(entry)
             learners.append((name, archive or entry, "archive" if archive else "folder"))
-            somebody = somebody or bool(archive) or _holds_repository(entry, slugs)
-        elif _is_archive(name) or name.lower().endswith(OTHER_ARCHIVES):
+            has_work = has_work or bool(archive) or _holds_repository(entry, slugs)
+        elif _is_archive(name) or name.lower().endswith(UNSUPPORTED_SUFFIXES):
             learners.append((_without_suffix(name), entry, "archive"))
-            somebody = True
+            has_work = True
         elif kind == "link to a folder":
             learners.append((name, entry, "folder"))
-    if not somebody:
+    if not has_work:
         raise KitError(
-            f"there is no learner's work in {shown(called)}: no exercise (a folder like "
+            f"there is no learner's work in {shown(typed)}: no exercise (a folder like "
             f"{min(slugs)}, in work/ or at the top), no archive, and no folder of either",
-            f"ls {_typed(called)}",
+            f"ls {_quoted(typed)}",
         )
     return learners
 
 
-def _unreadable(called: Path, error: OSError) -> KitError:
-    return KitError(f"{shown(called)} cannot be read: {error.strerror}", f"ls -ld {_typed(called)}")
+def _unreadable(typed: Path, error: OSError) -> KitError:
+    return KitError(f"{shown(typed)} cannot be read: {error.strerror}", f"ls -ld {_quoted(typed)}")
 
 
-def _typed(path: Path) -> str:
-    """Names of learners have spaces in them."""
+def _quoted(path: Path) -> str:
+    """`path` for a command to paste: learners' names have spaces."""
     return shlex.quote(shown(path))
 
 
 def _is_repository(folder: Path, slugs: set[str]) -> bool:
-    names = _folders(folder)
-    work = _folders(folder / "work") if "work" in names else None
+    names = _subfolders(folder)
+    work = _subfolders(folder / "work") if "work" in names else None
     if work is not None and (
         not work or any(catalogue.number_of(Path(name)) is not None for name in work)
     ):
-        return True  # so far, with nothing in it perhaps
-    if {"exercises", "solutions"} <= names:  # the kit itself, where nobody worked yet
+        return True  # perhaps empty so far
+    if {"exercises", "solutions"} <= names:  # a clone of the kit without work
         return True
     numbered = {name for name in names if catalogue.number_of(Path(name)) is not None}
     return bool(names & slugs) or (
@@ -129,108 +131,111 @@ def _is_repository(folder: Path, slugs: set[str]) -> bool:
 
 
 def _is_project(folder: Path, slugs: set[str]) -> bool:
-    """An exercise, or what somebody took for one. Learners may have a number, too: 01-ada."""
+    """Whether the folder is an exercise, perhaps with a wrong name.
+
+    A number alone is not enough: an instructor may number the learners, too (01-ada).
+    """
     if folder.name in slugs:
         return True
     if catalogue.number_of(folder) is None:
         return False
-    pieces = _pieces_or_none(folder)
-    return not pieces.keys() & {"work", *slugs} and bool(
-        pieces.keys() & {"nb_runner", "pyproject.toml"}
+    entries = _visible_entries_if_readable(folder)
+    return not entries.keys() & {"work", *slugs} and bool(
+        entries.keys() & {"nb_runner", "pyproject.toml"}
     )
 
 
 def _holds_repository(folder: Path, slugs: set[str]) -> bool:
-    """Whether it is one, or has one in it and nothing else: archives unpack to that."""
+    """Whether it is a repository, or its only folder is one, as when an archive was unpacked."""
     if _is_repository(folder, slugs):
         return True
-    within = [folder / name for name in _folders(folder)]
+    within = [folder / name for name in _subfolders(folder)]
     return len(within) == 1 and _is_repository(within[0], slugs)
 
 
-def _lone_archive(folder: Path) -> Path | None:
-    """The one archive in a folder of nothing else: so learning platforms give them to us."""
-    pieces = _pieces_or_none(folder)
-    archives = [name for name, kind in pieces.items() if kind == "file" and _is_archive(name)]
-    alone = len(archives) == 1 and "folder" not in pieces.values()
+def _only_archive(folder: Path) -> Path | None:
+    """The archive in a folder that holds no other archive or folder: platforms export that."""
+    entries = _visible_entries_if_readable(folder)
+    archives = [name for name, kind in entries.items() if kind == "file" and _is_archive(name)]
+    alone = len(archives) == 1 and "folder" not in entries.values()
     return folder / archives[0] if alone else None
 
 
-def _folders(folder: Path) -> set[str]:
-    return {name for name, kind in _pieces_or_none(folder).items() if kind == "folder"}
+def _subfolders(folder: Path) -> set[str]:
+    return {name for name, kind in _visible_entries_if_readable(folder).items() if kind == "folder"}
 
 
-def _pieces_or_none(folder: Path) -> dict[str, str]:
-    """Nothing if it cannot be read, which is said when it is copied."""
+def _visible_entries_if_readable(folder: Path) -> dict[str, str]:
+    """Empty if the folder cannot be read: copying says so later."""
     try:
-        return _pieces(folder)
+        return _visible_entries(folder)
     except OSError:
         return {}
 
 
-def _pieces(folder: Path) -> dict[str, str]:
-    """What is to be seen in a folder: a folder, a file, a link to a folder, another link."""
+def _visible_entries(folder: Path) -> dict[str, str]:
+    """The kind of each entry that is not hidden: folder, file, link to a folder, link."""
     with os.scandir(folder) as found:
         return {each.name: _kind(each) for each in found if not _is_hidden(each.name)}
 
 
-def _kind(piece: "os.DirEntry[str]") -> str:
-    if piece.is_symlink():
+def _kind(entry: "os.DirEntry[str]") -> str:
+    if entry.is_symlink():
         with contextlib.suppress(OSError):
-            return "link to a folder" if piece.is_dir() else "link"
+            return "link to a folder" if entry.is_dir() else "link"
         return "link"
-    return "folder" if piece.is_dir(follow_symlinks=False) else "file"
+    return "folder" if entry.is_dir(follow_symlinks=False) else "file"
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or left_out(name)
+    return name.startswith(".") or is_ignored(name)
 
 
 def _is_archive(name: str) -> bool:
-    return name.lower().endswith(ARCHIVES)
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def _without_suffix(name: str) -> str:
-    for suffix in (*ARCHIVES, *OTHER_ARCHIVES):
+    for suffix in (*ARCHIVE_SUFFIXES, *UNSUPPORTED_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
 
 
-def _named(found: dict[Path, tuple[str, Kind]]) -> list[Source]:
-    """Give each a name of their own: who comes first keeps it, the others get a number."""
-    ordered = sorted((_safe(name), str(place), kind) for place, (name, kind) in found.items())
-    taken: dict[str, str] = {}  # who holds a name, by their place
-    for name, place, _ in ordered:
-        taken.setdefault(name.casefold(), place)
+def _with_unique_names(found: dict[Path, tuple[str, Kind]]) -> list[Source]:
+    """Give each source its own name: the first one keeps it, the others get a number."""
+    ordered = sorted(
+        (_safe_file_name(name), str(path), kind) for path, (name, kind) in found.items()
+    )
+    taken: dict[str, str] = {}  # for each name in lower case: the path of its source
+    for name, path, _ in ordered:
+        taken.setdefault(name.casefold(), path)
     sources = []
-    for name, place, kind in ordered:
-        if taken[name.casefold()] != place:
-            name = next(other for other in _numbered(name) if other.casefold() not in taken)
-            taken[name.casefold()] = place
-        sources.append(Source(name, Path(place), kind))
+    for name, path, kind in ordered:
+        if taken[name.casefold()] != path:
+            name = next(other for other in _numbered_names(name) if other.casefold() not in taken)
+            taken[name.casefold()] = path
+        sources.append(Source(name, Path(path), kind))
     return sorted(sources, key=lambda source: source.name)
 
 
-def _numbered(name: str) -> Iterator[str]:
+def _numbered_names(name: str) -> Iterator[str]:
     for number in itertools.count(2):
         suffix = f"-{number}"
-        yield _cut(name, len(suffix)) + suffix
+        yield _shortened(name, len(suffix)) + suffix
 
 
-def _safe(name: str) -> str:
-    """A name that can be a file's everywhere, and is still theirs: letters and digits of any
-    script.
-    """
+def _safe_file_name(name: str) -> str:
+    """`name` as the name of a file on any system. Letters and digits of any script are kept."""
     normal = unicodedata.normalize("NFC", name)
-    plain = "".join(each if _is_plain(each) else "_" for each in normal)
-    return _cut(plain.strip(" .-"), 0) or "learner"
+    plain = "".join(each if _is_safe(each) else "_" for each in normal)
+    return _shortened(plain.strip(" .-"), 0) or "learner"
 
 
-def _is_plain(character: str) -> bool:
+def _is_safe(character: str) -> bool:
     return character in " -_.@+" or unicodedata.category(character)[0] in "LMN"
 
 
-def _cut(name: str, reserved: int) -> str:
-    name = name[: LONGEST_NAME - reserved]
-    return name.encode()[: LONGEST_NAME_BYTES - reserved].decode(errors="ignore").rstrip(" .-")
+def _shortened(name: str, reserved: int) -> str:
+    name = name[: MAX_NAME_CHARACTERS - reserved]
+    return name.encode()[: MAX_NAME_BYTES - reserved].decode(errors="ignore").rstrip(" .-")

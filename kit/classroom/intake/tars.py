@@ -1,5 +1,7 @@
-"""What is in somebody's .tar.gz, piece by piece. It has to be unpacked from its beginning, with
-what is then left out, so how much that may be is bounded, too.
+"""The entries of a .tar.gz.
+
+It can only be unpacked from its beginning, with the entries that are not wanted. So there is a
+limit for the size of all entries together.
 """
 
 import os
@@ -7,60 +9,71 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 
-from kit.classroom.intake.entries import CHUNK, ENTRIES, Entry, Kind, Unreadable, Want
+from kit.classroom.intake.entries import (
+    CHUNK_BYTES,
+    MAX_ENTRIES,
+    Entry,
+    EntryFilter,
+    Kind,
+    Unreadable,
+)
 from kit.classroom.intake.unpacking import (
     DAMAGED,
-    TOO_MANY,
-    TOO_WORDY,
-    WITHOUT_VENV,
-    Bounded,
-    parsing,
-    way,
+    METADATA_TOO_LARGE,
+    TOO_MANY_ENTRIES,
+    VENV_HINT,
+    BoundedFile,
+    parts_of,
+    unreadable_on_error,
 )
 
-UNPACKED = 1_000_000_000  # bytes, also of what is then left out
-HEADERS = 1 << 16  # bytes before one piece
-WORDS = 100  # that are said of all pieces
-PIECES = 1_000  # that a .gz may be put together of
-GZIP = b"\x1f\x8b"  # how it begins
+MAX_UNPACKED_BYTES = 1_000_000_000  # of a whole archive, ignored entries included
+MAX_HEADER_BYTES = 1 << 16  # of one entry
+MAX_PAX_HEADERS = 100  # global ones, which hold for all entries
+MAX_GZIP_MEMBERS = 1_000  # a .gz can be several compressed streams in a row
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WBITS = 31  # zlib's number for the gzip format
 
-TOO_MUCH = f"The archive unpacks to more than {UNPACKED // 1_000_000_000} GB. {WITHOUT_VENV}"
+UNPACKED_TOO_LARGE = (
+    f"The archive unpacks to more than {MAX_UNPACKED_BYTES // 1_000_000_000} GB. {VENV_HINT}"
+)
 
 
-def in_tar_gz(file: Bounded, want: Want) -> Iterator[Entry]:
-    stream = _Unpacked(file)
-    with parsing():
+def tar_gz_entries(file: BoundedFile, is_wanted: EntryFilter) -> Iterator[Entry]:
+    """The wanted entries of a .tar.gz, and all that lead out of it. Raises Unreadable."""
+    stream = _UnpackedStream(file)
+    with unreadable_on_error():
         archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
     seen = 0
-    while (info := _next(archive, stream)) is not None:
+    while (info := _next_header(archive, stream)) is not None:
         seen += 1
-        if seen > ENTRIES:
-            raise Unreadable(TOO_MANY)
-        parts = way(info.name)
+        if seen > MAX_ENTRIES:
+            raise Unreadable(TOO_MANY_ENTRIES)
+        parts = parts_of(info.name)
         if parts is None:
             yield Entry(info.name, (), "outside")
-        elif want(parts):
-            kind = _tar_kind(info)
+        elif is_wanted(parts):
+            kind = _kind(info)
             content = stream.content(info.offset_data, info.size) if kind == "file" else ()
             yield Entry(info.name, parts, kind, content)
     stream.finish()
 
 
-def _next(archive: tarfile.TarFile, stream: "_Unpacked") -> tarfile.TarInfo | None:
-    stream.allow_headers()
-    with parsing():
+def _next_header(archive: tarfile.TarFile, stream: "_UnpackedStream") -> tarfile.TarInfo | None:
+    stream.reset_header_limit()
+    with unreadable_on_error():
         info = archive.next()
-    archive.members.clear()  # type: ignore[attr-defined]  # for going back, which we do not
-    # They are copied for every piece, so many of them take hours.
-    if len(archive.pax_headers) > WORDS:
-        raise Unreadable(TOO_WORDY)
-    # For the library, a broken header is an end like any other.
+    archive.members.clear()  # type: ignore[attr-defined]  # kept for reading again only
+    # `tarfile` copies the global headers for every entry: many of them take hours.
+    if len(archive.pax_headers) > MAX_PAX_HEADERS:
+        raise Unreadable(METADATA_TOO_LARGE)
+    # `tarfile` also returns None for a broken header.
     if info is None and not stream.at_end:
         raise Unreadable(DAMAGED)
     return info
 
 
-def _tar_kind(info: tarfile.TarInfo) -> Kind:
+def _kind(info: tarfile.TarInfo) -> Kind:
     if info.isdir():
         return "folder"
     if info.issym() or info.islnk():
@@ -68,94 +81,96 @@ def _tar_kind(info: tarfile.TarInfo) -> Kind:
     return "file" if info.isreg() and not info.issparse() else "special"
 
 
-class _Unpacked:
-    """What a .gz unpacks to, for `tarfile` to read forwards: never backwards, never much at once,
-    never more in all than UNPACKED. Not by `gzip`, which reads a long header byte by byte.
+class _UnpackedStream:
+    """The unpacked stream of a .gz, in the form that `tarfile` reads.
+
+    It is read forwards only, in chunks, and no further than MAX_UNPACKED_BYTES. The standard
+    library's `gzip` is not used, because it reads a long gzip header byte by byte.
     """
 
-    def __init__(self, file: Bounded) -> None:
+    def __init__(self, file: BoundedFile) -> None:
         self._file = file
-        self._unpack = zlib.decompressobj(wbits=31)  # 31: a .gz
+        self._decompressor = zlib.decompressobj(wbits=_GZIP_WBITS)
         self._ahead = b""
-        self._pieces = 1
-        self._at = 0
-        self._headers = HEADERS
+        self._members = 1
+        self._position = 0
+        self._header_bytes_left = MAX_HEADER_BYTES
         self._last_header = b""
 
     @property
     def at_end(self) -> bool:
-        """Whether the last header is the one that ends an archive."""
+        """Whether the last header is the block of zeros that ends an archive."""
         return self._last_header == bytes(tarfile.BLOCKSIZE)
 
-    def allow_headers(self) -> None:
-        """Another piece comes."""
-        self._headers = HEADERS
+    def reset_header_limit(self) -> None:
+        """Call before each header: it may have MAX_HEADER_BYTES."""
+        self._header_bytes_left = MAX_HEADER_BYTES
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def seek(self, to: int, whence: int = os.SEEK_SET) -> int:
-        if to < self._at or whence != os.SEEK_SET:
+        if to < self._position or whence != os.SEEK_SET:
             raise Unreadable(DAMAGED)
-        while self._at < to and self._some(to - self._at):
+        while self._position < to and self._read_up_to(to - self._position):
             pass
-        return self._at
+        return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """Of headers: what is in the files is `content`."""
-        if not 0 <= size <= self._headers:
-            raise Unreadable(TOO_WORDY)
-        self._headers -= size
-        self._last_header = b"".join(self._exactly(size))
+        """Read a part of a header. The content of files is read by `content`."""
+        if not 0 <= size <= self._header_bytes_left:
+            raise Unreadable(METADATA_TOO_LARGE)
+        self._header_bytes_left -= size
+        self._last_header = b"".join(self._read_chunks(size))
         return self._last_header
 
     def content(self, start: int, size: int) -> Iterator[bytes]:
-        """What is in a file, which has not been passed yet."""
+        """The content of a file at or after the current position, in chunks."""
         self.seek(start)
         end = start + size
-        yield from self._exactly(size)
-        if self._at < end:
+        yield from self._read_chunks(size)
+        if self._position < end:
             raise Unreadable(DAMAGED)
 
     def finish(self) -> None:
-        """See that what comes after the end is whole, so that what came before was."""
-        while self._some(CHUNK):
+        """Read to the end: only there zlib compares the checksum of all that came before."""
+        while self._read_up_to(CHUNK_BYTES):
             pass
 
-    def _exactly(self, size: int) -> Iterator[bytes]:
-        while size and (data := self._some(size)):
+    def _read_chunks(self, size: int) -> Iterator[bytes]:
+        while size and (data := self._read_up_to(size)):
             size -= len(data)
             yield data
 
-    def _some(self, size: int) -> bytes:
+    def _read_up_to(self, size: int) -> bytes:
         """At least one byte and at most `size`, or none at the end."""
         while True:
-            if self._unpack.eof and not self._begin_next():
+            if self._decompressor.eof and not self._begin_next_member():
                 return b""
-            packed = self._unpack.unconsumed_tail or self._more()
-            with parsing():
-                data = self._unpack.decompress(packed, min(size, CHUNK))
+            packed = self._decompressor.unconsumed_tail or self._read_packed()
+            with unreadable_on_error():
+                data = self._decompressor.decompress(packed, min(size, CHUNK_BYTES))
             if data:
-                self._at += len(data)
-                if self._at > UNPACKED:
-                    raise Unreadable(TOO_MUCH)
+                self._position += len(data)
+                if self._position > MAX_UNPACKED_BYTES:
+                    raise Unreadable(UNPACKED_TOO_LARGE)
                 return data
-            if not packed and not self._unpack.eof:
+            if not packed and not self._decompressor.eof:
                 raise Unreadable(DAMAGED)
 
-    def _begin_next(self) -> bool:
-        """Several .gz in a row are one. Anything else that follows is padding."""
-        rest = self._unpack.unused_data or self._more()
-        if not rest.startswith(GZIP):
+    def _begin_next_member(self) -> bool:
+        """Go on to the next gzip member, if there is one. Other bytes that follow are padding."""
+        rest = self._decompressor.unused_data or self._read_packed()
+        if not rest.startswith(GZIP_MAGIC):
             return False
-        self._pieces += 1
-        if self._pieces > PIECES:
-            raise Unreadable(TOO_WORDY)
-        self._unpack = zlib.decompressobj(wbits=31)
+        self._members += 1
+        if self._members > MAX_GZIP_MEMBERS:
+            raise Unreadable(METADATA_TOO_LARGE)
+        self._decompressor = zlib.decompressobj(wbits=_GZIP_WBITS)
         self._ahead = rest
         return True
 
-    def _more(self) -> bytes:
+    def _read_packed(self) -> bytes:
         ahead, self._ahead = self._ahead, b""
-        with parsing():
-            return ahead or self._file.read(CHUNK)
+        with unreadable_on_error():
+            return ahead or self._file.read(CHUNK_BYTES)

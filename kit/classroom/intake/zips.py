@@ -1,12 +1,24 @@
-"""What is in somebody's .zip, piece by piece."""
+"""The entries of a .zip."""
 
 import contextlib
 import stat
 import zipfile
 from collections.abc import Iterator
 
-from kit.classroom.intake.entries import CHUNK, ENTRIES, Entry, Kind, Unreadable, Want
-from kit.classroom.intake.unpacking import TOO_MANY, Bounded, parsing, way
+from kit.classroom.intake.entries import (
+    CHUNK_BYTES,
+    MAX_ENTRIES,
+    Entry,
+    EntryFilter,
+    Kind,
+    Unreadable,
+)
+from kit.classroom.intake.unpacking import (
+    TOO_MANY_ENTRIES,
+    BoundedFile,
+    parts_of,
+    unreadable_on_error,
+)
 
 ENCRYPTED = "The archive is encrypted. Ask for one without a password."
 OTHER_METHOD = (
@@ -14,37 +26,42 @@ OTHER_METHOD = (
     "(method “deflate”) or a .tar.gz."
 )
 
-_UTF_8 = 0x800
-_ENCRYPTED = 0x1
+_UTF_8_FLAG = 0x800
+_ENCRYPTED_FLAG = 0x1
 
 
-def in_zip(file: Bounded, want: Want) -> Iterator[Entry]:
-    with parsing():
+def zip_entries(file: BoundedFile, is_wanted: EntryFilter) -> Iterator[Entry]:
+    """The wanted entries of a .zip, and all that lead out of it. Raises Unreadable."""
+    with unreadable_on_error():
         archive = zipfile.ZipFile(file)
     with archive:
-        if len(archive.infolist()) > ENTRIES:
-            raise Unreadable(TOO_MANY)
+        if len(archive.infolist()) > MAX_ENTRIES:
+            raise Unreadable(TOO_MANY_ENTRIES)
         for info in archive.infolist():
-            name = _zip_name(info)
-            parts = way(name)
+            name = _decoded_name(info)
+            parts = parts_of(name)
             if parts is None:
                 yield Entry(name, (), "outside")
-            elif want(parts):
-                kind = _zip_kind(info, name)
-                content = _unzipped(archive, info) if kind == "file" else ()
+            elif is_wanted(parts):
+                kind = _kind(info, name)
+                content = _content(archive, info) if kind == "file" else ()
                 yield Entry(name, parts, kind, content)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The whole name. Some packers write UTF-8 and do not say so, some Windows' separators."""
+def _decoded_name(info: zipfile.ZipInfo) -> str:
+    """The name as it was before packing, with / between its parts.
+
+    Some programs write UTF-8 without setting the flag for it. Some write Windows' separators.
+    `info.filename` ends at a zero byte; `orig_filename` is the whole name.
+    """
     name = info.orig_filename
-    if not info.flag_bits & _UTF_8:
+    if not info.flag_bits & _UTF_8_FLAG:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
     return name.replace("\\", "/")
 
 
-def _zip_kind(info: zipfile.ZipInfo, name: str) -> Kind:
+def _kind(info: zipfile.ZipInfo, name: str) -> Kind:
     mode = info.external_attr >> 16
     if stat.S_ISLNK(mode):
         return "link"
@@ -53,18 +70,18 @@ def _zip_kind(info: zipfile.ZipInfo, name: str) -> Kind:
     return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "special"
 
 
-def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    if info.flag_bits & _ENCRYPTED:
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    if info.flag_bits & _ENCRYPTED_FLAG:
         raise Unreadable(ENCRYPTED)
-    # Of other methods, the library unpacks all that a piece of input holds, which can be all.
+    # With other methods, `zipfile` unpacks a whole block of input at once, whatever its size.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Unreadable(OTHER_METHOD)
-    with parsing():
+    with unreadable_on_error():
         file = archive.open(info)
     with file:
         while True:
-            with parsing():
-                chunk = file.read(CHUNK)
+            with unreadable_on_error():
+                chunk = file.read(CHUNK_BYTES)
             if not chunk:
                 return
             yield chunk

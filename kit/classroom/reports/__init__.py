@@ -1,1 +1,1 @@
-"""The result of a class, as HTML, JSON, CSV, Markdown and JUnit."""
+"""Reports: the result of a class as HTML, JSON, CSV, Markdown and JUnit."""

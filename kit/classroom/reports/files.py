@@ -1,4 +1,4 @@
-"""Writing the reports: whole or not at all."""
+"""Write the files of reports atomically."""
 
 from pathlib import Path
 
@@ -8,21 +8,21 @@ from kit.workspace import shown
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Put `content` in place of what is there. Raises KitError."""
+    """Replace `file` atomically. Raises KitError when it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         storage.write_whole(file, content, sync=True)
     except OSError as error:
-        raise unwritable(file, error) from None
+        raise cannot_be_written(file, error) from None
 
 
-def text(content: str) -> bytes:
-    """UTF-8, also of what is no text: half a character becomes a question mark."""
+def encoded(content: str) -> bytes:
+    """`content` in UTF-8, with a question mark for each character that UTF-8 cannot encode."""
     return content.encode("utf-8", errors="replace")
 
 
-def unwritable(path: Path, error: OSError) -> KitError:
-    """What to say when a report cannot be written there."""
+def cannot_be_written(path: Path, error: OSError) -> KitError:
+    """The error to raise when a report cannot be written to `path`."""
     return KitError(
         f"{shown(path)} cannot be written: {error.strerror}",
         "./workshop grade PATH --out ANOTHER-FOLDER",

@@ -1,4 +1,4 @@
-"""report.html: one file to look at, for instructors. It asks nobody for anything."""
+"""report.html: one file for instructors, which loads nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from kit.checking.wording import Entry, entries, failure_entries, hint_command, problem_text
 from kit.classroom import stuck
-from kit.classroom.reports.files import text, write_whole
-from kit.classroom.results import ClassResult, LearnerResult, shown_points
-from kit.classroom.stuck import Stuck
+from kit.classroom.reports.files import encoded, write_whole
+from kit.classroom.results import ClassResult, LearnerResult, format_points
+from kit.classroom.stuck import TaskStatistics
 from kit.course.catalogue import Exercise, Task
 from kit.grading.verdict import State, TaskVerdict
 
@@ -30,9 +30,9 @@ WORDS = {
     State.FAILED: "not passed",
     State.NOT_REACHED: "not checked yet: what comes before it has to pass first",
     State.NOT_HANDED_IN: "not handed in, or not to be read",
-    State.NOT_CHECKED: "could not be graded, which is nobody's fault but the workshop's",
+    State.NOT_CHECKED: "could not be graded because of a fault of the workshop",
 }
-# How a column is sorted: what needs a look comes first.
+# Sorting by a task: what the instructor has to look at comes first.
 RANKS = {
     State.NOT_CHECKED: 0,
     State.FAILED: 1,
@@ -40,15 +40,19 @@ RANKS = {
     State.NOT_HANDED_IN: 3,
     State.PASSED: 4,
 }
-CARDS = 3  # tasks that are told of in full
-NAMES = 8  # learners named on a card
-# Pixels, as in report.css: a wider window shows the grid without a scroll bar of its own.
-TILE, GAP, BESIDE = 30, 12, 390
+CARDS = 3  # of the hardest tasks, each with its most frequent failure
+NAMES_ON_CARD = 8  # of learners
+# Widths in pixels, as in report.css: a window as wide as all together shows the grid without a
+# scroll bar of its own.
+TILE_WIDTH, GAP_WIDTH, OTHER_COLUMNS_WIDTH = 30, 12, 390
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One task of one learner. `entries` say why it has not passed: labels, if any, and texts."""
+    """One task of one learner.
+
+    `entries` say why the task has not passed: pairs of a label, which may be empty, and a text.
+    """
 
     id: str
     task: Task
@@ -58,11 +62,11 @@ class Cell:
     rank: int
     entries: list[Entry]
     notes: tuple[str, ...]
-    first: bool  # of its exercise
+    first: bool  # of the tasks of its exercise
 
     @property
-    def tells(self) -> bool:
-        """Whether there is something to read that the sign does not say."""
+    def has_details(self) -> bool:
+        """Whether there is more to read than the sign says."""
         return bool(self.notes) or self.state not in (State.PASSED, State.NOT_HANDED_IN)
 
 
@@ -73,27 +77,27 @@ class Row:
     id: str
     learner: LearnerResult
     points: str
-    share: float  # percent of the points there are
+    share: float  # percent of all points
     cells: list[Cell]
 
 
 @dataclass(frozen=True)
-class Bar:
+class TaskBar:
     """One task, over the whole class."""
 
-    stuck: Stuck
-    share: float  # percent who passed
+    statistics: TaskStatistics
+    share: float  # percent of the learners who passed
     first: bool
     entries: list[Entry]
 
 
 def write(result: ClassResult, out: Path) -> None:
-    """Write it. Raises KitError."""
-    write_whole(out / NAME, text(as_html(result)))
+    """Write report.html. Raises KitError."""
+    write_whole(out / NAME, encoded(as_html(result)))
 
 
 def as_html(result: ClassResult) -> str:
-    """The page. Everything that is not ours is escaped, and no script but ours runs."""
+    """The page. All text of submissions is escaped. Only the script of the page itself can run."""
     loader = FileSystemLoader(HERE)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -104,15 +108,15 @@ def as_html(result: ClassResult) -> str:
     bars = _bars(result)
     return environment.get_template("report.html.j2").render(
         result=result,
-        rows=[_row(result, at, learner) for at, learner in enumerate(result.learners)],
+        rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
         bars=bars,
         hardest=_hardest(result),
         cards=CARDS,
-        names=NAMES,
+        names_on_card=NAMES_ON_CARD,
         totals=_totals(result),
         legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
-        graded=result.when[:16].replace("T", " "),
-        points=shown_points,
+        graded=result.started_at[:16].replace("T", " "),
+        points=format_points,
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
@@ -120,15 +124,15 @@ def as_html(result: ClassResult) -> str:
     )
 
 
-def _row(result: ClassResult, at: int, learner: LearnerResult) -> Row:
-    earned, possible = result.earned(learner), result.possible
+def _row(result: ClassResult, index: int, learner: LearnerResult) -> Row:
+    earned, possible = result.earned(learner), result.max_points
     return Row(
-        id=f"learner-{at}",
+        id=f"learner-{index}",
         learner=learner,
-        points=shown_points(earned),
+        points=format_points(earned),
         share=float(100 * earned / possible) if possible else 0.0,
         cells=[
-            _cell(f"m-{at}-{exercise.number}-{number}", learner, exercise, number, task)
+            _cell(f"m-{index}-{exercise.number}-{number}", learner, exercise, number, task)
             for exercise in result.exercises
             for number, task in enumerate(learner.verdict_on(exercise).tasks)
         ],
@@ -156,45 +160,46 @@ def _cell(
     )
 
 
-def _bars(result: ClassResult) -> list[Bar]:
+def _bars(result: ClassResult) -> list[TaskBar]:
     return [_bar(each) for each in stuck.by_task(result)]
 
 
-def _hardest(result: ClassResult) -> list[Bar]:
+def _hardest(result: ClassResult) -> list[TaskBar]:
     return [_bar(each) for each in stuck.hardest_first(result)]
 
 
-def _bar(each: Stuck) -> Bar:
-    share = 100 * each.passed / each.of if each.of else 0.0
+def _bar(each: TaskStatistics) -> TaskBar:
+    share = 100 * each.passed / each.total if each.total else 0.0
     first = each.task is each.exercise.tasks[0]
     failure, hint = each.failure, hint_command(each.exercise)
-    return Bar(each, share, first, failure_entries(failure, hint) if failure else [])
+    return TaskBar(each, share, first, failure_entries(failure, hint) if failure else [])
 
 
 def _totals(result: ClassResult) -> list[tuple[str, str]]:
-    """Numbers to see from afar, and what they count."""
+    """The large numbers at the top, and what each counts."""
     count = len(result.learners)
     tasks = [task for each in result.learners for task in each.tasks(result.exercises)]
     done = sum(task.passed for task in tasks)
     points = sum(result.earned(learner) for learner in result.learners)
-    told = [
+    totals = [
         (f"{100 * done // len(tasks) if tasks else 0} %", "of all tasks passed"),
         (
             f"{float(points) / count if count else 0:.1f}",
-            f"of {shown_points(result.possible)} points on average",
+            f"of {format_points(result.max_points)} points on average",
         ),
     ]
     if count == 1:
-        return [(f"{done}", f"of {len(tasks)} tasks passed"), *told[:1]]
+        return [(f"{done}", f"of {len(tasks)} tasks passed"), *totals[:1]]
     passed = sum(learner.passed for learner in result.learners)
-    return [(f"{count}", "learners"), (f"{passed}", "passed everything"), *told]
+    return [(f"{count}", "learners"), (f"{passed}", "passed everything"), *totals]
 
 
 def _width(result: ClassResult) -> str:
-    return f"{BESIDE + TILE * len(result.tasks) + GAP * len(result.exercises)}px"
+    tiles, gaps = TILE_WIDTH * len(result.tasks), GAP_WIDTH * len(result.exercises)
+    return f"{OTHER_COLUMNS_WIDTH + tiles + gaps}px"
 
 
 def _hash(source: str) -> str:
-    """How a Content-Security-Policy names a script or a style."""
+    """The source expression of a script or a style for a Content-Security-Policy."""
     digest = hashlib.sha256(source.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,4 +1,4 @@
-"""report.json: all there is to know, for programs, and for `--resume`."""
+"""report.json: the whole result, for programs and for `--resume`."""
 
 import json
 import sys
@@ -10,16 +10,16 @@ from typing_extensions import TypedDict
 
 from kit.checking import verdict_json
 from kit.checking.verdict_json import VerdictJson
-from kit.classroom.reports.files import text, unwritable, write_whole
+from kit.classroom.reports.files import cannot_be_written, encoded, write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.grading.verdict import Verdict
 from kit.storage import set_aside
 from kit.workspace import ROOT, shown
 
 NAME = "report.json"
-VERSION = 2  # one more whenever a reader of the file has to know
-PLACES = 4  # decimals of points
-SCHEMA = ROOT / "docs" / "reference" / "report.schema.json"  # made from the types below
+VERSION = 2  # add 1 when a program that reads the file has to change
+DECIMALS = 4  # of points
+SCHEMA = ROOT / "docs" / "reference" / "report.schema.json"  # generated from the types below
 
 
 class TaskPointsJson(TypedDict):
@@ -78,35 +78,38 @@ class ReportJson(TypedDict):
 
 
 @dataclass
-class Earlier:
-    """What an earlier grading found out, by learner."""
+class PreviousResults:
+    """The results of a previous grading, by the learner's name."""
 
     learners: dict[str, LearnerResult] = field(default_factory=dict)
 
     def verdict(self, name: str, slug: str, key: str) -> Verdict | None:
-        """The verdict on just that work, if there is one. What could not be graded has none."""
+        """The verdict on an exercise, if `key` is still the same.
+
+        An exercise that could not be graded has none, so that it is graded again.
+        """
         learner = self.learners.get(name)
-        if learner is None or learner.keys.get(slug) != key:
+        if learner is None or learner.cache_keys.get(slug) != key:
             return None
         found = [verdict for verdict in learner.verdicts if verdict.exercise == slug]
         return found[0] if found and not found[0].problem else None
 
 
 def write(result: ClassResult, out: Path) -> None:
-    """Write it, atomically. Raises KitError."""
-    write_whole(out / NAME, text(json.dumps(as_json(result), indent=1) + "\n"))
+    """Write report.json atomically. Raises KitError."""
+    write_whole(out / NAME, encoded(json.dumps(as_json(result), indent=1) + "\n"))
 
 
 def as_json(result: ClassResult) -> ReportJson:
-    """The report. Only `when` and `seconds` tell of time."""
+    """The report as data."""
     return {
         "version": VERSION,
-        "when": result.when,
+        "when": result.started_at,
         "seconds": round(result.seconds, 2),
         "complete": result.finished,
         "passed": result.passed and result.finished,
         "protection": {"full": result.confined, "sentence": result.protection},
-        "possible": round(float(result.possible), PLACES),
+        "possible": round(float(result.max_points), DECIMALS),
         "exercises": [
             {
                 "exercise": exercise.slug,
@@ -115,99 +118,105 @@ def as_json(result: ClassResult) -> ReportJson:
                     {
                         "number": task.number,
                         "title": task.title,
-                        "points": round(float(result.points_for(task.number)), PLACES),
+                        "points": round(float(result.points_for(task.number)), DECIMALS),
                     }
                     for task in exercise.tasks
                 ],
             }
             for exercise in result.exercises
         ],
-        "learners": [_learner(result, learner) for learner in result.learners],
+        "learners": [_learner_json(result, learner) for learner in result.learners],
     }
 
 
-def names(out: Path) -> list[str]:
-    """Whom the report in `out` is about; nobody when there is none, or none that can be read."""
+def previous_learners(out: Path) -> list[str]:
+    """The names of the learners in the report in `out`; none without a report that can be read."""
     try:
         return list(_read(out / NAME).learners)
     except (OSError, ValueError):
         return []
 
 
-def earlier(out: Path) -> Earlier:
-    """What the report in `out` says, if there is one. A damaged one is set aside, and said so."""
+def read_previous(out: Path) -> PreviousResults:
+    """The results in the report in `out`, if there is one.
+
+    A damaged report is set aside, with a message on stderr. Raises KitError when the report cannot
+    be read or set aside.
+    """
     file = out / NAME
     try:
         return _read(file)
     except FileNotFoundError:
-        return Earlier()
+        return PreviousResults()
     except OSError as error:
-        raise unwritable(file, error) from None
+        raise cannot_be_written(file, error) from None
     except ValueError:
         try:
             aside = set_aside(file)
         except OSError as error:
-            raise unwritable(file, error) from None
+            raise cannot_be_written(file, error) from None
         print(
             f"workshop: {shown(file)} was damaged, so it is set aside as {aside.name}, and "
             "everything is graded anew",
             file=sys.stderr,
         )
-        return Earlier()
+        return PreviousResults()
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of the file."""
+    """The JSON schema of report.json."""
     from pydantic import TypeAdapter
 
-    told = TypeAdapter(ReportJson).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **told}
+    data = TypeAdapter(ReportJson).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **data}
 
 
-def _learner(result: ClassResult, learner: LearnerResult) -> LearnerJson:
-    told: LearnerJson = {
+def _learner_json(result: ClassResult, learner: LearnerResult) -> LearnerJson:
+    data: LearnerJson = {
         "learner": learner.name,
         "passed": learner.passed,
-        "points": round(float(result.earned(learner)), PLACES),
-        "exercises": [_graded(learner, verdict) for verdict in learner.verdicts],
+        "points": round(float(result.earned(learner)), DECIMALS),
+        "exercises": [_verdict_json(learner, verdict) for verdict in learner.verdicts],
     }
     if learner.unfinished:
-        told["unfinished"] = True
+        data["unfinished"] = True
     if learner.problem:
-        told["problem"] = learner.problem
+        data["problem"] = learner.problem
     if learner.notes:
-        told["notes"] = learner.notes
-    return told
+        data["notes"] = learner.notes
+    return data
 
 
-def _graded(learner: LearnerResult, verdict: Verdict) -> GradedJson:
-    told = cast(GradedJson, verdict_json.as_json(verdict))
-    if key := learner.keys.get(verdict.exercise):
-        told["key"] = key
-    return told
+def _verdict_json(learner: LearnerResult, verdict: Verdict) -> GradedJson:
+    data = cast(GradedJson, verdict_json.as_json(verdict))
+    if key := learner.cache_keys.get(verdict.exercise):
+        data["key"] = key
+    return data
 
 
-def _read(file: Path) -> Earlier:
-    """Raises ValueError for a file that is damaged."""
+def _read(file: Path) -> PreviousResults:
+    """The results in a report. Raises OSError, and ValueError for a damaged file."""
     from pydantic import TypeAdapter
 
     try:
-        told = json.loads(file.read_bytes())
+        data = json.loads(file.read_bytes())
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if isinstance(told, dict) and told.get("version") not in (VERSION, None):
-        return Earlier()  # written by another version of the kit, which graded by other rules
-    report = TypeAdapter(ReportJson).validate_python(told)
-    return Earlier({each["learner"]: _learner_of(each) for each in report["learners"]})
+    if isinstance(data, dict) and data.get("version") not in (VERSION, None):
+        return PreviousResults()  # another version of the kit may have graded by other rules
+    report = TypeAdapter(ReportJson).validate_python(data)
+    return PreviousResults(
+        {each["learner"]: _learner_from_json(each) for each in report["learners"]}
+    )
 
 
-def _learner_of(told: LearnerJson) -> LearnerResult:
-    graded = told["exercises"]
+def _learner_from_json(data: LearnerJson) -> LearnerResult:
+    graded = data["exercises"]
     return LearnerResult(
-        name=told["learner"],
+        name=data["learner"],
         verdicts=[verdict_json.from_json(each) for each in graded],
-        problem=told.get("problem", ""),
-        notes=told.get("notes", []),
-        keys={each["exercise"]: each["key"] for each in graded if "key" in each},
+        problem=data.get("problem", ""),
+        notes=data.get("notes", []),
+        cache_keys={each["exercise"]: each["key"] for each in graded if "key" in each},
         unfinished=True,
     )

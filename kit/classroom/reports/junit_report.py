@@ -1,4 +1,4 @@
-"""junit/NAME.xml: what continuous integration shows, a file for each submission."""
+"""junit/NAME.xml: a file for each submission, which CI services can show."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ from kit.course.catalogue import Exercise
 from kit.grading.verdict import TaskVerdict, Verdict
 
 FOLDER = "junit"
-# XML 1.0 has no way to write these.
-IMPOSSIBLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Characters that XML 1.0 cannot hold.
+INVALID_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(result: ClassResult, out: Path) -> None:
@@ -23,17 +23,17 @@ def write(result: ClassResult, out: Path) -> None:
 
 
 def remove(names: list[str], out: Path) -> None:
-    """Take away the files of learners who are no longer there."""
+    """Remove the files of these learners."""
     for name in names:
         file = out / FOLDER / f"{name}.xml"
-        if file.parent == out / FOLDER:  # a name out of a report could be anything
+        if file.parent == out / FOLDER:  # a name in a forged report.json could be a path
             file.unlink(missing_ok=True)
 
 
 def as_xml(learner: LearnerResult, exercises: list[Exercise]) -> bytes:
-    """A suite for each exercise, a case for each task."""
-    suites = [_suite(learner, exercise) for exercise in exercises] or [_unread(learner)]
-    top = Element("testsuites", {"name": _possible(learner.name), **_sums(suites)})
+    """The XML: a test suite for each exercise, a test case for each task."""
+    suites = [_suite(learner, exercise) for exercise in exercises] or [_nothing_to_grade(learner)]
+    top = Element("testsuites", {"name": _valid_in_xml(learner.name), **_totals(suites)})
     top.extend(suites)
     ElementTree.indent(top, " ")
     text: bytes = ElementTree.tostring(top, encoding="utf-8", xml_declaration=True)
@@ -44,36 +44,36 @@ def _suite(learner: LearnerResult, exercise: Exercise) -> Element:
     verdict = learner.verdict_on(exercise)
     suite = Element("testsuite", {"name": exercise.slug})
     for task in verdict.tasks:
-        _case(suite, verdict, task, hint_command(exercise))
-    return _counted(suite, verdict.seconds)
+        _add_case(suite, verdict, task, hint_command(exercise))
+    return _with_counts(suite, verdict.seconds)
 
 
-def _case(suite: Element, verdict: Verdict, task: TaskVerdict, hint: str) -> None:
-    name = _possible(f"{task.number} {task.title}")
+def _add_case(suite: Element, verdict: Verdict, task: TaskVerdict, hint: str) -> None:
+    name = _valid_in_xml(f"{task.number} {task.title}")
     case = SubElement(suite, "testcase", {"classname": verdict.exercise, "name": name})
     if verdict.problem is not None:
-        _reason(case, "error", problem_text(verdict.problem), "could not be graded")
+        _add_outcome(case, "error", problem_text(verdict.problem), "could not be graded")
     elif not task.passed:
-        _reason(case, "failure", task_text(task, hint), "not passed")
+        _add_outcome(case, "failure", task_text(task, hint), "not passed")
     if task.notes:
-        SubElement(case, "system-out").text = _possible("\n".join(task.notes))
+        SubElement(case, "system-out").text = _valid_in_xml("\n".join(task.notes))
 
 
-def _unread(learner: LearnerResult) -> Element:
-    """For work in which there is nothing to grade: a file without a case would be green."""
+def _nothing_to_grade(learner: LearnerResult) -> Element:
+    """A suite for a submission without any exercise: CI shows a file without a case as passed."""
     suite = Element("testsuite", {"name": "submission"})
     case = SubElement(suite, "testcase", {"classname": "submission", "name": "can be graded"})
-    _reason(case, "failure", learner.problem or "There is nothing to grade.", "not passed")
-    return _counted(suite, 0.0)
+    _add_outcome(case, "failure", learner.problem or "There is nothing to grade.", "not passed")
+    return _with_counts(suite, 0.0)
 
 
-def _reason(case: Element, kind: str, message: str, type_: str) -> None:
-    message = _possible(message) or type_
+def _add_outcome(case: Element, kind: str, message: str, type_: str) -> None:
+    message = _valid_in_xml(message) or type_
     first = message.splitlines()[0] if message.strip() else type_
     SubElement(case, kind, {"message": first, "type": type_}).text = message
 
 
-def _counted(suite: Element, seconds: float) -> Element:
+def _with_counts(suite: Element, seconds: float) -> Element:
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(len(suite.findall("./testcase/failure"))))
     suite.set("errors", str(len(suite.findall("./testcase/error"))))
@@ -82,7 +82,7 @@ def _counted(suite: Element, seconds: float) -> Element:
     return suite
 
 
-def _sums(suites: list[Element]) -> dict[str, str]:
+def _totals(suites: list[Element]) -> dict[str, str]:
     def total(name: str) -> float:
         return sum(float(suite.get(name, "0")) for suite in suites)
 
@@ -90,5 +90,5 @@ def _sums(suites: list[Element]) -> dict[str, str]:
     return {**counts, "time": f"{total('time'):.2f}"}
 
 
-def _possible(text: str) -> str:
-    return IMPOSSIBLE.sub("\ufffd", text)
+def _valid_in_xml(text: str) -> str:
+    return INVALID_IN_XML.sub("\ufffd", text)

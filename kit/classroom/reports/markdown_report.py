@@ -1,4 +1,4 @@
-"""summary.md: for people who look at a pull request, or at the summary of a job."""
+"""summary.md: for a pull request, or for the summary of a GitHub job."""
 
 import os
 import re
@@ -9,37 +9,40 @@ from pathlib import Path
 from kit.checking import wording
 from kit.checking.wording import failure_entries, hint_command, task_text
 from kit.classroom import stuck
-from kit.classroom.normalise import printable
-from kit.classroom.reports.files import text, write_whole
-from kit.classroom.results import ClassResult, LearnerResult, shown_points
+from kit.classroom.normalise import replace_unprintable
+from kit.classroom.reports.files import encoded, write_whole
+from kit.classroom.results import ClassResult, LearnerResult, format_points
 from kit.course.catalogue import Exercise
 from kit.grading.verdict import State
 from kit.markdown import fenced
 
 NAME = "summary.md"
-GITHUB = "GITHUB_STEP_SUMMARY"
-LARGEST = 900_000  # bytes; GitHub takes 1 MiB from one step, and nothing when it is more
-HARDEST = 5
-# What could mean something to GitHub: markup, mentions, links, formulas, emoji; lists at the start.
+STEP_SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+MAX_BYTES = 900_000  # GitHub shows nothing when the summary of a step is larger than 1 MiB
+HARDEST_TASKS = 5  # in the section about where the class is stuck
+# What GitHub renders: markup, mentions, links, formulas, emoji, and lists at a line's start.
 MARKUP = re.compile(
     r"""[\\`*_{}\[\]<>#+!|~&@:$^=]|^-|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=\bwww)\.""", re.I
 )
 
 
 def write(result: ClassResult, out: Path) -> None:
-    """Write it, and add it to the summary of the job where there is one. Raises KitError."""
-    summary = text(as_markdown(result))
+    """Write summary.md, and append it to the summary of the GitHub job, if any. Raises KitError."""
+    summary = encoded(as_markdown(result))
     write_whole(out / NAME, summary)
-    if file := os.environ.get(GITHUB):
+    if file := os.environ.get(STEP_SUMMARY_VARIABLE):
         try:
             with Path(file).open("ab") as job:
                 job.write(summary)
         except OSError as error:
-            print(f"workshop: {GITHUB} cannot be written: {error.strerror}", file=sys.stderr)
+            print(
+                f"workshop: {STEP_SUMMARY_VARIABLE} cannot be written: {error.strerror}",
+                file=sys.stderr,
+            )
 
 
 def as_markdown(result: ClassResult) -> str:
-    """The summary: a table, where the class is stuck, and what each was told."""
+    """The summary: a table, where the class is stuck, and the failures of each learner."""
     parts = ["# Grades", headline(result), _table(result)]
     if not result.confined:
         parts.append(plain(result.protection))
@@ -49,7 +52,7 @@ def as_markdown(result: ClassResult) -> str:
     for learner in result.learners:
         detail = _details(result, learner)
         size += len(detail.encode(errors="replace"))
-        if size > LARGEST:
+        if size > MAX_BYTES:
             details.append("There is more of this in report.html.")
             break
         details.append(detail)
@@ -57,16 +60,16 @@ def as_markdown(result: ClassResult) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` as itself, whatever it holds: one line, no markup."""
+    """`text` in one line, with all markup escaped."""
     return MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
 
 
 def _block(message: str) -> str:
-    return fenced(printable(message), "text")  # a lone CR would begin a line, and end the fence
+    return fenced(replace_unprintable(message), "text")  # a lone CR could end the fence
 
 
 def headline(result: ClassResult) -> str:
-    """What came of it, in a sentence."""
+    """The result in one sentence."""
     passed = sum(learner.passed for learner in result.learners)
     tasks = [task for each in result.learners for task in each.tasks(result.exercises)]
     done = sum(task.passed for task in tasks)
@@ -83,7 +86,7 @@ def _table(result: ClassResult) -> str:
     rows = [head, [":--", *(":-:" for _ in result.exercises), "--:"]]
     for learner in result.learners:
         cells = [_cell(learner, exercise) for exercise in result.exercises]
-        rows.append([plain(learner.name), *cells, shown_points(result.earned(learner))])
+        rows.append([plain(learner.name), *cells, format_points(result.earned(learner))])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{table}\n\n✅ passed · ❌ tasks passed of all · - not handed in · ❓ not graded"
 
@@ -100,25 +103,25 @@ def _cell(learner: LearnerResult, exercise: Exercise) -> str:
 
 
 def _stuck(result: ClassResult) -> str:
-    hardest = stuck.hardest_first(result)[:HARDEST]
+    hardest = stuck.hardest_first(result)[:HARDEST_TASKS]
     if not hardest:
         return ""
     lines = ["## Where the class is stuck"]
     for each in hardest:
         title = f"**{plain(each.task.number)} {plain(each.task.title)}**"
-        count = f"{title}: {each.failed} of {each.of} not yet"
+        count = f"{title}: {each.failed} of {each.total} not yet"
         if each.failure is None:
             lines.append(f"{count}. What comes before it has to pass first.")
             continue
         words = failure_entries(each.failure, hint_command(each.exercise))
-        lines += [f"{count}. {_alike(each)}:", _block(wording.plain(words))]
+        lines += [f"{count}. {_frequency(each)}:", _block(wording.plain(words))]
     return "\n\n".join(lines)
 
 
-def _alike(each: stuck.Stuck) -> str:
-    """How many the message below is about."""
-    alike = len(each.who)
-    return "One was told" if alike == 1 else f"{alike} failed at the same thing; one was told"
+def _frequency(each: stuck.TaskStatistics) -> str:
+    """How many learners have the failure of the message below."""
+    count = len(each.learners)
+    return "One was told" if count == 1 else f"{count} failed at the same thing; one was told"
 
 
 def _details(result: ClassResult, learner: LearnerResult) -> str:
@@ -137,8 +140,8 @@ def _details(result: ClassResult, learner: LearnerResult) -> str:
 def _messages(learner: LearnerResult, exercise: Exercise) -> list[str]:
     verdict = learner.verdict_on(exercise)
     if verdict.problem is not None:
-        told = _block(wording.problem_text(verdict.problem))
-        return [f"**{exercise.slug}** could not be graded:", told]
+        problem = _block(wording.problem_text(verdict.problem))
+        return [f"**{exercise.slug}** could not be graded:", problem]
     parts = []
     for task in verdict.tasks:
         words = task_text(task, hint_command(exercise))

@@ -1,7 +1,7 @@
-"""A class of forty: right, wrong, hostile, empty and broken work, graded twice with one result.
+"""A class of forty: right, wrong, hostile, empty and broken submissions, graded twice.
 
-With the real course and the command as an instructor types it. How each of these fares by itself is
-tested in tests/kit: here they come all together.
+Both gradings have the same result. They use the real course, and the command that an instructor
+types. Other tests grade each kind of submission alone; here all are graded together.
 """
 
 import json
@@ -35,8 +35,8 @@ from tests.support.processes import Mark
 pytestmark = pytest.mark.slow(longest=True)
 
 SIZE = 40
-LONGEST = 240  # seconds that a grading may take on a busy machine
-# What only tells of time, in each kind of report.
+GRADING_TIMEOUT = 240  # seconds, on a busy machine
+# Times and durations in each kind of report.
 TIMES = (
     r'"seconds": [\d.]+',
     r'"when": "[^"]*"',
@@ -47,21 +47,22 @@ TIMES = (
 
 @dataclass(frozen=True)
 class Member:
-    """One of the class: what they hand in, and what has to come of it.
+    """A learner: what the learner hands in, and the expected result.
 
-    `words` are part of the first failed task's message, or of the problem; no words: it passes.
+    `words` have to be in the first failed task's message, or in the problem. Without words, the
+    submission has to pass.
     """
 
     hand_in: Callable[[Path], None]
     words: tuple[str, ...] = ()
 
 
-def as_it_is(project: Path) -> None:
-    """Our solution, unchanged."""
+def unchanged(project: Path) -> None:
+    """Leave the solution as it is."""
 
 
-def repository(folder: Path, make: Callable[[Path], None] = as_it_is) -> None:
-    """A learner's repository, with what `make` turns our solution into."""
+def repository(folder: Path, make: Callable[[Path], None] = unchanged) -> None:
+    """Write a learner's repository: the solution, as `make` changes it."""
     make(copy_project(catalogue.find(SLUG).solution, folder / "work"))
 
 
@@ -96,14 +97,14 @@ def truncated(folder: Path) -> None:
 
 
 def climbing(folder: Path) -> None:
-    """An archive that wants to write beside the folder it is unpacked in."""
+    """An archive with paths outside of the folder it is unpacked into."""
     with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
         archive.writestr(f"../../{MARK}.txt", "here")
         archive.writestr(f"/tmp/{MARK}.txt", "here")
 
 
 def bomb(folder: Path) -> None:
-    """Three hundred megabytes of zeros, packed into a third of one."""
+    """300 MB of zeros, packed into 0.3 MB."""
     packed = zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED)
     with packed as archive, archive.open(f"{SLUG}/nb_runner/main.py", "w") as file:
         for _ in range(300):
@@ -111,7 +112,7 @@ def bomb(folder: Path) -> None:
 
 
 def the_class() -> dict[str, Member]:
-    """Forty of all kinds, by name."""
+    """Forty learners of all kinds, by name."""
     members = {
         "right-folder": Member(repository),
         "right-zip": Member(zipped),
@@ -137,15 +138,15 @@ def the_class() -> dict[str, Member]:
 
 @dataclass(frozen=True)
 class Graded:
-    """The class, the reports of two gradings, and what they left."""
+    """The class, the folders of both gradings' reports, and the processes and files left over."""
 
     members: dict[str, Member]
     reports: tuple[Path, Path]
     codes: tuple[int, int]
-    left: list[str]
+    leftovers: list[str]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def by_learner(self) -> dict[str, Any]:
         report = json.loads((self.reports[0] / "report.json").read_text(encoding="utf-8"))
         return {each["learner"]: each for each in report["learners"]}
 
@@ -163,12 +164,16 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graded]:
     before = {process.pid for process in psutil.process_iter()}
     reports = place / "first", place / "second"
     codes = grade(room, reports[0], scratch, mark), grade(room, reports[1], scratch, mark)
-    left = [*mark.commands(), *map(str, scratch.iterdir()), *_of_the_class(before, place)]
-    yield Graded(members, reports, codes, left)
+    leftovers = [
+        *mark.commands(),
+        *map(str, scratch.iterdir()),
+        *_processes_of_the_class(before, place),
+    ]
+    yield Graded(members, reports, codes, leftovers)
 
 
 def grade(room: Path, out: Path, scratch: Path, mark: Mark) -> int:
-    """The exit code."""
+    """Grade the class. Returns the exit code."""
     env = {name: value for name, value in os.environ.items() if name not in UNSET}
     env |= {"TMPDIR": str(scratch), "WORKSHOP_STATE": str(scratch.parent / "state"), **mark.env}
     env.pop("GITHUB_STEP_SUMMARY", None)
@@ -179,15 +184,15 @@ def grade(room: Path, out: Path, scratch: Path, mark: Mark) -> int:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LONGEST,
+        timeout=GRADING_TIMEOUT,
         check=False,
     )
     assert "Traceback (most recent call last)" not in done.stderr, done.stderr
     return done.returncode
 
 
-def _of_the_class(before: set[int], place: Path) -> list[str]:
-    """Processes that were not there before and have to do with the class."""
+def _processes_of_the_class(before: set[int], place: Path) -> list[str]:
+    """The commands of new processes that have to do with the class."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
@@ -196,25 +201,25 @@ def _of_the_class(before: set[int], place: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(2 * LONGEST + 60)
-def test_each_of_forty_gets_what_is_due(graded: Graded) -> None:
+@pytest.mark.timeout(2 * GRADING_TIMEOUT + 60)
+def test_each_of_forty_submissions_gets_the_expected_result(graded: Graded) -> None:
     assert len(graded.members) == SIZE
-    assert graded.codes == (1, 1)  # some are wrong, and none could not be graded
-    told = graded.told
-    assert sorted(told) == sorted(graded.members)
+    assert graded.codes == (1, 1)  # some have failed, and all could be graded
+    by_learner = graded.by_learner
+    assert sorted(by_learner) == sorted(graded.members)
     for name, member in graded.members.items():
-        learner = told[name]
+        learner = by_learner[name]
         assert learner["passed"] == (not member.words), learner
         assert not any("problem" in each for each in learner["exercises"]), learner
         verdicts = map(verdict_json.from_json, learner["exercises"])
-        said = [task_text(task) for each in verdicts for task in each.tasks if not task.passed]
-        first = f"{learner.get('problem', '')}\n{said[0] if said else ''}"
+        messages = [task_text(task) for each in verdicts for task in each.tasks if not task.passed]
+        first = f"{learner.get('problem', '')}\n{messages[0] if messages else ''}"
         missing = [word for word in member.words if word not in first]
         assert not missing, f"{name}: {missing} are not in:\n{first}"
 
 
-@pytest.mark.timeout(2 * LONGEST + 60)
-def test_the_second_grading_says_the_same_to_the_byte(graded: Graded) -> None:
+@pytest.mark.timeout(2 * GRADING_TIMEOUT + 60)
+def test_the_second_grading_writes_the_same_reports_to_the_byte(graded: Graded) -> None:
     first, second = map(contents, graded.reports)
     assert sorted(first) == sorted(second)
     assert len(first) == SIZE + 4  # a JUnit file for each, and the others
@@ -222,7 +227,7 @@ def test_the_second_grading_says_the_same_to_the_byte(graded: Graded) -> None:
 
 
 def contents(reports: Path) -> dict[str, str]:
-    """All files of a grading, without their times."""
+    """The text of all reports of a grading, without times."""
     found = {}
     for file in reports.rglob("*"):
         if file.is_file():
@@ -233,8 +238,8 @@ def contents(reports: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.timeout(2 * LONGEST + 60)
+@pytest.mark.timeout(2 * GRADING_TIMEOUT + 60)
 def test_nothing_is_left_running_or_written_elsewhere(graded: Graded) -> None:
-    assert graded.left == []
+    assert graded.leftovers == []
     places = (Path("/"), Path("/tmp"), Path.home(), ROOT, ROOT / "kit", *graded.reports)
     assert [file for place in places for file in place.glob(f"*{MARK}*")] == []

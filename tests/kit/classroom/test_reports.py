@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page, expect
 
 from kit.classroom import points, stuck
-from kit.classroom.normalise import Places, normalised
+from kit.classroom.normalise import ProjectLocation, normalised
 from kit.classroom.reports import (
     csv_report,
     html_report,
@@ -39,8 +39,8 @@ __all__ = ["browser", "open_page"]
 COURSE = catalogue.load()
 CHOSEN = [exercise for exercise in COURSE if exercise.number in (2, 7)]
 NOT_YET = State.NOT_REACHED
-# What a submission may answer, and so what a failure may hold.
-NASTY = Failure(
+# A submission can answer anything, so a failure can hold anything.
+HOSTILE = Failure(
     got="<script>document.title = 'owned'</script></script><img src=x onerror=alert(1)>\n"
     "{{ 7 * 7 }} {% raw %} ]]> &amp; ```\n"
     "````\n# A heading\n| a | b |\n[link](https://example.com)\n"
@@ -49,14 +49,14 @@ NASTY = Failure(
 OK = State.PASSED
 
 
-def verdict(number: int, *told: State | Failure, seconds: float = 1.5) -> Verdict:
-    """On an exercise whose tasks have these states; a failure means that the task failed."""
+def verdict(number: int, *outcomes: State | Failure, seconds: float = 1.5) -> Verdict:
+    """A verdict on an exercise: for each task its state, or the failure of a failed task."""
     exercise = next(each for each in COURSE if each.number == number)
     tasks = (
         TaskVerdict(task.number, task.title, State.FAILED, each)
         if isinstance(each, Failure)
         else TaskVerdict(task.number, task.title, each)
-        for task, each in zip(exercise.tasks, told, strict=True)
+        for task, each in zip(exercise.tasks, outcomes, strict=True)
     )
     return Verdict(exercise.slug, seconds, tuple(tasks))
 
@@ -69,9 +69,9 @@ NO_REDIS = not_checked(CHOSEN[0], ProblemCode.ENVIRONMENT, "no Redis")
 
 
 def a_class() -> ClassResult:
-    """Right, wrong, unread, half handed in, and nasty."""
+    """Learners of all kinds: right, wrong, unreadable, half handed in, hostile, not graded."""
     learners = [
-        LearnerResult("=1+1", [verdict(2, OK, NASTY, OK), verdict(7, OK, OK, OK)]),
+        LearnerResult("=1+1", [verdict(2, OK, HOSTILE, OK), verdict(7, OK, OK, OK)]),
         LearnerResult("Ada | <b>", [verdict(2, OK, OK, OK), verdict(7, OK, OK, OK)]),
         LearnerResult("Béla", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("a"), NOT_YET)]),
         LearnerResult("Cleo", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
@@ -80,7 +80,7 @@ def a_class() -> ClassResult:
         LearnerResult("Finn", problem="The archive ends in the middle of a file."),
         LearnerResult("Gil", [NO_REDIS, verdict(7, OK, OK, OK)]),
     ]
-    return ClassResult(CHOSEN, learners, "In a sandbox.", when="2026-11-22T16:48:00+00:00")
+    return ClassResult(CHOSEN, learners, "In a sandbox.", started_at="2026-11-22T16:48:00+00:00")
 
 
 # Points
@@ -93,19 +93,19 @@ def points_of(text: str, folder: Path) -> dict[str, Fraction]:
 
 
 def test_points_by_task_and_by_exercise(tmp_path: Path) -> None:
-    told = points_of('[points]\n"07.1" = 2\n"2" = 5\n"6.2" = 0\n06.3 = 1.5\n', tmp_path)
-    assert [told["7.1"], told["7.2"]] == [2, 1]
-    assert [told[f"2.{n}"] for n in (1, 2, 3)] == [Fraction(5, 3)] * 3
-    assert [told[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
+    points_by_task = points_of('[points]\n"07.1" = 2\n"2" = 5\n"6.2" = 0\n06.3 = 1.5\n', tmp_path)
+    assert [points_by_task["7.1"], points_by_task["7.2"]] == [2, 1]
+    assert [points_by_task[f"2.{n}"] for n in (1, 2, 3)] == [Fraction(5, 3)] * 3
+    assert [points_by_task[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
 
 
-def test_what_is_left_of_an_exercise_goes_to_its_other_tasks(tmp_path: Path) -> None:
-    told = points_of('[points]\n"07" = 5\n"07.2" = 3\n', tmp_path)
-    assert [told[f"7.{n}"] for n in (1, 2, 3)] == [1, 3, 1]
+def test_the_other_tasks_share_the_remaining_points_of_an_exercise(tmp_path: Path) -> None:
+    points_by_task = points_of('[points]\n"07" = 5\n"07.2" = 3\n', tmp_path)
+    assert [points_by_task[f"7.{n}"] for n in (1, 2, 3)] == [1, 3, 1]
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('[points]\n"07.1" = = 2\n', "line 2", "is not TOML"),
         ('[points]\n"07.1" = 2\n\n"07.9" = 2\n', "line 4", "there is no task '07.9'"),
@@ -122,12 +122,12 @@ def test_what_is_left_of_an_exercise_goes_to_its_other_tasks(tmp_path: Path) -> 
         ("", "line 1", "a table [points]"),
     ],
 )
-def test_a_bad_file_of_points_is_told_with_its_line(
-    tmp_path: Path, text: str, line: str, said: str
+def test_the_error_names_the_invalid_line_of_a_file_of_points(
+    tmp_path: Path, text: str, line: str, message: str
 ) -> None:
     with pytest.raises(KitError) as caught:
         points_of(text, tmp_path)
-    assert line in caught.value.message and said in caught.value.message
+    assert line in caught.value.message and message in caught.value.message
     assert caught.value.fix
 
 
@@ -139,13 +139,13 @@ def test_a_file_of_points_that_cannot_be_read(tmp_path: Path) -> None:
         points.read(tmp_path / "latin", COURSE)
 
 
-# The same work reads the same
+# Two gradings of the same work
 
 
-def graded_at(moment: int) -> tuple[Verdict, Path]:
-    """What two gradings of the same work give, and where: each value differs."""
+def graded(grading: int) -> tuple[Verdict, Path]:
+    """A verdict of grading 0 or 1 of the same work, and its folder. Each value differs."""
     run, other, mark, port, pid, took, count, when, folder, scratch, uuid, address, few = (
-        pair[moment]
+        pair[grading]
         for pair in (
             ("b9d17f68", "0a1b2c3d"), ("63813400", "71f00d42"), ("ada-123456", "ada-3f2a1c"),
             ("45677", "60001"), ("77", "40123"), ("1.3 s", "12.9 s"), ("6 times", "3 times"),
@@ -166,16 +166,16 @@ def graded_at(moment: int) -> tuple[Verdict, Path]:
         got=f'{count} 202, {{"run_id":"{other}","queued":"{when}","job":"{uuid}","of":"{run}"}}\n'
         f"after {took}, process {pid}, at http://127.0.0.1:{port}/ in {folder}/check.db\n"
         f'File "{file}", line 3, <App at {address}>\n'
-        f"[{when}: ERROR/ForkPoolWorker-{few}] by {mark} {uuid[:moment]}",
+        f"[{when}: ERROR/ForkPoolWorker-{few}] by {mark} {uuid[:grading]}",
         cut=True,
     )
     return replace(verdict(7, OK, failure, NOT_YET), values=tuple(values)), Path(scratch)
 
 
-def test_two_gradings_of_the_same_work_read_the_same() -> None:
+def test_two_gradings_of_the_same_work_are_normalised_to_the_same_text() -> None:
     first, second = (
-        normalised(told, Places("07-one-at-a-time", scratch))
-        for told, scratch in map(graded_at, (0, 1))
+        normalised(graded_verdict, ProjectLocation("07-one-at-a-time", scratch))
+        for graded_verdict, scratch in map(graded, (0, 1))
     )
     assert first == second
     failure = first.tasks[1].failure
@@ -187,19 +187,21 @@ def test_two_gradings_of_the_same_work_read_the_same() -> None:
     ]
 
 
-def alone(got: str, *values: Value) -> str:
-    """What is left of a failure's text."""
-    told = replace(verdict(2, OK, Failure(got=got), OK), values=values)
-    failure = normalised(told, Places("02-hello-fastapi", Path("/nowhere"))).tasks[1].failure
+def normalised_text(got: str, *values: Value) -> str:
+    """The text of a failure, after normalising."""
+    original = replace(verdict(2, OK, Failure(got=got), OK), values=values)
+    failure = (
+        normalised(original, ProjectLocation("02-hello-fastapi", Path("/nowhere"))).tasks[1].failure
+    )
     assert failure
     return failure.got
 
 
-def test_thousands_of_ids_are_named_too() -> None:
-    """And in a moment: each was once looked for in all of the text."""
+def test_thousands_of_ids_are_replaced_within_the_time_limit() -> None:
+    """One search for each id would take minutes."""
     ids = [f"a{i:05}" for i in range(8000)]
-    said = alone(" ".join(ids), *(Value(Kind.RUN, each) for each in ids)).split()
-    assert (said[0], said[-1]) == ("run-1", "run-8000")
+    words = normalised_text(" ".join(ids), *(Value(Kind.RUN, each) for each in ids)).split()
+    assert (words[0], words[-1]) == ("run-1", "run-8000")
 
 
 @pytest.mark.parametrize(
@@ -212,8 +214,8 @@ def test_thousands_of_ids_are_named_too() -> None:
         "409 Conflict: run anything, file main.py, line 1234: decade of facade",
     ],
 )
-def test_what_nobody_noted_stays(text: str) -> None:
-    assert alone(text, Value(Kind.PORT, "637"), Value(Kind.RUN, "decad")) == text
+def test_values_that_were_not_recorded_stay(text: str) -> None:
+    assert normalised_text(text, Value(Kind.PORT, "637"), Value(Kind.RUN, "decad")) == text
 
 
 # report.json
@@ -221,33 +223,33 @@ def test_what_nobody_noted_stays(text: str) -> None:
 
 def test_the_report_can_be_read_back(tmp_path: Path) -> None:
     result = a_class()
-    result.learners[2].keys = {CHOSEN[1].slug: "abc"}
+    result.learners[2].cache_keys = {CHOSEN[1].slug: "abc"}
     json_report.write(result, tmp_path)
-    told = json.loads((tmp_path / "report.json").read_text())
-    assert told["passed"] is False and told["complete"] is True
-    assert [each["learner"] for each in told["learners"]] == [e.name for e in result.learners]
-    earlier = json_report.earlier(tmp_path)
-    assert earlier.verdict("Béla", CHOSEN[1].slug, "abc") == result.learners[2].verdicts[1]
-    assert earlier.verdict("Béla", CHOSEN[1].slug, "abd") is None
-    assert earlier.verdict("Ada", CHOSEN[1].slug, "abc") is None
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert data["passed"] is False and data["complete"] is True
+    assert [each["learner"] for each in data["learners"]] == [e.name for e in result.learners]
+    previous = json_report.read_previous(tmp_path)
+    assert previous.verdict("Béla", CHOSEN[1].slug, "abc") == result.learners[2].verdicts[1]
+    assert previous.verdict("Béla", CHOSEN[1].slug, "abd") is None
+    assert previous.verdict("Ada", CHOSEN[1].slug, "abc") is None
 
 
 def test_the_report_keeps_to_its_schema(tmp_path: Path) -> None:
     schema = json.loads(json_report.SCHEMA.read_text(encoding="utf-8"))
-    assert schema == json_report.schema(), "make schema writes it anew"
+    assert schema == json_report.schema(), "write the result of json_report.schema() to this file"
     json_report.write(a_class(), tmp_path)
-    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    jsonschema.validate(told, schema)
-    told["learners"][0]["exercises"][0]["tasks"][0]["state"] = "nearly"
+    data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(data, schema)
+    data["learners"][0]["exercises"][0]["tasks"][0]["state"] = "nearly"
     with pytest.raises(jsonschema.ValidationError, match="nearly"):
-        jsonschema.validate(told, schema)
+        jsonschema.validate(data, schema)
 
 
-def test_what_could_not_be_graded_is_not_taken_over(tmp_path: Path) -> None:
+def test_an_exercise_that_could_not_be_graded_has_no_previous_verdict(tmp_path: Path) -> None:
     result = a_class()
-    result.learners[-1].keys = {CHOSEN[0].slug: "abc"}
+    result.learners[-1].cache_keys = {CHOSEN[0].slug: "abc"}
     json_report.write(result, tmp_path)
-    assert json_report.earlier(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
+    assert json_report.read_previous(tmp_path).verdict("Gil", CHOSEN[0].slug, "abc") is None
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"version": 2, "learners": [{"learner": 3}]}', "ÿ"])
@@ -255,7 +257,7 @@ def test_a_damaged_report_is_set_aside(
     tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "report.json").write_text(damage, encoding="latin-1")
-    assert json_report.earlier(tmp_path).learners == {}
+    assert json_report.read_previous(tmp_path).learners == {}
     assert "was damaged, so it is set aside as report.json.damaged-" in capsys.readouterr().err
     [aside] = tmp_path.iterdir()
     assert aside.read_text(encoding="latin-1") == damage
@@ -286,7 +288,9 @@ def test_junit_is_xml_whatever_a_message_holds(tmp_path: Path) -> None:
     assert (top.get("tests"), top.get("failures"), top.get("errors")) == ("6", "1", "0")
 
 
-def test_junit_tells_our_faults_from_theirs(tmp_path: Path) -> None:
+def test_junit_has_errors_for_faults_of_the_workshop_and_failures_for_others(
+    tmp_path: Path,
+) -> None:
     result = a_class()
     gil = ElementTree.fromstring(junit_report.as_xml(result.learners[-1], CHOSEN))
     assert (gil.get("failures"), gil.get("errors")) == ("0", "3")
@@ -299,7 +303,7 @@ def test_junit_tells_our_faults_from_theirs(tmp_path: Path) -> None:
 # Markdown
 
 
-def test_the_summary_cannot_be_broken_by_what_it_tells() -> None:
+def test_no_text_of_a_submission_breaks_the_summary() -> None:
     text = markdown_report.as_markdown(a_class())
     html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
     tags = set(re.findall(r"<([a-z0-9]+)", html))
@@ -314,7 +318,7 @@ def test_the_summary_cannot_be_broken_by_what_it_tells() -> None:
     assert html.count("<details>") == html.count("</details>") > 3
 
 
-def test_the_summary_of_the_job_is_added_to(
+def test_the_summary_is_appended_to_the_one_of_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = tmp_path / "job.md"
@@ -338,10 +342,10 @@ def test_a_summary_is_never_too_large_for_github() -> None:
 # CSV
 
 
-def test_grades_are_a_table_and_no_formula() -> None:
+def test_grades_are_a_table_without_formulas() -> None:
     text = csv_report.as_csv(replace(a_class(), points={"7.2": Fraction(5, 3)}))
-    assert text.startswith(csv_report.BOM)  # for Béla, in Excel
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix(csv_report.BOM))))
+    assert text.startswith(csv_report.BYTE_ORDER_MARK)  # for Béla, in Excel
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix(csv_report.BYTE_ORDER_MARK))))
     assert list(rows[0]) == ["learner", "2.1", "2.2", "2.3", "7.1", "7.2", "7.3", "total"]
     assert rows[0]["learner"] == "'=1+1"
     assert [row["total"] for row in rows] == [
@@ -349,22 +353,22 @@ def test_grades_are_a_table_and_no_formula() -> None:
     ]  # fmt: skip
     assert rows[2]["7.2"] == "0" and rows[1]["7.2"] == "1.67"
     for start in ("=", "+", "-", "@", "\t=", " =", "＠"):  # noqa: RUF001
-        assert csv_report.harmless(f"{start}x").startswith("'")
+        assert csv_report.without_formula(f"{start}x").startswith("'")
 
 
-def test_grades_of_plain_names_have_no_mark_before_them() -> None:
+def test_grades_in_ascii_have_no_byte_order_mark() -> None:
     assert csv_report.as_csv(ClassResult(CHOSEN, [LearnerResult("ada")], "")).startswith("learner,")
 
 
 # Where the class is stuck
 
 
-def test_the_hardest_task_comes_first_with_what_most_were_told() -> None:
+def test_the_hardest_task_comes_first_with_its_most_frequent_failure() -> None:
     first, *others = stuck.hardest_first(a_class())
     assert first.task.number == "7.2"
-    assert (first.passed, first.failed, first.absent, first.of) == (3, 4, 1, 8)
+    assert (first.passed, first.failed, first.not_handed_in, first.total) == (3, 4, 1, 8)
     assert first.failure == wrong("b")
-    assert first.who == ("Béla", "Cleo", "Dan", "Eve")  # what came back does not matter
+    assert first.learners == ("Béla", "Cleo", "Dan", "Eve")  # the answers differ
     assert [each.task.number for each in others] == ["7.3", "2.2", "7.1"]
     assert others[0].failure is None  # no learner got that far
 
@@ -378,7 +382,7 @@ def report(tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
-def test_the_report_is_one_file_that_asks_nobody(report: Path) -> None:
+def test_the_report_is_one_file_that_loads_nothing(report: Path) -> None:
     page = static_html.parse(report)
     assert page.fetched == []
     assert page.links == []
@@ -387,22 +391,22 @@ def test_the_report_is_one_file_that_asks_nobody(report: Path) -> None:
     assert str(ROOT) not in report.read_text(encoding="utf-8")
 
 
-def test_a_submission_cannot_script_the_report(report: Path, open_page: OpenPage) -> None:
+def test_a_submission_cannot_run_a_script_in_the_report(report: Path, open_page: OpenPage) -> None:
     page = open_page(report.as_uri())
     assert page.title() == "Grades: 8 learners"
     tile = page.get_by_role("button", name="=1+1, 2.2: not passed")
     tile.click()
-    told = page.get_by_role("dialog", name="2.2")
-    expect(told).to_contain_text("<script>document.title = 'owned'</script>")
-    expect(told).to_contain_text("{{ 7 * 7 }}")
+    dialog = page.get_by_role("dialog", name="2.2")
+    expect(dialog).to_contain_text("<script>document.title = 'owned'</script>")
+    expect(dialog).to_contain_text("{{ 7 * 7 }}")
     assert page.title() == "Grades: 8 learners"
     assert page.locator("img").count() == 0
 
 
-def test_the_policy_of_the_report_lets_no_other_script_run(
+def test_the_content_security_policy_blocks_other_scripts(
     report: Path, open_page: OpenPage
 ) -> None:
-    # As if something had not been escaped.
+    # A script that was not escaped.
     text = report.read_text(encoding="utf-8")
     report.write_text(
         text.replace("</main>", "<script>document.title = 'owned'</script></main>"),
@@ -431,7 +435,9 @@ def test_the_grid_is_sorted_by_name_points_and_task(report: Path, open_page: Ope
     assert names(page) == by_name
 
 
-def test_a_message_is_a_key_away(report: Path, open_page: OpenPage) -> None:
+def test_the_grid_and_its_messages_can_be_used_by_keyboard(
+    report: Path, open_page: OpenPage
+) -> None:
     page = open_page(report.as_uri())
     page.get_by_role("button", name="Béla, 7.2").focus()
     page.keyboard.press("ArrowDown")
@@ -439,12 +445,12 @@ def test_a_message_is_a_key_away(report: Path, open_page: OpenPage) -> None:
     expect(page.get_by_role("button", name="Cleo, 7.3")).to_be_focused()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    told = page.get_by_role("dialog", name="7.2")
-    expect(told).to_be_visible()
-    expect(told).to_contain_text("Cleo")
-    expect(told).to_contain_text("409 Conflict")
+    dialog = page.get_by_role("dialog", name="7.2")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("Cleo")
+    expect(dialog).to_contain_text("409 Conflict")
     page.keyboard.press("Escape")
-    expect(told).to_be_hidden()
+    expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Cleo, 7.2")).to_be_focused()
 
 
@@ -463,7 +469,7 @@ def test_the_report_says_where_the_class_is_stuck(report: Path, open_page: OpenP
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_the_report(report: Path, open_page: OpenPage, scheme: str) -> None:
+def test_the_report_is_accessible(report: Path, open_page: OpenPage, scheme: str) -> None:
     page = open_page(report.as_uri(), color_scheme=scheme, bypass_csp=True)
     assert axe.findings(page) == []
     page.get_by_role("button", name="Béla, 7.2").click()
@@ -471,7 +477,9 @@ def test_everybody_can_use_the_report(report: Path, open_page: OpenPage, scheme:
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, width: int) -> None:
+def test_names_and_headings_stay_visible_while_scrolling(
+    tmp_path: Path, open_page: OpenPage, width: int
+) -> None:
     result = replace(a_class(), exercises=[each for each in COURSE if 2 <= each.number <= 10])
     result.learners = [replace(result.learners[2], name=f"learner {n:02}") for n in range(40)]
     html_report.write(result, tmp_path)
@@ -486,7 +494,9 @@ def test_names_and_headings_stay_in_sight(tmp_path: Path, open_page: OpenPage, w
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_class_of_one_with_nothing(tmp_path: Path, open_page: OpenPage, count: int) -> None:
+def test_a_class_of_one_without_exercises_or_learners_work(
+    tmp_path: Path, open_page: OpenPage, count: int
+) -> None:
     learner = LearnerResult("ada", [verdict(2, OK, OK, OK)] if count else [], "" if count else "X")
     result = ClassResult(CHOSEN[:count], [learner], "Not confined: no sandbox.", confined=False)
     for report in (json_report, junit_report, markdown_report, csv_report, html_report):

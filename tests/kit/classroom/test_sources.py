@@ -1,4 +1,4 @@
-"""Whose work is graded: repositories, archives and folders of them, each learner once."""
+"""Which submissions are found: repositories, archives and folders of them, each learner once."""
 
 import os
 import unicodedata
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from kit.classroom.intake.sources import LONGEST_NAME, LONGEST_NAME_BYTES, Source, find_sources
+from kit.classroom.intake.sources import MAX_NAME_BYTES, MAX_NAME_CHARACTERS, Source, find_sources
 from kit.errors import KitError
 
 HELLO = "02-hello-fastapi"
 
 
 def project(place: Path) -> Path:
-    """Somebody's exercise."""
+    """Write a learner's exercise."""
     (place / "nb_runner").mkdir(parents=True)
     (place / "nb_runner" / "main.py").write_text("app = None\n")
     return place
 
 
 def archive(file: Path) -> Path:
-    """Nobody looks into it yet."""
+    """Write a .zip, whatever its suffix: finding does not read archives."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(file, "w") as packed:
         packed.writestr(f"work/{HELLO}/nb_runner/main.py", "app = None\n")
@@ -32,13 +32,13 @@ def names(*paths: Path) -> list[str]:
     return [source.name for source in find_sources(paths)]
 
 
-def refused(*paths: Path) -> KitError:
+def error_for(*paths: Path) -> KitError:
     with pytest.raises(KitError) as caught:
         find_sources(paths)
     return caught.value
 
 
-def test_a_repository_is_one_learners(tmp_path: Path) -> None:
+def test_a_repository_is_one_source(tmp_path: Path) -> None:
     project(tmp_path / "ada" / "work" / HELLO)
     assert find_sources([tmp_path / "ada"]) == [Source("ada", tmp_path / "ada", "folder")]
 
@@ -49,7 +49,7 @@ def test_exercises_may_be_at_the_top(tmp_path: Path) -> None:
     assert names(tmp_path / "ada") == ["ada"]
 
 
-def test_a_clone_of_the_kit_is_one_learners(tmp_path: Path) -> None:
+def test_a_clone_of_the_kit_is_one_source(tmp_path: Path) -> None:
     for folder in ("exercises", "solutions", "work"):
         project(tmp_path / "ada" / folder / HELLO)
     assert names(tmp_path / "ada") == ["ada"]
@@ -58,24 +58,24 @@ def test_a_clone_of_the_kit_is_one_learners(tmp_path: Path) -> None:
     assert names(tmp_path / "bob") == ["bob"]
 
 
-def test_a_repository_without_work_yet_is_one_learners(tmp_path: Path) -> None:
+def test_a_repository_with_an_empty_work_folder_is_one_source(tmp_path: Path) -> None:
     (tmp_path / "ada" / "work").mkdir(parents=True)
     (tmp_path / "ada" / "work" / "README.md").write_text("Your work goes here.\n")
     assert names(tmp_path / "ada") == ["ada"]
 
 
-def test_exercises_called_otherwise_still_make_a_repository(tmp_path: Path) -> None:
+def test_a_repository_may_hold_exercises_with_a_wrong_name(tmp_path: Path) -> None:
     project(tmp_path / "ada" / "02-hello")
     assert names(tmp_path / "ada") == ["ada"]
 
 
 @pytest.mark.parametrize("name", ["ada.zip", "ada.tar.gz", "ada.tgz", "ada.ZIP"])
-def test_an_archive_is_one_learners(tmp_path: Path, name: str) -> None:
+def test_an_archive_is_one_source(tmp_path: Path, name: str) -> None:
     file = archive(tmp_path / name)
     assert find_sources([file]) == [Source("ada", file, "archive")]
 
 
-def test_a_class_is_everybody_in_it(tmp_path: Path) -> None:
+def test_a_folder_of_submissions_has_a_source_for_each_learner(tmp_path: Path) -> None:
     project(tmp_path / "class" / "eve" / HELLO)
     project(tmp_path / "class" / "ada" / "work" / HELLO)
     archive(tmp_path / "class" / "bob.zip")
@@ -85,9 +85,9 @@ def test_a_class_is_everybody_in_it(tmp_path: Path) -> None:
     for hidden in (".git", "__MACOSX", ".idea", "__pycache__"):
         (tmp_path / "class" / hidden).mkdir()
     archive(tmp_path / "class" / "._bob.zip")
-    found = find_sources([tmp_path / "class"])
-    told = [(source.name, source.path.name, source.kind) for source in found]
-    assert told == [
+    sources = find_sources([tmp_path / "class"])
+    found = [(source.name, source.path.name, source.kind) for source in sources]
+    assert found == [
         ("ada", "ada", "folder"),
         ("bob", "bob.zip", "archive"),
         ("dan", "dan.tar.gz", "archive"),
@@ -95,18 +95,18 @@ def test_a_class_is_everybody_in_it(tmp_path: Path) -> None:
     ]
 
 
-def test_who_handed_in_nothing_is_in_the_class(tmp_path: Path) -> None:
+def test_a_learner_without_work_is_in_the_class(tmp_path: Path) -> None:
     project(tmp_path / "ada" / HELLO)
     (tmp_path / "bob").mkdir()
     (tmp_path / "eve" / "holiday").mkdir(parents=True)
-    (tmp_path / "dan.rar").write_bytes(b"Rar!")  # which we cannot read, and say so later
+    (tmp_path / "dan.rar").write_bytes(b"Rar!")  # copying says later that it cannot be read
     assert names(tmp_path) == ["ada", "bob", "dan", "eve"]
 
 
 def test_learners_may_have_numbers(tmp_path: Path) -> None:
     project(tmp_path / "01-ada" / HELLO)
     project(tmp_path / "02-bob" / "work" / HELLO)
-    project(tmp_path / "03-eve")  # who handed in an exercise without its folder
+    project(tmp_path / "03-eve")  # handed in an exercise without its folder
     assert names(tmp_path) == ["01-ada", "02-bob", "03-eve"]
 
 
@@ -127,11 +127,11 @@ def test_links_in_a_class_are_not_followed(tmp_path: Path) -> None:
     project(tmp_path / "class" / "ada" / HELLO)
     (tmp_path / "class" / "bob").symlink_to(there.parent)
     (tmp_path / "class" / "notes").symlink_to(tmp_path / "nowhere")
-    told = [(source.path.name, source.kind) for source in find_sources([tmp_path / "class"])]
-    assert told == [("ada", "folder"), ("bob", "folder")]  # and copying says what is with bob
+    found = [(source.path.name, source.kind) for source in find_sources([tmp_path / "class"])]
+    assert found == [("ada", "folder"), ("bob", "folder")]  # copying says that bob is a link
 
 
-def test_who_types_a_link_means_where_it_leads(tmp_path: Path) -> None:
+def test_a_link_on_the_command_line_is_followed(tmp_path: Path) -> None:
     place = project(tmp_path / "ada" / HELLO).parent
     (tmp_path / "link").symlink_to(place)
     assert find_sources([tmp_path / "link"]) == [Source("link", place, "folder")]
@@ -147,22 +147,22 @@ def test_work_named_twice_is_graded_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert names(Path("..")) == ["ada", "bob"]
 
 
-def test_the_same_for_any_order(tmp_path: Path) -> None:
+def test_the_order_of_paths_does_not_matter(tmp_path: Path) -> None:
     paths = [project(tmp_path / group / "ada" / HELLO).parent for group in "abc"]
     assert find_sources(paths) == find_sources(paths[::-1])
     assert names(*paths) == ["ada", "ada-2", "ada-3"]
 
 
-def test_each_has_a_name_of_their_own(tmp_path: Path) -> None:
+def test_each_source_has_its_own_name(tmp_path: Path) -> None:
     project(tmp_path / "a" / "ada" / HELLO)
     project(tmp_path / "a" / "ada-2" / HELLO)
     archive(tmp_path / "a" / "ada.zip")
-    project(tmp_path / "b" / "Ada" / HELLO)  # a file of that name would be ada's, on a Mac
+    project(tmp_path / "b" / "Ada" / HELLO)  # on macOS, ada's files would have this name
     found = names(tmp_path / "a", tmp_path / "b")
     assert found == ["Ada", "ada-2", "ada-3", "ada-4"]
 
 
-ODD = {
+UNUSUAL_NAMES = {
     "a name of 200 letters": "x" * 200,
     "one of many bytes": "𐐷" * 62,
     "an option": "--help",
@@ -176,57 +176,60 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("odd", ODD)
-def test_a_name_can_be_a_files(tmp_path: Path, odd: str) -> None:
-    project(tmp_path / "class" / ODD[odd] / HELLO)
-    project(tmp_path / "other" / ODD[odd] / HELLO)
+@pytest.mark.parametrize("kind", UNUSUAL_NAMES)
+def test_each_name_is_safe_as_the_name_of_a_file(tmp_path: Path, kind: str) -> None:
+    project(tmp_path / "class" / UNUSUAL_NAMES[kind] / HELLO)
+    project(tmp_path / "other" / UNUSUAL_NAMES[kind] / HELLO)
     for given in names(tmp_path / "class", tmp_path / "other"):
-        assert 0 < len(given) <= LONGEST_NAME and len(given.encode()) <= LONGEST_NAME_BYTES
+        assert 0 < len(given) <= MAX_NAME_CHARACTERS and len(given.encode()) <= MAX_NAME_BYTES
         assert given.isprintable() and not set(given) & set("/\\:*?\"'<>|;&$`")
         assert given[0] not in ".- " and given[-1] not in ". "
         (tmp_path / given).touch(exist_ok=False)
 
 
-def test_names_stay_as_they_are(tmp_path: Path) -> None:
-    told = ["Ada Lovelace", "José_12", "अदिति", "ada.l+1@x.org", "李雷"]
-    for name in told:
+def test_usual_names_are_kept(tmp_path: Path) -> None:
+    usual = ["Ada Lovelace", "José_12", "अदिति", "ada.l+1@x.org", "李雷"]
+    for name in usual:
         project(tmp_path / unicodedata.normalize("NFD", name) / HELLO)
-    assert names(tmp_path) == sorted(told)
+    assert names(tmp_path) == sorted(usual)
 
 
-def test_one_exercise_is_no_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_of_one_exercise_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project(tmp_path / "ada lovelace" / "work" / HELLO)
     monkeypatch.chdir(tmp_path)
-    error = refused(tmp_path / "ada lovelace" / "work" / HELLO)
+    error = error_for(tmp_path / "ada lovelace" / "work" / HELLO)
     assert "is one exercise" in error.message
     assert error.fix == "./workshop grade 'ada lovelace/work'"
     project(tmp_path / "02-hello")
-    assert refused(tmp_path / "02-hello").fix == "./workshop grade ."
+    assert error_for(tmp_path / "02-hello").fix == "./workshop grade ."
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_path_that_does_not_exist(tmp_path: Path) -> None:
     project(tmp_path / "ada" / HELLO)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for missing in ("bob", "loop", "ada/bob/eve"):
-        error = refused(tmp_path / "ada", tmp_path / missing)
+        error = error_for(tmp_path / "ada", tmp_path / missing)
         assert f"{missing} is not there" in error.message
         assert error.fix.startswith("ls ")
 
 
-def test_a_path_that_holds_no_work_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_path_that_holds_no_work(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "photos" / "2026" / "summer").mkdir(parents=True)
     (tmp_path / "photos" / "list.txt").write_text("none\n")
     for folder in ("empty", "photos"):
         assert (
             f"there is no learner's work in {tmp_path / folder}"
-            in refused(tmp_path / folder).message
+            in error_for(tmp_path / folder).message
         )
     (tmp_path / "list.txt").write_text("none\n")
     assert (
-        "list.txt is neither a folder nor one of .tar.gz" in refused(tmp_path / "list.txt").message
+        "list.txt is neither a folder nor one of .tar.gz"
+        in error_for(tmp_path / "list.txt").message
     )
 
 
-def test_a_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    assert "cannot be read: File name too long" in refused(tmp_path / ("x" * 300)).message
+def test_the_error_names_a_path_that_cannot_be_read(tmp_path: Path) -> None:
+    assert "cannot be read: File name too long" in error_for(tmp_path / ("x" * 300)).message

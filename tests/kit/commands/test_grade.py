@@ -13,9 +13,6 @@ from typing import Any
 import psutil
 import pytest
 
-from kit.commands.instructor import grade
-from kit.course import catalogue
-from kit.errors import KitError
 from tests.support.learner import Learner
 from tests.support.processes import eventually
 from tests.support.terminal import Terminal
@@ -29,7 +26,7 @@ REPORTS = ["grades.csv", "junit", "report.html", "report.json", "summary.md"]
 
 
 class Instructor(Learner):
-    """Somebody with a folder of submissions, who types commands."""
+    """An instructor with a folder of submissions, at a terminal."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -43,7 +40,7 @@ class Instructor(Learner):
         return self.home / "class"
 
     def hands_in(self, name: str, *slugs: str) -> Path:
-        """A learner's repository, with our solutions."""
+        """Write a learner's repository, with the course's solutions. Returns the first main.py."""
         for slug in slugs:
             file = self.submissions / name / "work" / slug / MAIN
             file.parent.mkdir(parents=True)
@@ -62,20 +59,20 @@ class Instructor(Learner):
 
 @pytest.fixture
 def instructor(tmp_path: Path) -> Iterator[Instructor]:
-    """In the end, nothing of a submission runs, and nothing is left in the scratch folder."""
+    """An instructor; after the test, no process of a submission runs, and scratch is empty."""
     instructor = Instructor(tmp_path)
     yield instructor
     assert instructor.mark.commands() == []
-    # What was killed with its namespace takes a moment to be gone.
+    # A process that is killed together with its namespace takes a moment to end.
     eventually(lambda: running_in(instructor.scratch) == [], "everything to end", 20)
     assert list(instructor.scratch.iterdir()) == []
 
 
 def running_in(folder: Path) -> list[str]:
-    """What has to do with a folder, sandboxed or not: by its command, or where it stands."""
+    """The commands of processes that name the folder, or whose working directory is in it."""
     found = []
     for process in psutil.process_iter():
-        # Somebody else's may stand in a folder that is too deep to be named.
+        # The working directory of a process of another test can be too deep to be named.
         with contextlib.suppress(psutil.Error, OSError):
             words = [*process.cmdline(), process.cwd()]
             alive = process.status() != psutil.STATUS_ZOMBIE
@@ -84,15 +81,15 @@ def running_in(folder: Path) -> list[str]:
     return found
 
 
-def without_times(told: Any) -> Any:
-    """A report without what only tells of time."""
-    if isinstance(told, dict):
-        return {k: without_times(v) for k, v in told.items() if k not in ("when", "seconds")}
-    return [without_times(each) for each in told] if isinstance(told, list) else told
+def without_times(data: Any) -> Any:
+    """A report without its times and durations."""
+    if isinstance(data, dict):
+        return {k: without_times(v) for k, v in data.items() if k not in ("when", "seconds")}
+    return [without_times(each) for each in data] if isinstance(data, list) else data
 
 
-def a_class(instructor: Instructor) -> None:
-    """One of each kind: right, wrong, broken, half, nothing, an archive, no archive, nasty."""
+def hand_in_a_class(instructor: Instructor) -> None:
+    """A learner of each kind: right, wrong, raises, half, nothing, archives, no archive, noisy."""
     instructor.hands_in("ada", HELLO, PARROT)
     wrong = instructor.hands_in("bob", HELLO, PARROT)
     wrong.write_text(wrong.read_text().replace('"pong"', '"<script>alert(1)</script>"'))
@@ -115,7 +112,7 @@ def a_class(instructor: Instructor) -> None:
 
 
 def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -> None:
-    a_class(instructor)
+    hand_in_a_class(instructor)
     done = instructor.run("grade", "class", "--jobs", "2")
     assert done.returncode == 1, done.stderr
     for words in (
@@ -132,24 +129,24 @@ def test_a_class_is_graded_and_reported_twice_the_same(instructor: Instructor) -
         assert words in done.stdout
     out = instructor.home / "grades"
     assert sorted(each.name for each in out.iterdir()) == REPORTS
-    told = instructor.report()
+    report = instructor.report()
     names = ["ada", "bob", "cleo", "dan", "eve", "finn", "gil", "hal", "ivy"]
-    assert [each["learner"] for each in told["learners"]] == names
-    assert [each["passed"] for each in told["learners"]] == [True] + [False] * 8
-    assert (told["complete"], told["passed"]) == (True, False)
-    assert [each["exercise"] for each in told["exercises"]] == [HELLO, PARROT]
+    assert [each["learner"] for each in report["learners"]] == names
+    assert [each["passed"] for each in report["learners"]] == [True] + [False] * 8
+    assert (report["complete"], report["passed"]) == (True, False)
+    assert [each["exercise"] for each in report["exercises"]] == [HELLO, PARROT]
     assert sorted(each.stem for each in (out / "junit").iterdir()) == names
     assert (out / "grades.csv").read_text().splitlines()[1] == "ada,1,1,1,3"
     page = (out / "report.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page
     assert str(instructor.home) not in page + (out / "report.json").read_text()
     instructor.run("grade", "class", "--jobs", "3", "--out", "again")
-    assert without_times(instructor.report("again")) == without_times(told)
+    assert without_times(instructor.report("again")) == without_times(report)
     for name in ("grades.csv", "summary.md"):
         assert (instructor.home / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_who_has_not_handed_in_what_is_asked_for_has_not_passed(instructor: Instructor) -> None:
+def test_a_requested_exercise_that_is_not_handed_in_is_not_passed(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO, PARROT)
     instructor.hands_in("bob", PARROT)
     done = instructor.run("grade", "class", "--exercises", "01")
@@ -159,7 +156,7 @@ def test_who_has_not_handed_in_what_is_asked_for_has_not_passed(instructor: Inst
 
 
 @pytest.mark.parametrize("out", ["class/ada", "class/ada/work", "class/ada/work/01-hello/new"])
-def test_reports_do_not_go_into_anybodys_work(instructor: Instructor, out: str) -> None:
+def test_reports_are_not_written_into_a_submission(instructor: Instructor, out: str) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", HELLO)
     before = sorted(instructor.submissions.rglob("*"))
@@ -182,13 +179,13 @@ def test_resume_grades_only_what_has_changed(instructor: Instructor) -> None:
     assert "✗ bob: 1 of 2 exercises passed; not 1.2\n" in done.stdout
     assert instructor.seconds_of("ada") == before["ada"]
     assert instructor.seconds_of("bob")[1] == before["bob"][1]
-    # Without it, all is graded, and so it is when the rules are others.
+    # Everything is graded again without --resume, and with another timeout.
     for words in (["--resume", "--timeout", "100"], []):
         again = instructor.run("grade", "class", *words)
         assert "unchanged" not in again.stdout
 
 
-def test_what_was_graded_with_another_grader_is_graded_again(instructor: Instructor) -> None:
+def test_resume_grades_again_when_the_grader_has_changed(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.run("grade", "class")
     grader = instructor.home / "tests" / "graders" / "test_01_hello.py"
@@ -210,7 +207,7 @@ def test_a_damaged_report_is_set_aside(instructor: Instructor) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_keeps_what_is_done_and_goes_on(
+def test_an_interrupted_grading_keeps_its_results_and_can_be_resumed(
     instructor: Instructor, number: signal.Signals
 ) -> None:
     instructor.hands_in("ada", HELLO)
@@ -220,7 +217,7 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(
     before = instructor.home / "grades" / "report.html"
     before.parent.mkdir()
     before.write_text("of last week")
-    # Left alone, it would wait for longer than we do.
+    # Without the signal, the grader would wait for the hanging start longer than the test does.
     words = ["grade", "class", "--jobs", "1"]
     with instructor.start(*words, WORKSHOP_CHECK_START="150") as process:
         report = instructor.home / "grades" / "report.json"
@@ -235,8 +232,8 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(
     assert "Interrupted: 1 of 3 learners are graded, and kept in grades/report.json." in err
     assert "The other reports there are still those of an earlier grading." in err
     assert "Try: ./workshop grade class --jobs 1 --resume" in err
-    told = instructor.report()
-    assert told["complete"] is False and told["passed"] is False
+    kept = instructor.report()
+    assert kept["complete"] is False and kept["passed"] is False
     assert list(instructor.scratch.iterdir()) == []
     hangs.write_text("")
     done = instructor.run(*words, "--resume", WORKSHOP_CHECK_START="150")
@@ -245,7 +242,7 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(
     assert instructor.report()["complete"] is True
 
 
-def test_a_fault_of_ours_is_told_from_theirs(instructor: Instructor) -> None:
+def test_a_fault_of_the_workshop_is_not_one_of_the_learner(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", PARROT)
     (instructor.home / "tests" / "graders" / "test_01_hello.py").unlink()
@@ -270,7 +267,7 @@ def test_one_learner_alone_has_a_line_for_each_exercise(instructor: Instructor) 
     assert job.read_text() == (instructor.home / "grades" / "summary.md").read_text()
 
 
-def test_exercises_points_and_where_the_reports_go(instructor: Instructor) -> None:
+def test_the_options_exercises_points_and_out(instructor: Instructor) -> None:
     instructor.hands_in("ada", PARROT)
     instructor.hands_in("bob", HELLO, PARROT)
     (instructor.home / "points.toml").write_text('[points]\n"01" = 5\n')
@@ -283,7 +280,7 @@ def test_exercises_points_and_where_the_reports_go(instructor: Instructor) -> No
     assert table == "learner,1.1,1.2,total\nada,0,0,0\nbob,2.5,2.5,5\n"
 
 
-def test_who_is_no_longer_there_has_no_report(instructor: Instructor) -> None:
+def test_the_junit_file_of_a_learner_who_is_gone_is_removed(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", HELLO)
     instructor.run("grade", "class")
@@ -294,7 +291,7 @@ def test_who_is_no_longer_there_has_no_report(instructor: Instructor) -> None:
     assert sorted(each.name for each in other.parent.iterdir()) == ["ada.xml", "mine.xml"]
 
 
-def test_reports_beside_the_work_are_nobodys_work(instructor: Instructor) -> None:
+def test_reports_beside_the_submissions_are_not_graded(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.home = instructor.submissions
     for _ in range(2):
@@ -310,11 +307,11 @@ def test_without_a_sandbox_it_says_so(instructor: Instructor) -> None:
     assert instructor.report()["protection"]["full"] is False
     for name in ("report.html", "summary.md"):
         assert "confined" in (instructor.home / "grades" / name).read_text()
-    # What was graded there is not what was graded under bubblewrap.
+    # A verdict without the sandbox is not reused for a grading in the sandbox.
     assert "unchanged" not in instructor.run("grade", "class", "--resume").stdout
 
 
-def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
+def test_a_terminal_shows_the_progress(instructor: Instructor) -> None:
     instructor.hands_in("ada", HELLO)
     instructor.hands_in("bob", HELLO)
     env = instructor.env | {"TERM": "xterm"}
@@ -326,7 +323,7 @@ def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["nowhere"], "nowhere is not there"),
         (["solutions", "--exercises", "9"], "there is no exercise '9'"),
@@ -340,30 +337,9 @@ def test_a_terminal_shows_how_far_it_is(instructor: Instructor) -> None:
     ],
 )
 def test_a_wrong_call_says_so_and_what_to_type(
-    instructor: Instructor, words: list[str], said: str
+    instructor: Instructor, words: list[str], message: str
 ) -> None:
     done = instructor.run("grade", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (instructor.home / "grades").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("", []),
-        ("02,05-10", [2, 5, 6, 7, 8, 9, 10]),
-        ("7", [7]),
-        ("10, 02-hello-fastapi,2", [2, 10]),
-        ("cancel 12-13", [8, 12, 13]),
-        ("all", [each.number for each in catalogue.load()]),
-    ],
-)
-def test_which_exercises_are_meant(text: str, numbers: list[int]) -> None:
-    assert [each.number for each in grade.choose(text, catalogue.load())] == numbers
-
-
-def test_exercises_that_do_not_exist() -> None:
-    for text in ("99", "05-99", "-", "02-hello"):
-        with pytest.raises(KitError):
-            grade.choose(text, catalogue.load())
