@@ -1,1 +1,1 @@
-"""Grading many learners: find their work, grade it out of harm's way, and tell what came of it."""
+"""Grade many learners: find their submissions, grade copies in sandboxes, and write reports."""

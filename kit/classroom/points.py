@@ -43,8 +43,8 @@ def read(file: Path, course: Sequence[Exercise]) -> dict[str, Fraction]:
     try:
         return _points_by_task(document, course)
     except _InvalidEntry as invalid:
-        place = f"{shown(file)}, line {_line_number(text, invalid.key)}"
-        raise KitError(f"{place}: {invalid}", _how_to_fix(file)) from None
+        location = f"{shown(file)}, line {_line_number(text, invalid.key)}"
+        raise KitError(f"{location}: {invalid}", _how_to_fix(file)) from None
 
 
 def _points_by_task(document: dict[str, Any], course: Sequence[Exercise]) -> dict[str, Fraction]:
