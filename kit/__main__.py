@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["check"]:
-        # While this process learns what is wanted, another one gets ready to do it.
+        # The grader process imports its modules while this process reads the command line.
         from kit.checking.grader_process import get_ready
 
         get_ready()

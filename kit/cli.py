@@ -1,4 +1,4 @@
-"""The command line: which verbs there are, and how each way of ending becomes an exit code."""
+"""The command line: the verbs, and the exit code for each way a command ends."""
 
 import contextlib
 import difflib
@@ -44,7 +44,7 @@ VERBS = {
 
 
 class Verbs(TyperGroup):
-    """The group of verbs: 2 for a wrong call or environment, 130 for Ctrl-C, no traceback."""
+    """The group of verbs. Exit code 2: wrong call or environment; 130: Ctrl-C. No traceback."""
 
     def invoke(self, ctx: Any) -> Any:  # the base class of the context is private to Typer
         try:
@@ -77,13 +77,13 @@ def workshop(ctx: typer.Context) -> None:
 
 
 def add_verbs(argv: list[str]) -> None:
-    """Import the verb that is called, or all when the help has to tell of them."""
+    """Import the verb that is called, or all verbs for the help."""
     if not argv[0].startswith("-") and argv[0] not in VERBS:
         raise unknown(argv[0])
     for name in [argv[0]] if argv[0] in VERBS else VERBS:
         module, _, function = VERBS[name].partition(":")
         verb = getattr(importlib.import_module(module), function)
-        if isinstance(verb, typer.Typer):  # verbs of its own below it
+        if isinstance(verb, typer.Typer):  # a group of verbs
             app.add_typer(verb, name=name)
         else:
             app.command(name)(verb)
@@ -91,13 +91,13 @@ def add_verbs(argv: list[str]) -> None:
 
 @functools.cache
 def with_all_verbs() -> typer.Typer:
-    """The whole command line, for what describes it: the handbook and the tests."""
+    """The whole command line, for the handbook and the tests."""
     add_verbs(["--help"])
     return app
 
 
 def unknown(word: str) -> KitError:
-    """What to say about a verb that does not exist."""
+    """The error for a verb that does not exist."""
     close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
     if word.replace(".", "").isdecimal():
         close = [f"check {word.partition('.')[0]}"]
@@ -105,7 +105,7 @@ def unknown(word: str) -> KitError:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Unwind as for Ctrl-C, so that everything started is stopped."""
+    """End as for Ctrl-C, so that all started processes are stopped."""
     raise KeyboardInterrupt
 
 

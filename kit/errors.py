@@ -1,4 +1,4 @@
-"""What the kit says when it cannot go on. Standard library only: set-up uses it too."""
+"""The error that ends a command with a message. Standard library only: set-up uses it too."""
 
 import sys
 
@@ -7,8 +7,8 @@ class KitError(Exception):
     """The call or the environment is wrong: exit code 2.
 
     `message` says what is wrong and where, `fix` the next thing to type,
-    and `detail` is shown between them: the tail of a log, say. `code` says what kind of error it
-    is, to code that has to know.
+    and `detail` is shown between them: the tail of a log, say. `code` is the kind of error, for
+    code that handles it.
     """
 
     code = "environment"

@@ -1,7 +1,7 @@
-"""Files and folders that are whole at all times. Standard library only: set-up uses it too.
+"""Atomic writes of files and folders. Standard library only: set-up uses it too.
 
-What is new is written beside its place, in the same file system, and renamed to it. A reader sees
-the old content or the new, never half of it.
+The new content is written to a temporary name in the same file system, and then renamed. A reader
+sees the old content or the new, never a part of it.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from pathlib import Path
 
 
 def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
-    """Put `content` in place of what is there. Raises OSError, and then nothing has changed.
+    """Replace the content of a file. On OSError, the file has not changed.
 
     `sync`: wait until it is on the disk, so that a power cut leaves the old content or the new.
     """
-    # Of this process alone: another one may write the same file at this moment.
+    # With the process id: another process may write the same file at this moment.
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with new.open("wb") as out:
@@ -34,9 +34,9 @@ def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(folder: Path, kept: Path | None = None) -> Iterator[Path]:
-    """Yields the path to write a new folder to; at the end, it takes the place of `folder`.
+    """Yields the path for a new folder, which replaces `folder` at the end.
 
-    What was there is moved to `kept`, or removed. An exception leaves the old folder as it was.
+    The old folder is moved to `kept`, or removed. An exception leaves it as it was.
     """
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as place:
         new, old = Path(place) / folder.name, kept or Path(place) / "old"
@@ -52,18 +52,18 @@ def replacing_folder(folder: Path, kept: Path | None = None) -> Iterator[Path]:
 
 
 def set_aside(file: Path) -> Path:
-    """Rename a damaged file, so that a new one can be begun. Returns its new path."""
+    """Rename a damaged file, so that a new one can take its name. Returns the new path."""
     aside = unused(file.with_name(f"{file.name}.damaged-{timestamp()}"))
     file.replace(aside)
     return aside
 
 
 def unused(path: Path) -> Path:
-    """`path`, or the first of `path`-2, `path`-3 … at which nothing is."""
+    """`path`, or the first of `path`-2, `path`-3 … that does not exist."""
     others = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
     return next(each for each in itertools.chain([path], others) if not each.exists())
 
 
 def timestamp() -> str:
-    """The local time, as it stands in names of files."""
+    """The local time, for file names."""
     return time.strftime("%Y%m%d-%H%M%S")

@@ -19,7 +19,7 @@ MARGIN = 4  # columns before a failure
 
 
 def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -> str:
-    """Each task up to the first that failed, why it did, and what was seen on the way.
+    """Each task up to the first that failed, the reason of that failure, and the notes.
 
     `hint`: how the reader gets a hint; by default, the command.
     """
@@ -28,23 +28,23 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -
         lines.append(f"  {mark(task.passed)} {task.number}  {task.title}")
         lines += [f"      Seen: {_placed(note, folder)}" for note in task.notes]
         if not task.passed:
-            told = entries(task, hint or hint_command(exercise))
-            lines += ["", *(" " * MARGIN + line for line in _failure(told, folder))]
+            labelled = entries(task, hint or hint_command(exercise))
+            lines += ["", *(" " * MARGIN + line for line in _failure(labelled, folder))]
             break
     return "\n".join(lines)
 
 
 def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
-    """The exercise and what came of it, in one line."""
+    """The exercise and its result, in one line."""
     done = sum(task.passed for task in verdict.tasks)
     result = "passed" if verdict.passed else f"{done} of {len(verdict.tasks)} tasks done"
     title = paint(f"{exercise.number:02} {exercise.title}", "strong")
     return f"{mark(verdict.passed)} {title}: {result}, {verdict.seconds:.1f} s, in {shown(folder)}"
 
 
-def _failure(told: list[Entry], folder: Path) -> Iterator[str]:
-    """Labelled texts in lines. Every file is named as the reader would type it."""
-    for label, text in told:
+def _failure(labelled: list[Entry], folder: Path) -> Iterator[str]:
+    """Labelled texts as lines. File names are relative to the reader's folder."""
+    for label, text in labelled:
         placed = _placed(text, folder, beside=label == LOOK_AT)
         first, *rest = placed.splitlines() or [""]
         if not label:
@@ -52,13 +52,13 @@ def _failure(told: list[Entry], folder: Path) -> Iterator[str]:
             continue
         for start, line in [(label, first), *(("", line) for line in rest)]:
             column = f"{start:<{LABEL_WIDTH}}"
-            # What is to be pasted stays in one piece.
+            # A command line is not wrapped, so that it can be pasted.
             whole = column + line if label == WE_DID else fitted(column + line, LABEL_WIDTH, MARGIN)
             yield paint(start, "faint") + whole[len(start) :] if start else whole
 
 
 def unchecked(verdict: Verdict) -> str:
-    """What to say when there is no verdict, which is not the learner's fault."""
+    """The text when an exercise could not be checked, which is not the learner's fault."""
     assert verdict.problem is not None
     first, *rest = problem_text(verdict.problem).splitlines() or ["the reason is unknown"]
     lines = [f"workshop: {verdict.exercise} could not be checked: {first}"]
@@ -67,7 +67,7 @@ def unchecked(verdict: Verdict) -> str:
 
 
 def what_next(exercise: Exercise, course: list[Exercise], done: Progress) -> str:
-    """The lines after the verdict: a way to go on."""
+    """The lines after the verdict: what the learner can do next."""
     record = done.of(exercise)
     if record.passed is not None and not record.failures:
         following = done.current(course)
@@ -85,7 +85,7 @@ def what_next(exercise: Exercise, course: list[Exercise], done: Progress) -> str
 
 
 def go_to(exercise: Exercise) -> str:
-    """How to begin an exercise, or go on with it."""
+    """The line that says how to open or check an exercise."""
     n, there = f"{exercise.number:02}", exercise.work.is_dir()
     what = "checks" if there else "opens"
     return (
@@ -95,9 +95,9 @@ def go_to(exercise: Exercise) -> str:
 
 
 def _placed(text: str, folder: Path, *, beside: bool = False) -> str:
-    """`text` with the project's files below its folder, as a reader who stands here names them.
+    """`text` with the paths of the project's files made relative to the reader's folder.
 
-    `beside`: also the files beside the package.
+    `beside`: also those of the files beside the package.
     """
     where = shown(folder)
     text = text.replace(f"{folder}/", "" if where == "." else f"{where}/")

@@ -10,7 +10,7 @@ from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict
 
 
 class FailureJson(TypedDict):
-    """Why a task failed. A field that says nothing is left out: see kit.grading.failure.Failure."""
+    """Why a task failed. Empty fields are left out: see kit.grading.failure.Failure."""
 
     code: FailureCode
     did: NotRequired[str]
@@ -53,37 +53,37 @@ class VerdictJson(TypedDict):
 
 def as_json(verdict: Verdict) -> VerdictJson:
     """The verdict, ready for `json.dumps`."""
-    told: VerdictJson = {
+    data: VerdictJson = {
         "exercise": verdict.exercise,
         "passed": verdict.passed,
         "seconds": round(verdict.seconds, 2),
         "tasks": [_task(task) for task in verdict.tasks],
     }
     if verdict.problem is not None:
-        told["problem"] = cast(ProblemJson, _without_nothing(asdict(verdict.problem)))
-    return told
+        data["problem"] = cast(ProblemJson, _without_empty(asdict(verdict.problem)))
+    return data
 
 
-def from_json(told: VerdictJson) -> Verdict:
+def from_json(data: VerdictJson) -> Verdict:
     """The verdict that `as_json` was given. Raises ValueError."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Verdict).validate_python(told)
+    return TypeAdapter(Verdict).validate_python(data)
 
 
 def _task(task: TaskVerdict) -> TaskJson:
-    told: TaskJson = {
+    data: TaskJson = {
         "number": task.number,
         "title": task.title,
         "passed": task.passed,
         "state": task.state,
     }
     if task.failure is not None:
-        told["failure"] = cast(FailureJson, _without_nothing(asdict(task.failure)))
+        data["failure"] = cast(FailureJson, _without_empty(asdict(task.failure)))
     if task.notes:
-        told["notes"] = list(task.notes)
-    return told
+        data["notes"] = list(task.notes)
+    return data
 
 
-def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}

@@ -39,14 +39,14 @@ Entry = tuple[str, str]  # a label, or none, and a text
 
 
 def hint_command(exercise: Exercise) -> str:
-    """What a learner types for a hint."""
+    """The command that shows a hint."""
     return f"./workshop hint {exercise.number:02}"
 
 
 def entries(task: TaskVerdict, hint: str = "") -> list[Entry]:
-    """Why a task has not passed: labelled texts, or one sentence. Nothing for one that has.
+    """Why a task has not passed: labelled texts, or one sentence. Empty if it has passed.
 
-    `hint`: how to get a hint; it stands below a wrong answer.
+    `hint`: how to get a hint; it is the last text of a wrong answer.
     """
     match task.state:
         case State.PASSED:
@@ -69,18 +69,18 @@ def failure_entries(failure: Failure, hint: str = "") -> list[Entry]:
     """A failure as labelled texts, or as one sentence."""
     if failure.code is FailureCode.WRONG:
         got = failure.got + (CUT if failure.cut else "")
-        told = [(WE_DID, failure.did), (EXPECTED, failure.expected), (GOT, got)]
-        told += [(LOOK_AT, failure.where), (HINT, hint)]
-        return [(label, text) for label, text in told if text]
+        labelled = [(WE_DID, failure.did), (EXPECTED, failure.expected), (GOT, got)]
+        labelled += [(LOOK_AT, failure.where), (HINT, hint)]
+        return [(label, text) for label, text in labelled if text]
     sentence = SENTENCES[failure.code]
     limit = failure.limit
     return [("", sentence.format(limit=limit, mib=limit / MIB, detail=failure.detail))]
 
 
-def plain(told: list[Entry]) -> str:
-    """Entries as text: the labels in a column, the lines of a text below each other."""
+def plain(labelled: list[Entry]) -> str:
+    """Entries as text, with the labels in a column."""
     lines = []
-    for label, text in told:
+    for label, text in labelled:
         first, *rest = text.splitlines() or [""]
         lines.append(f"{label:<9} {first}" if label else first)
         lines += [f"{'':<9} {line}" if label else line for line in rest]

@@ -1,1 +1,1 @@
-"""Checking a learner's project from outside: start it as its users would, talk to it, tell."""
+"""What graders import: they start a learner's project as its users would, and check its answers."""

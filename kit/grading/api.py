@@ -1,4 +1,4 @@
-"""Talking to a learner's API, so that each surprise comes out as a sentence."""
+"""A client for a learner's API. Each fault of the API raises Wrong with a sentence."""
 
 import contextlib
 import json
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from kit.grading import values
 from kit.grading.failure import NoAnswer, Wrong
 
-if TYPE_CHECKING:  # it takes a tenth of a second, in which a project can start
+if TYPE_CHECKING:  # its import takes 0.1 s: it is imported while the project starts
     import httpx
 
-PORT = 8000  # where `./workshop run` serves; ours is another, and gone when the learner reads
-PATIENCE = 15.0  # seconds for one answer
+PORT = 8000  # the port of `./workshop run`: messages name it in place of the grader's own port
+ANSWER_TIMEOUT = 15.0  # seconds for one answer
 LOG = "the API's log, which `./workshop run` shows"
-LOGGED = 3.0  # seconds until an error is in the log
+LOG_TIMEOUT = 3.0  # seconds until an error is in the log
 
 
 def curl(method: str, path: str, body: Any = None) -> str:
@@ -32,7 +32,7 @@ def curl(method: str, path: str, body: Any = None) -> str:
 
 
 class Answer:
-    """What the API answered, and what we had asked."""
+    """One answer of the API, and the request as a line to paste."""
 
     def __init__(self, did: str, response: "httpx.Response", log: str) -> None:
         self.did = did
@@ -45,15 +45,15 @@ class Answer:
 
     def __str__(self) -> str:
         reason = HTTPStatus(self.status).phrase if self.status in set(HTTPStatus) else ""
-        told = f"{self.status} {reason}: {self.text}"
-        return f"{told}\n{self._log}" if self._log else told
+        text = f"{self.status} {reason}: {self.text}"
+        return f"{text}\n{self._log}" if self._log else text
 
     def wrong(self, expected: str, where: str, got: str = "") -> NoReturn:
-        """Say what was expected of this answer."""
+        """Raise Wrong: this answer is not the expected one."""
         raise Wrong(self.did, expected, got or str(self), where)
 
     def expect(self, status: int, why: str, where: str) -> Self:
-        """Wrong unless it has that status. `why` stands behind it: "202 Accepted (…)"."""
+        """Raise Wrong unless it has that status. `why` follows in brackets: "202 Accepted (…)"."""
         if self.status != status:
             reason = f" ({why})" if why else ""
             self.wrong(f"{status} {HTTPStatus(status).phrase}{reason}", where)
@@ -82,36 +82,38 @@ class Answer:
 
 
 class Api:
-    """A learner's API that is up. `trouble` reads in its log what went wrong, as one line."""
+    """A learner's API that is up. `error_in_log` returns the error in its log as one line."""
 
-    def __init__(self, url: str, trouble: Callable[[], str]) -> None:
+    def __init__(self, url: str, error_in_log: Callable[[], str]) -> None:
         self.url = url
-        self.trouble = trouble
-        # A new connection for each request: the server may close an old one as we reach for it.
+        self.error_in_log = error_in_log
+        # A new connection for each request: the server may close a kept one at any moment.
         import httpx
 
-        once = httpx.Limits(max_keepalive_connections=0)
+        no_keepalive = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(
             base_url=url,
-            timeout=PATIENCE,
+            timeout=ANSWER_TIMEOUT,
             trust_env=False,
-            limits=once,
-            verify=False,  # nothing here speaks TLS, and to get ready for it takes 50 ms
+            limits=no_keepalive,
+            verify=False,  # without TLS, loading the certificates would waste 50 ms
         )
 
     def request(self, method: str, path: str, body: Any = None) -> Answer:
-        """Ask, and take what comes, redirects included as they are."""
+        """Send a request. A redirect is returned, not followed."""
         import httpx
 
         did = curl(method, path, body)
         try:
             response = self._client.request(method, path, json=body)
         except httpx.TimeoutException:
-            raise NoAnswer(did, "an answer", f"no answer within {PATIENCE:g} s", LOG) from None
+            got = f"no answer within {ANSWER_TIMEOUT:g} s"
+            raise NoAnswer(did, "an answer", got, LOG) from None
         except httpx.HTTPError as error:
-            got = f"no answer: {error}\n{self.trouble()}"
+            got = f"no answer: {error}\n{self.error_in_log()}"
         else:
-            return Answer(did, response, self._trouble() if response.status_code >= 500 else "")
+            log = self._wait_for_error_in_log() if response.status_code >= 500 else ""
+            return Answer(did, response, log)
         raise Wrong(did, "an answer", got, LOG)
 
     def get(self, path: str) -> Answer:
@@ -128,9 +130,9 @@ class Api:
     def close(self) -> None:
         self._client.close()
 
-    def _trouble(self) -> str:
-        """What went wrong, once it is in the log: the answer comes before."""
-        deadline = time.monotonic() + LOGGED
-        while not (trouble := self.trouble()) and time.monotonic() < deadline:
+    def _wait_for_error_in_log(self) -> str:
+        """The error in the log. The API may write it after it has answered."""
+        deadline = time.monotonic() + LOG_TIMEOUT
+        while not (error := self.error_in_log()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        return trouble
+        return error

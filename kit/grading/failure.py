@@ -1,10 +1,10 @@
-"""Why a task is not done, as data. Text is made of it at each output: see kit.checking.wording."""
+"""Why a task is not done, as data. kit.checking.wording turns it into text."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST = 600  # characters of an answer that are kept
-WIDTH, LINES = 1000, 100  # of any other text; nobody reads more
+WIDTH, LINES = 1000, 100  # of any other text: the longest line, and the most lines
 
 
 class FailureCode(StrEnum):
@@ -18,10 +18,12 @@ class FailureCode(StrEnum):
     DISK_LIMIT = "disk_limit"  # limit: bytes
     FILE_LIMIT = "file_limit"  # limit: files
     ENDED_GRADER = "ended_grader"  # the submission ended or stopped its own grader
-    ENDED_FORK_SERVER = "ended_fork_server"  # it ended the process that starts its programs
-    BROKE_GRADER = "broke_grader"  # its grader met an error that no grader expects; detail
-    NOT_COPIED = "not_copied"  # it could not be copied into the sandbox; detail
-    NOT_READABLE = "not_readable"  # what was handed in cannot be read; detail
+    ENDED_FORK_SERVER = (
+        "ended_fork_server"  # the submission ended the process that starts its programs
+    )
+    BROKE_GRADER = "broke_grader"  # the grader met an unexpected error; detail
+    NOT_COPIED = "not_copied"  # the submission could not be copied into the sandbox; detail
+    NOT_READABLE = "not_readable"  # the submission cannot be read; detail
     INTERRUPTED = "interrupted"  # the grading was stopped from outside
 
 
@@ -31,8 +33,8 @@ class Failure:
 
     `did` is a line to paste, `expected` and `got` say what should have come back and what did,
     `where` is the file and the function to look at. `cut`: `got` is longer than what is kept.
-    `limit` is the amount that was exceeded, in the unit that the code names. `detail` is what else
-    is known, from another program.
+    `limit` is the amount that was exceeded, in the unit that the code names. `detail` is text from
+    another program.
     """
 
     code: FailureCode = FailureCode.WRONG
@@ -46,7 +48,7 @@ class Failure:
 
 
 class Wrong(Exception):
-    """A grader's test has found that a task is not done. Never a grader's own mistake."""
+    """A test has found that a task is not done. A bug of the grader raises another error."""
 
     def __init__(self, did: str, expected: str, got: str, where: str = "") -> None:
         super().__init__(did, expected, got, where)
@@ -80,7 +82,7 @@ def require(ok: object, did: str, expected: str, got: str, where: str = "") -> N
 
 
 def clipped(text: str) -> str:
-    """`text`, as much of it as a reader would read: a submission decides how long it is."""
+    """`text`, shortened to WIDTH and LINES. Without a limit, a submission could make it endless."""
     lines = text[: 2 * WIDTH * LINES].splitlines()
     short = [f"{line[:WIDTH]} …" if len(line) > WIDTH else line for line in lines[:LINES]]
     return "\n".join([*short, "…"] if len(lines) > LINES else short)

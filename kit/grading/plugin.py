@@ -1,4 +1,4 @@
-"""The pytest plugin behind the graders: whose project, which task, and what came of it.
+"""The pytest plugin of the graders: the project to grade, the tasks, and a report of each test.
 
 pytest tests/graders                        grades the solutions
 pytest tests/graders/test_02_…py --submission DIR
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The project to grade: --submission, or the solution that the grader's name tells."""
+    """The project to grade: --submission, or the solution that the grader is named after."""
     from kit.grading.submission import Submission  # heavy, and this plugin is always loaded
 
     folder = request.config.getoption("--submission")
@@ -49,9 +49,9 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture
 def observe(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Tell the learner something that is worth knowing and nobody's fault."""
-    seen: list[str] = request.node.stash.setdefault(notes, [])
-    return seen.append
+    """A function that adds a note to the verdict: worth knowing, and no failure."""
+    observations: list[str] = request.node.stash.setdefault(notes, [])
+    return observations.append
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,30 +59,30 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    tell = item.config.getoption("--verdict")
+    verdict_fd = item.config.getoption("--verdict")
     task = item.get_closest_marker("task")
-    if tell is not None and task and (report.when == "call" or not report.passed):
+    if verdict_fd is not None and task and (report.when == "call" or not report.passed):
         error = call.excinfo.value if call.excinfo else None
-        seen: list[str] = item.stash.get(notes, [])
+        observations: list[str] = item.stash.get(notes, [])
         test = TestReport(
             task=task.args[0],
             passed=report.passed,
-            notes=tuple(seen),
+            notes=tuple(observations),
             failure=error.failure if isinstance(error, Wrong) else None,
-            # Anything but Wrong is a mistake of ours, or of the environment, not the learner's.
+            # Any other exception is a bug of the grader, or a fault of the environment.
             problem=None if error is None or isinstance(error, Wrong) else _problem(error),
             values=values.noted(),
         )
-        _tell(tell, {"test": asdict(test)})
+        _write_line(verdict_fd, {"test": asdict(test)})
     return report
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell how many tests each task has: it has passed when all of them have."""
-    tell = session.config.getoption("--verdict")
+    """Report how many tests each task has. A task has passed when all its tests have passed."""
+    verdict_fd = session.config.getoption("--verdict")
     marks = [item.get_closest_marker("task") for item in session.items]
-    if tell is not None:
-        _tell(tell, {"tests": Counter(mark.args[0] for mark in marks if mark)})
+    if verdict_fd is not None:
+        _write_line(verdict_fd, {"tests": Counter(mark.args[0] for mark in marks if mark)})
 
 
 def _problem(error: BaseException) -> Problem:
@@ -91,6 +91,6 @@ def _problem(error: BaseException) -> Problem:
     return Problem(ProblemCode.GRADER_ERROR, clipped(f"{error}" or repr(error)))
 
 
-def _tell(tell: int, line: dict[str, Any]) -> None:
-    with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
+def _write_line(verdict_fd: int, line: dict[str, Any]) -> None:
+    with os.fdopen(verdict_fd, "w", closefd=False, encoding="utf-8") as out:
         out.write(json.dumps(line) + "\n")

@@ -1,4 +1,4 @@
-"""A notebook of the grader's: it does what it is ordered to, and tells what it saw."""
+"""A notebook of the grader. It reads orders from a file, and writes what it saw to a file."""
 
 import json
 import time
@@ -10,14 +10,14 @@ import psutil
 from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
-from kit.grading.runs import ACTIVE, PATIENCE, POLL, STATUS, run_id_of
+from kit.grading.runs import ACTIVE, RUN_TIMEOUT, STATUS, STATUS_POLL_INTERVAL, run_id_of
 from kit.grading.submission import Submission
 
 START = "nb_runner/main.py: start()"
 RUN = "nb_runner/executor.py: run()"
 
-# Each run reads its orders, and leaves what it saw; both outside the notebook's folder.
-FIRST = """
+# The first cell. `desk` is the folder of both files; it is not the notebook's folder.
+FIRST_CELL = """
 import json, os, time
 from pathlib import Path
 
@@ -32,18 +32,18 @@ seen = {{
 mark = orders["mark"]
 (desk / f"draft-{{mark}}").write_text(json.dumps(seen))
 (desk / f"draft-{{mark}}").rename(desk / f"seen-{{mark}}")
-print(f"begun {{mark}}")  # in one piece: what is written in two, a kernel may store as two
+print(f"begun {{mark}}")  # one write: a kernel may store two writes as two outputs
 """
-ENDLESS = 3600  # seconds; whoever waits for that has been forgotten
+ENDLESS = 3600  # seconds; an upper bound, if the cell is never killed
 
 
 @dataclass(frozen=True)
 class ProbeRun:
-    """One run of the probe. `mark` is what it prints, and no other run does."""
+    """One run of the probe. `mark` is a text that only this run prints."""
 
     run_id: str
     mark: str
-    answer: Answer  # to GET /status/{run_id}: the last
+    answer: Answer  # the last answer to GET /status/{run_id}
 
     @property
     def status(self) -> str:
@@ -55,14 +55,14 @@ class ProbeRun:
 
 
 class Probe:
-    """A notebook of these code cells after the first of its own; and our orders to it.
+    """A notebook: a first cell of its own, then the given code cells.
 
-    A cell given as "# …" is text.
+    A cell that begins with "# " is a text cell.
     """
 
     def __init__(self, submission: Submission, *cells: str) -> None:
         self._submission = submission
-        self._old: list[int] = []  # what workers had logged when the run was started
+        self._log_lengths: list[int] = []  # of each worker, when the run was started
         self.desk = submission.state / "desk"
         self.desk.mkdir()
         folder = submission.state / "notebooks"
@@ -70,54 +70,56 @@ class Probe:
         (folder / "beside.txt").write_text("a file beside the notebook")
         self.path = folder / "probe.ipynb"
         book = {"cells": [], "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 4}
-        book["cells"] = [_cell(source) for source in (FIRST.format(desk=str(self.desk)), *cells)]
+        book["cells"] = [
+            _cell(source) for source in (FIRST_CELL.format(desk=str(self.desk)), *cells)
+        ]
         self.path.write_text(json.dumps(book))
 
     def start(self, api: Api, **orders: Any) -> tuple[str, str]:
-        """Start a run with these orders. Its id and its mark."""
+        """Start a run with these orders. Returns its id and its mark."""
         mark = values.unique("mark")
         orders["mark"] = mark
         (self.desk / "orders.json").write_text(json.dumps(orders))
-        self._old = [len(worker.output()) for worker in self._submission.workers]
+        self._log_lengths = [len(worker.output()) for worker in self._submission.workers]
         answer = api.post("/start", {}).expect(202, "nothing is running", START)
         return run_id_of(answer), mark
 
-    def follow(self, api: Api, run_id: str, mark: str, patience: float = PATIENCE) -> ProbeRun:
-        """Wait for the run's end."""
-        deadline = time.monotonic() + patience
+    def follow(self, api: Api, run_id: str, mark: str, timeout: float = RUN_TIMEOUT) -> ProbeRun:
+        """Wait for the end of the run."""
+        deadline = time.monotonic() + timeout
         while True:
             answer = api.get(f"/status/{run_id}").expect(200, "the run is known", STATUS)
             if answer.field("status", STATUS) not in ACTIVE:
                 return ProbeRun(run_id, mark, answer)
             if time.monotonic() > deadline:
-                pairs = zip(self._submission.workers, self._old, strict=False)
-                logs = [reason(worker.output()[old:]) for worker, old in pairs]
-                got = f"after {patience:g} s, {answer}"
+                pairs = zip(self._submission.workers, self._log_lengths, strict=False)
+                logs = [reason(worker.output()[length:]) for worker, length in pairs]
+                got = f"after {timeout:g} s, {answer}"
                 answer.wrong("the run's end", RUN, "\n".join([got, *filter(None, logs)]))
-            time.sleep(POLL)
+            time.sleep(STATUS_POLL_INTERVAL)
 
-    def run(self, api: Api, patience: float = PATIENCE, **orders: Any) -> ProbeRun:
-        """A run with these orders, from its start to its end."""
-        return self.follow(api, *self.start(api, **orders), patience)
+    def run(self, api: Api, timeout: float = RUN_TIMEOUT, **orders: Any) -> ProbeRun:
+        """Start a run with these orders, and wait for its end."""
+        return self.follow(api, *self.start(api, **orders), timeout)
 
     def seen(self, mark: str) -> dict[str, Any] | None:
-        """What that run saw. None: none of its cells was executed."""
+        """What the first cell of that run saw; None when it was not executed."""
         file = self.desk / f"seen-{mark}"
         return dict(json.loads(file.read_text())) if file.exists() else None
 
     def wait_at(self, gate: str, mark: str) -> None:
-        """Wait until that run stands before the gate. Should it never come, other checks tell."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until that run has reached the gate. At a timeout, the checks that follow fail."""
+        deadline = time.monotonic() + RUN_TIMEOUT
         while not (self.desk / f"at-{gate}-{mark}").exists() and time.monotonic() < deadline:
-            time.sleep(POLL)
+            time.sleep(STATUS_POLL_INTERVAL)
 
     def open(self, gate: str) -> None:
-        """Let the cell go on that waits for this gate."""
+        """Open the gate: the cell that waits for it goes on."""
         (self.desk / gate).touch()
 
 
 def gate(name: str) -> str:
-    """The source of a cell that waits until we open the gate; not for ever, should we be gone."""
+    """The source of a cell that waits until the grader opens the gate, for two minutes at most."""
     return f"""
 (desk / f"at-{name}-{{mark}}").touch()
 deadline = time.monotonic() + 120
@@ -129,7 +131,7 @@ print(f"through {name} {{mark}}")
 
 
 def alive(pid: int, since: float) -> str | None:
-    """The command of the process that has had this number since before `since`, if there is."""
+    """The command of the process with this id, if it was started before `since`; else None."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or process.create_time() > since:

@@ -1,4 +1,4 @@
-"""What graders do with runs over and over: start one, and follow it to its end."""
+"""Functions that several graders need: start a run, and wait for its end."""
 
 import time
 from typing import Any
@@ -10,18 +10,18 @@ START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status()"
 ACTIVE = ("QUEUED", "RUNNING")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
-PATIENCE = 30.0  # seconds; what a busy machine may take for what takes a second
-POLL = 0.05
+RUN_TIMEOUT = 30.0  # seconds; on an idle machine it takes one
+STATUS_POLL_INTERVAL = 0.05  # seconds
 
 
 def start(api: Api, body: dict[str, Any], why: str = "the run is on its way") -> str:
-    """Start a run, which has to be possible. Its id."""
+    """Start a run, and return its id. Raises Wrong when the start is refused."""
     answer = api.post("/start", body).expect(202, why, START)
     return run_id_of(answer)
 
 
 def run_id_of(answer: Answer) -> str:
-    """The run that an answer tells of."""
+    """The `run_id` in an answer."""
     run_id = answer.field("run_id", START)
     if not isinstance(run_id, str) or not run_id:
         answer.wrong("a `run_id` that is text", START)
@@ -29,23 +29,23 @@ def run_id_of(answer: Answer) -> str:
 
 
 def status(api: Api, run_id: str) -> str:
-    """Where a run stands."""
+    """The status of a run."""
     path = f"/status/{run_id}"
     return str(api.get(path).expect(200, "the run is known", STATUS).field("status", STATUS))
 
 
 def follow(
-    api: Api, run_id: str, until: tuple[str, ...], where: str, patience: float = PATIENCE
+    api: Api, run_id: str, until: tuple[str, ...], where: str, timeout: float = RUN_TIMEOUT
 ) -> str:
     """Wait until the run has one of these statuses, and return it."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while (now := status(api, run_id)) not in until:
         if now in ENDED or time.monotonic() > deadline:
             raise Wrong(
                 f"curl http://127.0.0.1:{PORT}/status/{run_id}",
-                f"the status {' or '.join(until)} within {patience:g} s",
+                f"the status {' or '.join(until)} within {timeout:g} s",
                 f"{now}, at its end" if now in ENDED else f"still {now}",
                 where,
             )
-        time.sleep(POLL)
+        time.sleep(STATUS_POLL_INTERVAL)
     return now

@@ -1,8 +1,8 @@
-"""A proxy before Redis that makes the way there longer, so that a race is lost for certain.
+"""A proxy before Redis that delays messages, so that a race condition shows for certain.
 
-Whoever looks first and writes second needs luck only as long as nobody looks in between. `hold`
-keeps back what several processes ask; `release` lets all of it go at the same moment; `delay` keeps
-them abreast on what follows.
+A process that reads first and writes second has a race condition: another process may read in
+between. `hold` keeps back the requests of several processes, and `release` passes all of them on at
+the same moment. `delay` makes each later message late, so that the processes stay in step.
 """
 
 import socket
@@ -20,7 +20,7 @@ class SlowProxy:
 
     def __init__(self, url: str) -> None:
         self.delay = 0.0
-        self.held = 0  # messages that have been kept back since the last `hold`
+        self.held = 0  # how many messages were kept back since the last `hold`
         self._target = urlsplit(url)
         self._listener = free_socket()
         self._open = threading.Event()
@@ -29,22 +29,22 @@ class SlowProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens, as a Redis URL with all the rest of the target's."""
+        """The URL of the proxy: the URL of the target, with the proxy's host and port."""
         user, at, _ = self._target.netloc.rpartition("@")
         port = self._listener.getsockname()[1]
         return self._target._replace(netloc=f"{user}{at}127.0.0.1:{port}").geturl()
 
     def hold(self) -> None:
-        """Keep back what clients send from now on."""
+        """Keep back every message that a client sends from now on."""
         self.held = 0
         self._open.clear()
 
     def release(self) -> None:
-        """Let it go, all at once."""
+        """Pass on all messages that were kept back, at the same moment."""
         self._open.set()
 
     def close(self) -> None:
-        """Take no more connections, and end what is kept back."""
+        """Accept no more connections, and pass on the messages that were kept back."""
         self.release()
         self._listener.close()
 
@@ -67,21 +67,21 @@ class SlowProxy:
                 for connection in (client, server):
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 ways = ((client, server, True), (server, client, False))
-                for source, sink, asks in ways:
+                for source, sink, from_client in ways:
                     threading.Thread(
-                        target=self._pass, args=(source, sink, asks), daemon=True
+                        target=self._pass, args=(source, sink, from_client), daemon=True
                     ).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if asks and not self._open.is_set():
+                if from_client and not self._open.is_set():
                     self.held += 1
                     self._open.wait()
                 if self.delay:
                     time.sleep(self.delay)
                 sink.sendall(data)
-        for end in (source, sink):  # wakes the thread of the other direction, too
+        for end in (source, sink):  # the thread of the other direction ends, too
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

@@ -1,4 +1,4 @@
-"""Listening to server-sent events, so that each surprise comes out as a sentence."""
+"""A client for server-sent events. Each fault of the stream raises Wrong with a sentence."""
 
 import json
 import time
@@ -11,28 +11,28 @@ from kit.grading import values
 from kit.grading.api import PORT, Api
 from kit.grading.failure import Wrong
 
-CONNECT = 30.0  # seconds for an answer's beginning
-SILENCE = 12.0  # seconds between two lines; FastAPI's own keep-alive comes every 15
+CONNECT_TIMEOUT = 30.0  # seconds until the answer begins
+READ_TIMEOUT = 12.0  # seconds between two lines; FastAPI's own keep-alive comes every 15
 
 
 class Events:
-    """A stream of events that is open. Each event's data is a JSON object."""
+    """An open stream of events. The data of each event is a JSON object."""
 
     def __init__(self, api: Api, path: str, where: str) -> None:
         self.did = f"curl -N http://127.0.0.1:{PORT}{path}"
         self._where = where
-        self.heard: list[dict[str, Any]] = []
-        timeout = httpx.Timeout(CONNECT, read=SILENCE)
-        self._client = httpx.Client(base_url=api.url, timeout=timeout, trust_env=False)
+        self.received: list[dict[str, Any]] = []
+        timeouts = httpx.Timeout(CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        self._client = httpx.Client(base_url=api.url, timeout=timeouts, trust_env=False)
         try:
             request = self._client.build_request("GET", path)
             self._response = self._client.send(request, stream=True)
         except httpx.TimeoutException:
             self._client.close()
-            self.wrong("a first event at once", f"nothing within {SILENCE:g} s")
+            self.wrong("a first event at once", f"nothing within {READ_TIMEOUT:g} s")
         except httpx.HTTPError as error:
             self._client.close()
-            self.wrong("a stream of events", f"no answer: {error}\n{api.trouble()}")
+            self.wrong("a stream of events", f"no answer: {error}\n{api.error_in_log()}")
         self.status = self._response.status_code
         self.type = self._response.headers.get("content-type", "")
         self._events = self._read()
@@ -45,39 +45,39 @@ class Events:
         self._client.close()
 
     def wrong(self, expected: str, got: str = "") -> NoReturn:
-        """Say what was expected, and what has been heard."""
-        last = f"the last event: {json.dumps(self.heard[-1])}" if self.heard else "no event"
+        """Raise Wrong, with the last event that was received."""
+        last = f"the last event: {json.dumps(self.received[-1])}" if self.received else "no event"
         raise Wrong(self.did, expected, "\n".join(filter(None, [got, last])), self._where)
 
-    def until(self, expected: str, within: float = 30.0, **fields: Any) -> None:
-        """Listen until an event has these fields. `expected` says so in words."""
-        for event in self._listen(expected, within):
+    def until(self, expected: str, timeout: float = 30.0, **fields: Any) -> None:
+        """Read until an event has these fields. `expected` says in words which event that is."""
+        for event in self._listen(expected, timeout):
             if fields.items() <= event.items():
                 return
         self.wrong(expected, "the stream ended before that")
 
-    def rest(self, expected: str, within: float = SILENCE) -> None:
-        """Listen until the stream ends."""
-        for _ in self._listen(expected, within):
+    def rest(self, expected: str, timeout: float = READ_TIMEOUT) -> None:
+        """Read until the stream ends."""
+        for _ in self._listen(expected, timeout):
             pass
 
-    def _listen(self, expected: str, within: float) -> Iterator[dict[str, Any]]:
-        deadline = time.monotonic() + within
+    def _listen(self, expected: str, timeout: float) -> Iterator[dict[str, Any]]:
+        deadline = time.monotonic() + timeout
         try:
             for event in self._events:
                 if event is not None:
                     values.note_answer(event)
-                    self.heard.append(event)
+                    self.received.append(event)
                     yield event
                 if time.monotonic() > deadline:
-                    self.wrong(expected, f"nothing like that within {within:g} s")
+                    self.wrong(expected, f"nothing like that within {timeout:g} s")
         except httpx.TimeoutException:
-            self.wrong(expected, f"then nothing for {SILENCE:g} s")
+            self.wrong(expected, f"then nothing for {READ_TIMEOUT:g} s")
         except httpx.HTTPError as error:
             self.wrong(expected, f"the stream broke: {error}")
 
     def _read(self) -> Iterator[dict[str, Any] | None]:
-        """An event for each that comes; None for whatever else there is, such as a keep-alive."""
+        """Yields the events; and None for every other line, such as a keep-alive."""
         data: list[str] = []
         for line in self._response.iter_lines():
             if line.startswith("data:"):

@@ -53,7 +53,7 @@ OURS = (
 
 
 class Submission:
-    """A project under test. What it starts, `close` ends."""
+    """A project under test. `close` ends the processes that it started."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -105,7 +105,7 @@ class Submission:
         return _client(self.redis_url)
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What the project's processes find in their environment."""
+        """The environment of the project's processes."""
         own = {
             "DATABASE_URL": f"sqlite:///{self.state / 'check.db'}",
             "ARTIFACTS_DIR": str(self.state / "artifacts"),
@@ -116,7 +116,7 @@ class Submission:
         ) | dict(more or {})
 
     def up(self, api: int = 1, workers: int = 0, env: Mapping[str, str] | None = None) -> Api:
-        """Start so many API processes, on one port, and workers; the API once all are up."""
+        """Start API processes, on one port, and workers. Returns a client when all are up."""
         _require_package(self.folder, "main.py")
         if workers:
             _require_package(self.folder, "tasks.py")
@@ -132,8 +132,9 @@ class Submission:
         return self._client(apis[0], sock)
 
     def up_apart(self, *envs: Mapping[str, str], workers: int = 0) -> list[Api]:
-        """Like `up`, one API process for each of `envs`, on a port of its own: we choose whom we
-        ask. Workers get what all projects get.
+        """Like `up`, but with one API process for each of `envs`, on a port of its own.
+
+        So a test chooses which API process it asks. Workers have the usual environment.
         """
         _require_package(self.folder, "main.py")
         if workers:
@@ -150,14 +151,14 @@ class Submission:
         return [self._client(child, sock) for child, sock in zip(apis, socks, strict=True)]
 
     def worker(self, env: Mapping[str, str] | None = None) -> Child:
-        """Start one worker more."""
+        """Start one more worker."""
         _require_package(self.folder, "tasks.py")
         child = self._start_worker(self.env(env))
         self._wait_for_worker(child)
         return child
 
     def close(self) -> None:
-        """End everything, at once: nobody waits for a polite goodbye."""
+        """Kill all processes at once, without a graceful shutdown."""
         for thing in self._open:
             thing.close()
         with contextlib.suppress(KitError):
@@ -193,7 +194,7 @@ class Submission:
         did = f"./workshop run {self.number:02}"
 
         def look() -> None:
-            """A worker that looks for its broker elsewhere would go on looking."""
+            """Raise Wrong early: a worker with a wrong broker URL would retry until the timeout."""
             if found := re.search(r"Cannot connect to (\S+): ", child.output()):
                 expected = "a worker with its broker where REDIS_URL says"
                 url = found[1].replace("//:**@", "//")  # Celery's mask of no password
@@ -218,7 +219,7 @@ class Submission:
             )
 
     def _not_up(self, child: Child) -> str:
-        """Why a process is not up, in one sentence if its log tells, else in its last words."""
+        """Why a process is not up: the error in its log, else the last lines of the log."""
         log = child.output()
         what = "does not start yet"
         if child.running:

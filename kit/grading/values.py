@@ -1,8 +1,8 @@
-"""Texts that differ from one grading to the next, noted where they are known.
+"""Texts that differ from one grading to the next, noted where they are made.
 
-A class is graded again after a change, and what did not change should read the same to the byte.
-So whatever makes a port, an id or a duration notes it here, and the reports write a name in its
-place: see kit.classroom.normalise. One grader's process grades one project, so it has one list.
+When a class is graded twice, an unchanged submission should give the same report to the byte. So
+the code that makes a port, an id or a duration notes it here, and the reports write a name in its
+place: see kit.classroom.normalise. A grader process grades one project, so there is one list.
 """
 
 import re
@@ -17,7 +17,7 @@ ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
 class Kind(StrEnum):
-    """What a text stands for."""
+    """What kind of value a text is."""
 
     RUN = "run"  # the id of a run
     NAME = "name"  # made up by the grader, so that it is unique
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Value:
-    """One such text."""
+    """One noted text."""
 
     kind: Kind
     text: str
@@ -41,18 +41,18 @@ _noted: dict[Value, None] = {}  # a set that keeps its order
 
 
 def note(kind: Kind, text: object) -> str:
-    """Note that this text differs each time. Returns it, to be written into a message."""
+    """Note that this text differs each time. Returns it as text, for a message."""
     _noted[Value(kind, str(text))] = None
     return str(text)
 
 
 def noted() -> tuple[Value, ...]:
-    """All that was noted since `forget`, in that order."""
+    """All values noted since `forget`, in the order in which they were noted."""
     return tuple(_noted)
 
 
 def forget() -> None:
-    """Begin anew: another project is graded."""
+    """Empty the list, before another project is graded."""
     _noted.clear()
 
 
@@ -62,18 +62,19 @@ def duration(seconds: float) -> str:
 
 
 def times(count: int) -> str:
-    """How often something came of a race, where the number is chance."""
+    """How often something happened in a race, where the number is chance."""
     return note(Kind.COUNT, f"{count} times")
 
 
 def unique(name: str, size: int = 4) -> str:
-    """A name that nobody else has: `name` and random hexadecimal digits, two for each of `size`."""
+    """A unique name: `name` and `size` random bytes, in hexadecimal digits."""
     return note(Kind.NAME, f"{name}-{secrets.token_hex(size)}")
 
 
 def note_answer(body: Any) -> None:
-    """Note the runs and the times in a JSON answer. The project made them, so they are checked:
-    a word or a counter stays as it is.
+    """Note the run ids and the times in a JSON answer.
+
+    The project made them, so their form is checked: a word or a counter is not noted.
     """
     if isinstance(body, list):
         for each in body:

@@ -1,4 +1,4 @@
-"""What came of checking an exercise, as data. Graders write it, every output reads it."""
+"""The result of checking an exercise, as data. Graders write it, and every output reads it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,26 +10,26 @@ from kit.grading.values import Value
 
 
 class State(StrEnum):
-    """Where a task stands."""
+    """The state of a task."""
 
     PASSED = "passed"
     FAILED = "failed"  # the failure says why
     NOT_REACHED = "not_reached"  # a task before it has to pass first
-    NOT_HANDED_IN = "not_handed_in"  # or handed in, and not readable
+    NOT_HANDED_IN = "not_handed_in"  # or handed in, but not readable
     NOT_CHECKED = "not_checked"  # the verdict's problem says why; the learner is not at fault
 
 
 class ProblemCode(StrEnum):
     """Why there is no verdict. None of these is the learner's fault."""
 
-    ENVIRONMENT = "environment"  # something that grading needs is missing here
+    ENVIRONMENT = "environment"  # this machine lacks something that grading needs
     NOT_STARTED = "not_started"  # a program of the project could not be started
     FORK_SERVER_GONE = "fork_server_gone"  # the process that starts programs ended or hangs
-    GRADER_ERROR = "grader_error"  # the grader met an error that no grader expects
-    GRADER_ENDED = "grader_ended"  # the grader's process ended without a verdict
+    GRADER_ERROR = "grader_error"  # the grader met an unexpected error
+    GRADER_ENDED = "grader_ended"  # the grader process ended without a verdict
     GRADER_MISSING = "grader_missing"  # the course has no grader for the exercise
-    SANDBOX_ENDED = "sandbox_ended"  # the process that grades in the sandbox ended
-    INTERNAL = "internal"  # a mistake in the kit
+    SANDBOX_ENDED = "sandbox_ended"  # the worker process in the sandbox ended
+    INTERNAL = "internal"  # a bug in the kit
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class TaskVerdict:
-    """What came of one task. `notes` are observations: worth knowing, and no failure."""
+    """The verdict on one task. `notes` are observations: worth knowing, and no failure."""
 
     number: str  # "7.1"
     title: str
@@ -58,7 +58,7 @@ class TaskVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an exercise. `problem` says why it could not be checked at all.
+    """The verdict on an exercise. `problem` says why it could not be checked at all.
 
     `values` are texts in it that differ from one grading to the next: ids, ports, durations.
     """
@@ -79,11 +79,11 @@ class Verdict:
         return next((task for task in self.tasks if not task.passed), None)
 
     def state(self, task: TaskVerdict) -> State:
-        """Where a task stands. Nothing is known of it when the exercise could not be checked."""
+        """The state of a task: NOT_CHECKED if the exercise could not be checked."""
         return task.state if self.problem is None else State.NOT_CHECKED
 
     def mapped(self, change: Callable[[str], str]) -> "Verdict":
-        """The verdict with each text changed that a submission may have had a hand in."""
+        """The verdict with `change` applied to each text that a submission can influence."""
         return replace(
             self,
             tasks=tuple(_mapped(task, change) for task in self.tasks),
@@ -98,9 +98,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TestReport:
-    """What came of one test of a task: what a grader's process tells of it.
+    """The result of one test of a task, as the grader process reports it.
 
-    `values` are all that were noted so far.
+    `values` are all that were noted until then.
     """
 
     __test__ = False  # pytest would take it for a class of tests
@@ -125,7 +125,7 @@ def failed(exercise: Exercise, code: FailureCode, *, limit: float = 0, detail: s
 
 
 def not_checked(exercise: Exercise, code: ProblemCode, message: str, detail: str = "") -> Verdict:
-    """A verdict that says why there is none."""
+    """A verdict on an exercise that could not be checked."""
     verdict = all_tasks(exercise, State.NOT_CHECKED)
     return replace(verdict, problem=Problem(code, message, detail))
 

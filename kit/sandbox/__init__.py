@@ -1,1 +1,1 @@
-"""Running code that nobody trusts: confined, watched, and ended."""
+"""Running untrusted code: in a sandbox, within limits, and killed at the end."""

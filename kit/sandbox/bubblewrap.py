@@ -1,26 +1,33 @@
-"""Where submissions run: bubblewrap's command lines, and what protects where there is none.
+"""The sandboxes that submissions run in: bubblewrap's command lines, and whether they work here.
 
-Two sandboxes, one in the other. In the outer one, one for each learner, is trusted code: the
-session, the graders. It has process and network namespaces of its own, sees the kit without its
-solutions and this learner's work, can write nowhere but in a scratch folder that is in memory and
-goes with it, and takes with it whatever runs in it. In the
-inner one is everything that is the submission's. It sees the system's programs, Python, the kit
-without its solutions and graders, its own copy, its own HOME and temp; nothing else.
+There are two sandboxes, one inside the other.
+
+The outer sandbox is for trusted code: the worker process and the graders. Each learner has an outer
+sandbox of their own. It has its own process and network namespaces. It shows the kit without the
+solutions, and this learner's work only. Its one writable folder is a scratch folder in memory. When
+the outer sandbox ends, the kernel removes that folder and kills every process in it.
+
+The inner sandbox is for the submission's code. It shows the system's programs, Python, the kit
+without the solutions and the graders, the submission's own copy, its own HOME and its own temporary
+folder. It shows nothing else.
 
 What is not promised:
 
-- Bubblewrap is only as tight as the system's kernel. It has no virtual machine around it.
-- A submission can end its own grader, or stop it. Then it has failed, whatever it had passed.
-- Exercises of one learner share a sandbox. What one leaves running is ended before the next, and
-  its files go; but learners grade well on their own work only.
-- A grader asks from outside. Who answers right without doing the work (by heart, say) passes.
-- Memory that belongs to no process (memfd, pipes) is not counted; nor is the processor's time, but
-  for each process by itself, and by the deadline.
-- Between two looks, a tenth of a second, a submission may have more memory and more processes than
-  it is allowed.
-- Where bubblewrap cannot be used, submissions run as you. Then limits, an environment of their own
-  and an end to what they start are all there is: they can read what you can read, the solutions and
-  other submissions among it, write where you can write, use the network, and end the grading.
+- Bubblewrap is only as tight as the system's kernel. There is no virtual machine around it.
+- A submission can kill or stop its own grader. It has failed then, whatever it had passed before.
+- The exercises of one learner share an outer sandbox. The worker process kills what one exercise
+  leaves running, and removes its files, before it grades the next. Still, one exercise of a learner
+  might influence the grading of another exercise of the same learner.
+- A grader asks from outside. A submission that gives the right answers without doing the work (by
+  fixed answers, say) passes.
+- Memory that belongs to no process (memfd, pipes) is not counted. Processor time is limited for
+  each process by itself, and for all together only by the deadline.
+- The monitor checks the limits every tenth of a second. Between two checks, a submission may have
+  more memory and more processes than it is allowed.
+- Where bubblewrap cannot be used, submissions run as the user who grades. They have limits and an
+  environment of their own, and their processes are killed at the end. That is all the protection:
+  they can read what the user can read (the solutions and other submissions too), write where the
+  user can write, use the network, and end the grading.
 """
 
 import functools
@@ -37,24 +44,24 @@ from kit.processes.redis_tiers import find_redis
 from kit.sandbox.limits import Limits
 from kit.workspace import NOTEBOOKS, ROOT, workspace
 
-SWITCH = "WORKSHOP_SANDBOX"  # "none": do without, to see what comes of it
-PATIENCE = 30.0  # seconds for a first try
+SANDBOX_VARIABLE = "WORKSHOP_SANDBOX"  # "none": use no sandbox
+TRIAL_TIMEOUT = 30.0  # seconds for the trial of both sandboxes
 USER = "learner"
 
-FULL = (
+CONFINED = (
     "Submissions ran under bubblewrap: in process and network namespaces of their own, with "
     "nothing to write to but scratch in memory, and neither solutions nor graders nor other "
     "submissions in sight."
 )
-LESS = (
+NOT_CONFINED = (
     "Submissions were NOT confined: {why}. They had limits, and an environment, a HOME and a Redis "
     "of their own; but they could read what you can read, write where you can write, and use the "
     "network. {fix}"
 )
-INSTALL = "To confine them: sudo apt install bubblewrap"
-UBUNTU = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+INSTALL_BUBBLEWRAP = "To confine them: sudo apt install bubblewrap"
+APPARMOR_RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
-# Of /etc, what programs need and nobody keeps secret.
+# The files below /etc that programs need. None of them is secret.
 ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone"),
     *("nsswitch.conf", "hosts", "passwd", "group", "mime.types", "fonts", "ssl/openssl.cnf"),
@@ -70,14 +77,14 @@ class Protection:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What lies in a learner's scratch folder while their work is graded."""
+class ScratchLayout:
+    """The folders in a learner's scratch folder while their work is graded."""
 
     run: Path
 
     @property
     def work(self) -> Path:
-        """Where the project is, a copy of the copy."""
+        """The project: a copy of the copy that the session was given."""
         return self.run / "work"
 
     @property
@@ -90,88 +97,92 @@ class Place:
 
     @property
     def shared_memory(self) -> Path:
-        """What is at /dev/shm, so that it counts as well."""
+        """Mounted at /dev/shm, so that what is written there counts as disk usage."""
         return self.run / "shm"
 
     @property
-    def own(self) -> Path:
-        """For those who grade, logs among it. The submission's programs do not see it."""
-        return self.run / "own"
+    def trusted(self) -> Path:
+        """The files of the worker process and the graders. The inner sandbox does not show it."""
+        return self.run / "trusted"
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        return self.work, self.home, self.temporary, self.shared_memory, self.own
+        return self.work, self.home, self.temporary, self.shared_memory, self.trusted
 
 
 def protection() -> Protection:
     """How far submissions are confined here."""
-    if os.environ.get(SWITCH) == "none":
-        return _less(f"{SWITCH}=none asks for that", f"To confine them: unset {SWITCH}")
+    if os.environ.get(SANDBOX_VARIABLE) == "none":
+        return _unconfined(
+            f"{SANDBOX_VARIABLE}=none asks for that", f"To confine them: unset {SANDBOX_VARIABLE}"
+        )
     return _protection()
 
 
-def clean_env(place: Place) -> dict[str, str]:
-    """An environment in which nothing is ours, but for where programs are."""
+def clean_env(layout: ScratchLayout) -> dict[str, str]:
+    """The environment of the sandbox. Of the caller's own environment it has PATH only."""
     return {
         "PATH": os.environ.get("PATH") or os.defpath,
-        "HOME": str(place.home),
-        "TMPDIR": str(place.temporary),
+        "HOME": str(layout.home),
+        "TMPDIR": str(layout.temporary),
         "LANG": "C.UTF-8",
         "USER": USER,
         "LOGNAME": USER,
     }
 
 
-def outer(place: Place, limits: Limits) -> list[str]:
-    """The command line of the sandbox for trusted code, whose own is to follow.
+def outer_sandbox(layout: ScratchLayout, limits: Limits) -> list[str]:
+    """The start of a command line: bubblewrap for trusted code. The program to run follows.
 
-    `place.run` is there, and empty: the only thing that can be written to, and it is in memory.
+    `layout.run` has to exist and be empty. A file system in memory is mounted there, the only one
+    that can be written to.
 
-    A grader reads and writes where the submission does, so it might be led on by a link. What is
-    not here it cannot be led to: solutions, other submissions, anybody's home.
+    A grader reads and writes where the submission does, so a symbolic link of the submission can
+    redirect it. No link can lead to what the sandbox does not show: solutions, other submissions,
+    home folders.
     """
-    words = [_bwrap(), *_system(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    words += _read_only([*_pythons(), *_kit(), *_redis(), place.run.parent])
-    # A little more than is allowed: who exceeds it is told so, and not that the disk is full.
-    words += ["--size", str(limits.disk * 5 // 4), "--tmpfs", str(place.run)]
-    words += ["--remount-ro", "/"]
-    words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    words += ["--cap-drop", "ALL"]
-    if os.geteuid() == 0:  # who maps root to another user, as the inner one does, needs it
-        words += ["--cap-add", "CAP_SETFCAP"]
-    return [*words, "--die-with-parent", "--new-session", "--chdir", str(ROOT), "--"]
+    argv = [_bwrap(), *_system(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += _read_only([*_pythons(), *_kit(), *_redis(), layout.run.parent])
+    # A little more than the limit: so the monitor finds the excess before the disk is full.
+    argv += ["--size", str(limits.disk * 5 // 4), "--tmpfs", str(layout.run)]
+    argv += ["--remount-ro", "/"]
+    argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    argv += ["--cap-drop", "ALL"]
+    if os.geteuid() == 0:  # the inner sandbox maps root to another user
+        argv += ["--cap-add", "CAP_SETFCAP"]
+    return [*argv, "--die-with-parent", "--new-session", "--chdir", str(ROOT), "--"]
 
 
-def inner(place: Place) -> list[str]:
-    """The command line of the sandbox for what is the submission's, inside the outer one."""
-    words = [_bwrap(), "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
-    words += ["--cap-drop", "ALL", *_system()]
-    # The process ids are those of the outer one: graders look whom they have to do with.
-    words += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    words += _read_only([*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()])
-    for folder in (place.work, place.home, place.temporary):
-        words += ["--bind", str(folder), str(folder)]
-    words += ["--bind", str(place.shared_memory), "/dev/shm"]
+def inner_sandbox(layout: ScratchLayout) -> list[str]:
+    """The same for the submission's code: bubblewrap inside the outer sandbox."""
+    argv = [_bwrap(), "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    argv += ["--cap-drop", "ALL", *_system()]
+    # No process namespace of its own: graders look up processes by the ids that kernels report.
+    argv += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += _read_only([*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()])
+    for folder in (layout.work, layout.home, layout.temporary):
+        argv += ["--bind", str(folder), str(folder)]
+    argv += ["--bind", str(layout.shared_memory), "/dev/shm"]
     for folder in map(Path, ("/dev", "/tmp", "/")):
-        words += ["--remount-ro", str(folder)]
-    return [*words, "--die-with-parent", "--chdir", str(ROOT), "--"]
+        argv += ["--remount-ro", str(folder)]
+    return [*argv, "--die-with-parent", "--chdir", str(ROOT), "--"]
 
 
 def _system() -> list[str]:
-    """What every program needs of the system."""
-    words = []
+    """The arguments that show what every program needs of the system."""
+    argv = []
     for folder in map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")):
         if folder.is_symlink():
-            words += ["--symlink", str(folder.readlink()), str(folder)]
+            argv += ["--symlink", str(folder.readlink()), str(folder)]
         elif folder.is_dir():
-            words += ["--ro-bind", str(folder), str(folder)]
+            argv += ["--ro-bind", str(folder), str(folder)]
     for name in ETC:
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    return words
+        argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    return argv
 
 
 def _kit() -> list[Path]:
-    """What of the kit and the course those need who grade."""
+    """The files of the kit and the course that the worker process and the graders need."""
     exercises = sorted(workspace().exercises.glob("*/exercise.toml"))
     return [ROOT / "kit", ROOT / "pyproject.toml", NOTEBOOKS, workspace().graders, *exercises]
 
@@ -183,37 +194,39 @@ def _read_only(paths: Sequence[Path]) -> list[str]:
 @functools.cache
 def _protection() -> Protection:
     if sys.platform != "linux":
-        return _less("bubblewrap is for Linux only", "To confine them, grade on a Linux machine.")
+        return _unconfined(
+            "bubblewrap is for Linux only", "To confine them, grade on a Linux machine."
+        )
     if shutil.which("bwrap") is None:
-        return _less("bubblewrap is not installed", INSTALL)
-    if why := _trouble():
+        return _unconfined("bubblewrap is not installed", INSTALL_BUBBLEWRAP)
+    if why := _why_unusable():
         fix = "To confine them, grade where namespaces are allowed; some containers forbid them."
-        if UBUNTU.exists() and UBUNTU.read_text().strip() == "1":
+        if APPARMOR_RESTRICTION.exists() and APPARMOR_RESTRICTION.read_text().strip() == "1":
             fix = "To confine them: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-        return _less(f"bubblewrap cannot be used here ({why})", fix)
-    return Protection(full=True, sentence=FULL)
+        return _unconfined(f"bubblewrap cannot be used here ({why})", fix)
+    return Protection(full=True, sentence=CONFINED)
 
 
-def _less(why: str, fix: str) -> Protection:
-    return Protection(full=False, sentence=LESS.format(why=why, fix=fix))
+def _unconfined(why: str, fix: str) -> Protection:
+    return Protection(full=False, sentence=NOT_CONFINED.format(why=why, fix=fix))
 
 
-def _trouble() -> str:
-    """Why the two sandboxes do not work here; nothing when they do. Tried with both."""
+def _why_unusable() -> str:
+    """Why the two sandboxes do not work here; empty when they do. It runs a program in both."""
     with tempfile.TemporaryDirectory(prefix="workshop-sandbox-") as folder:
-        place = Place(Path(folder).resolve() / "one" / "run")
-        place.run.mkdir(parents=True)
-        first = ["sh", "-c", MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
-        program = [*inner(place), sys.executable, "-S", "-c", "import encodings"]
+        layout = ScratchLayout(Path(folder).resolve() / "one" / "run")
+        layout.run.mkdir(parents=True)
+        make_folders = ["sh", "-c", MAKE_FOLDERS_AND_EXEC, "sh", *map(str, layout.folders), "--"]
+        program = [*inner_sandbox(layout), sys.executable, "-S", "-c", "import encodings"]
         try:
             tried = subprocess.run(
-                [*outer(place, Limits()), *first, *program],
-                env=clean_env(place),
+                [*outer_sandbox(layout, Limits()), *make_folders, *program],
+                env=clean_env(layout),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=PATIENCE,
+                timeout=TRIAL_TIMEOUT,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -222,8 +235,8 @@ def _trouble() -> str:
         return lines[-1] if tried.returncode else ""
 
 
-# For sh: make the folders that are named before "--", then become what follows it.
-MAKE_AND_BECOME = 'while [ "$1" != -- ]; do mkdir "$1"; shift; done; shift; exec "$@"'
+# A script for sh: make the folders that are named before "--", then exec what follows it.
+MAKE_FOLDERS_AND_EXEC = 'while [ "$1" != -- ]; do mkdir "$1"; shift; done; shift; exec "$@"'
 
 
 def _bwrap() -> str:
@@ -231,7 +244,7 @@ def _bwrap() -> str:
 
 
 def _pythons() -> list[Path]:
-    """Where Python is, outside of what is there anyway: our environment, and what it is made of."""
+    """The folders of Python outside of /usr: the virtual environment, and its base installation."""
     found = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
     return [
         folder
@@ -241,7 +254,7 @@ def _pythons() -> list[Path]:
 
 
 def _redis() -> list[Path]:
-    """The Redis server's program, if it lies where few would look for it."""
+    """The program of the Redis server, unless the sandbox shows its folder already."""
     program = find_redis({"PATH": os.environ.get("PATH", "")}).program
     known = [Path("/usr"), Path("/bin"), *_pythons()]
     if program is None or any(program.is_relative_to(folder) for folder in known):

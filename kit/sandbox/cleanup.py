@@ -1,4 +1,4 @@
-"""Removing what a submission has left, which may not want to be removed."""
+"""Removing the files of a submission, even those that are hard to remove."""
 
 import shutil
 import subprocess
@@ -6,16 +6,15 @@ from pathlib import Path
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and what is in it: locked folders, and those that are very deep, too."""
+    """Remove a folder and its content, including locked and very deep folders."""
     if folder.is_symlink():
         folder.unlink()
         return
-    # Python's own way takes a level of recursion for each level of folders.
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
         return
-    except (OSError, RecursionError):
+    except (OSError, RecursionError):  # rmtree recurses once for each level of folders
         for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
             subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
 

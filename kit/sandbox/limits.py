@@ -1,4 +1,4 @@
-"""How much a submission may use. Right work needs a tenth of it."""
+"""How much a submission may use. A correct solution needs a tenth of it."""
 
 import resource
 import sys
@@ -18,16 +18,16 @@ class Limits:
     processes: int = 200
     threads: int = 2000  # of all processes together
     memory: int = 2048 * MIB  # bytes, all processes together
-    address_space: int = 8192 * MIB  # bytes of one process; what is asked for, used or not
+    address_space: int = 8192 * MIB  # bytes of one process, reserved or used
     disk: int = 256 * MIB  # bytes in its scratch folder
     files: int = 20_000  # in its scratch folder
     largest_file: int = 64 * MIB  # bytes
     open_files: int = 1024  # of one process
 
     def impose(self, threads: int) -> None:
-        """Have the system keep this process and its children to what it can keep them to.
+        """Set the resource limits of this process. Its children inherit them.
 
-        `threads`: so many there were on this machine before.
+        `threads`: how many threads this machine had before.
         """
         wanted = {
             resource.RLIMIT_CPU: self.cpu,
@@ -35,10 +35,10 @@ class Limits:
             resource.RLIMIT_NOFILE: self.open_files,
             resource.RLIMIT_CORE: 0,
         }
-        if sys.platform == "linux":  # macOS takes no notice of the one, and counts otherwise
+        if sys.platform == "linux":  # macOS ignores RLIMIT_AS, and counts RLIMIT_NPROC otherwise
             wanted[resource.RLIMIT_AS] = self.address_space
-            # Older systems count all threads of the user here. The watcher counts better; this is
-            # for what happens between two of its looks.
+            # Older kernels count all threads of the user here. The monitor counts exactly; this
+            # limit holds between two of its checks.
             wanted[resource.RLIMIT_NPROC] = threads + 4 * self.processes
         for what, most in wanted.items():
             _, hard = resource.getrlimit(what)
@@ -48,5 +48,5 @@ class Limits:
 
 
 def count_threads() -> int:
-    """How many threads this machine has: no user has more."""
+    """How many threads this machine has: an upper bound for the threads of one user."""
     return sum(each.info["num_threads"] or 0 for each in psutil.process_iter(["num_threads"]))

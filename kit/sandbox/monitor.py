@@ -1,4 +1,4 @@
-"""Looking whether a submission keeps to its limits, as far as the system does not see to that."""
+"""Checking the limits that the kernel does not enforce for a submission."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ import psutil
 
 from kit.grading.failure import FailureCode
 from kit.sandbox.limits import Limits
-from kit.sandbox.process_tree import family
+from kit.sandbox.process_tree import process_tree
 
-SELDOM = 1.0  # seconds between two looks at what takes long to look at
+DISK_POLL_INTERVAL = 1.0  # seconds between two walks through the folder, which take long
 
 
 @dataclass(frozen=True)
@@ -23,84 +23,89 @@ class Excess:
     limit: float
 
 
-class Watcher:
-    """Counts what is below this process, and what lies in `folder`.
+class Monitor:
+    """Counts the processes below this process, and the files in `folder`.
 
-    `whole`: the folder is a file system of its own, which can be asked how full it is.
+    `own_filesystem`: the folder is a file system of its own, so the kernel knows how full it is.
     """
 
-    def __init__(self, limits: Limits, folder: Path, *, whole: bool) -> None:
+    def __init__(self, limits: Limits, folder: Path, *, own_filesystem: bool) -> None:
         self._limits = limits
         self._folder = folder
-        self._whole = whole
-        self._looked = 0.0
+        self._own_filesystem = own_filesystem
+        self._walked_at = 0.0
 
-    def look(self) -> Excess | None:
-        """The limit that is exceeded, if one is."""
+    def check(self) -> Excess | None:
+        """The first limit that is exceeded, or None."""
         limits = self._limits
-        processes = family()
+        processes = process_tree()
         if len(processes) > limits.processes:
             return Excess(FailureCode.PROCESS_LIMIT, limits.processes)
-        if sum(map(_threads, processes)) > limits.threads:
+        if sum(map(_thread_count, processes)) > limits.threads:
             return Excess(FailureCode.THREAD_LIMIT, limits.threads)
-        # What forks share counts for each of them at first; the true sum takes long to ask for.
-        if sum(map(_resident, processes)) > limits.memory < sum(map(_own, processes)):
+        # The resident sum counts shared memory once for each process. The exact sum is slow, so it
+        # is computed only when the resident sum is over the limit.
+        if (
+            sum(map(_resident_memory, processes))
+            > limits.memory
+            < sum(map(_proportional_memory, processes))
+        ):
             return Excess(FailureCode.MEMORY_LIMIT, limits.memory)
-        size, files = self._filled()
+        size, files = self._disk_usage()
         if size > limits.disk:
             return Excess(FailureCode.DISK_LIMIT, limits.disk)
         if files > limits.files:
             return Excess(FailureCode.FILE_LIMIT, limits.files)
         return None
 
-    def _filled(self) -> tuple[int, int]:
-        """The bytes and the files in the folder; as many as it takes, when they are too many."""
-        if self._whole:
-            told = os.statvfs(self._folder)
-            return (told.f_blocks - told.f_bfree) * told.f_frsize, told.f_files - told.f_ffree
-        if time.monotonic() < self._looked + SELDOM:
+    def _disk_usage(self) -> tuple[int, int]:
+        """How many bytes and files the folder has. The count stops above the limits."""
+        if self._own_filesystem:
+            stats = os.statvfs(self._folder)
+            return (stats.f_blocks - stats.f_bfree) * stats.f_frsize, stats.f_files - stats.f_ffree
+        if time.monotonic() < self._walked_at + DISK_POLL_INTERVAL:
             return 0, 0
         try:
-            return self._walk()
+            return self._walk_folder()
         finally:
-            self._looked = time.monotonic()
+            self._walked_at = time.monotonic()
 
-    def _walk(self) -> tuple[int, int]:
+    def _walk_folder(self) -> tuple[int, int]:
         size = files = 0
-        waiting = [str(self._folder)]
-        while waiting and size <= self._limits.disk and files <= self._limits.files:
-            for entry in _entries(waiting.pop()):
+        folders = [str(self._folder)]
+        while folders and size <= self._limits.disk and files <= self._limits.files:
+            for entry in _entries(folders.pop()):
                 files += 1
                 with contextlib.suppress(OSError):
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        folders.append(entry.path)
         return size, files
 
 
 def _entries(folder: str) -> "list[os.DirEntry[str]]":
     with contextlib.suppress(OSError):
         if not os.access(folder, os.R_OK | os.X_OK):
-            Path(folder).chmod(0o700)  # nobody hides anything in a locked folder
+            Path(folder).chmod(0o700)  # a locked folder counts, too
         with os.scandir(folder) as entries:
             return list(entries)
     return []
 
 
-def _threads(process: psutil.Process) -> int:
+def _thread_count(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return process.num_threads()
     return 0
 
 
-def _resident(process: psutil.Process) -> int:
+def _resident_memory(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return int(process.memory_info().rss)
     return 0
 
 
-def _own(process: psutil.Process) -> int:
-    """Its memory, with its share only of what it shares with others."""
+def _proportional_memory(process: psutil.Process) -> int:
+    """Its memory, with its proportional share of the memory that it shares with others."""
     with contextlib.suppress(psutil.Error, AttributeError):
         return int(process.memory_full_info().pss)
-    return _resident(process)
+    return _resident_memory(process)

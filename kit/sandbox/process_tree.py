@@ -1,4 +1,4 @@
-"""All that this process has started, however far it has moved away: to count it and to end it."""
+"""The process tree below this process, orphans and daemons included: to count it and to kill it."""
 
 import contextlib
 import ctypes
@@ -14,76 +14,76 @@ import psutil
 from kit.processes.forkserver import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE
 
 KEYCTL_JOIN_SESSION_KEYRING = 1
-PATIENCE = 10.0  # seconds until what is killed has to be gone
+KILL_TIMEOUT = 10.0  # seconds until killed processes have to be gone
 
 
-def keep_orphans() -> None:
-    """From now on, whoever loses its parent below this process becomes its child."""
+def become_subreaper() -> None:
+    """Make this process the new parent of every orphan below it, in the place of init."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def shut_eyes(shut: bool = True) -> None:
-    """Let no other process look into this one and its forks: neither memory nor open files.
+def set_nondumpable() -> None:
+    """Deny other processes access to the memory and the open files of this process and its forks.
 
-    An exec ends it. Nothing helps against root.
+    An exec resets it. Root has access all the same.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(not shut), 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def leave_keyring() -> None:
-    """Have a session keyring of our own: the kernel's keys are in no namespace."""
+def join_new_keyring() -> None:
+    """Join a new session keyring. No namespace separates the keys that the kernel keeps."""
     call = {"x86_64": 250, "aarch64": 219}.get(platform.machine())  # keyctl
     if sys.platform == "linux" and call is not None:
         ctypes.CDLL(None).syscall(call, KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
-def family(spared: Collection[int] = ()) -> list[psutil.Process]:
-    """The living below this process, without the `spared`."""
+def process_tree(spared: Collection[int] = ()) -> list[psutil.Process]:
+    """The running processes below this one, without the `spared`."""
     return [
         process
         for process in psutil.Process().children(recursive=True)
-        if process.pid not in spared and not _is_dead(process)
+        if process.pid not in spared and not _has_ended(process)
     ]
 
 
-def end_family(spared: Collection[int] = (), *, alone: bool = False) -> bool:
-    """Kill all below this process but the `spared`. Whether they are all that is left.
+def kill_process_tree(spared: Collection[int] = (), *, own_namespace: bool = False) -> bool:
+    """Kill the processes below this one, without the `spared`. Whether all of them are gone.
 
-    `alone`: this is the only program in its process namespace, so where nothing else helps all
-    processes there are can be killed at one stroke: the spared ones, too.
+    `own_namespace`: this is the only program in its process namespace. So when the tree grows
+    faster than it is killed, one call kills every process in it, the spared ones too.
     """
-    deadline = time.monotonic() + PATIENCE
-    while rest := family(spared):
-        late = time.monotonic() > deadline
-        if alone and (late or len(rest) > 100):
-            # Nothing can fork away from under it. It spares init and ourselves.
+    deadline = time.monotonic() + KILL_TIMEOUT
+    while living := process_tree(spared):
+        overdue = time.monotonic() > deadline
+        if own_namespace and (overdue or len(living) > 100):
+            # One call for all: no process can fork in between. It spares init and this process.
             os.kill(-1, signal.SIGKILL)
-        elif late:
+        elif overdue:
             return False
-        # Who is stopped does not fork while we look for the others.
+        # First stop all of them: a stopped process cannot fork.
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for process in rest:
+            for process in living:
                 with contextlib.suppress(OSError):
                     os.kill(process.pid, number)
-        _bury(spared)
-        if late and alone:
-            return not family()
+        _reap(spared)
+        if overdue and own_namespace:
+            return not process_tree()
         time.sleep(0.005)
-    _bury(spared)
+    _reap(spared)
     return True
 
 
-def _bury(spared: Collection[int]) -> None:
-    """Take leave of dead orphans. Our own children are for those who started them to wait for."""
+def _reap(spared: Collection[int]) -> None:
+    """Reap the orphans that have ended. The `spared` are reaped by the code that started them."""
     for process in psutil.Process().children():
-        if process.pid not in spared and _is_dead(process):
+        if process.pid not in spared and _has_ended(process):
             with contextlib.suppress(OSError):
                 os.waitpid(process.pid, os.WNOHANG)
 
 
-def _is_dead(process: psutil.Process) -> bool:
+def _has_ended(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -1,7 +1,8 @@
-"""Grading one learner's projects out of everybody's harm: the outside.
+"""Grading one learner's projects in a worker process, from the trusted side.
 
-The inside (inside.py) is a process of its own, in a sandbox where there is one (sandbox.py). Should
-the work bring it down, that project has failed, and the next one gets a new one.
+The worker process (worker.py) runs in the outer sandbox, where there is one (bubblewrap.py). If a
+submission ends the worker process, that project has failed, and a new worker process grades the
+next project.
 """
 
 import contextlib
@@ -24,25 +25,26 @@ from kit.course.catalogue import Exercise
 from kit.grading.failure import LINES, FailureCode, clipped
 from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
-from kit.sandbox.bubblewrap import Place, clean_env, outer, protection
+from kit.sandbox.bubblewrap import ScratchLayout, clean_env, outer_sandbox, protection
 from kit.sandbox.cleanup import empty, remove
 from kit.sandbox.limits import Limits, count_threads
-from kit.sandbox.process_tree import shut_eyes
+from kit.sandbox.process_tree import set_nondumpable
 from kit.workspace import ROOT
 
-INSIDE = "kit.sandbox.worker"
-SELDOM = 1.0  # seconds between looks whether it has been stopped
-SLACK = 60.0  # seconds that the inside has beyond the deadline, to bring things to an end itself
-GRACE = 15.0  # seconds to clear up where there is no sandbox that takes everything with it
-# Of our own environment, what says which course this is and how to check; nothing secret.
-OURS = ("WORKSHOP_COURSE", "WORKSHOP_REDIS", "WORKSHOP_CHECK_START")
+WORKER_MODULE = "kit.sandbox.worker"
+STOPPED_POLL_INTERVAL = 1.0  # seconds between checks for SIGSTOP
+WORKER_EXTRA_TIME = 60.0  # seconds that the worker has after the deadline, to end by itself
+STOP_TIMEOUT = 15.0  # seconds for the worker to clean up, without a sandbox
+# The worker inherits these variables. They name the course and options of checks; none is secret.
+INHERITED_VARIABLES = ("WORKSHOP_COURSE", "WORKSHOP_REDIS", "WORKSHOP_CHECK_START")
 
 
 class Session:
-    """Grades one learner's projects, in order, out of everybody's harm. Under way from the start.
+    """Grades one learner's projects, in order, in a worker process. The constructor starts it.
 
-    `projects` are copies below `scratch`, which is this learner's alone; they are not written to.
-    Iterated, it gives a verdict for each project, whatever happens; none after `close`.
+    `projects` are copies below `scratch`, a folder for this learner only; the session does not
+    write to the copies. Iterating yields a verdict for each project, even when the worker process
+    ends; it yields none after `close`.
     `confined`: whether to use the sandbox; by default, wherever it works.
     """
 
@@ -54,20 +56,20 @@ class Session:
         *,
         confined: bool | None = None,
     ) -> None:
-        self._waiting = [(exercise, folder.resolve()) for exercise, folder in projects]
+        self._pending = [(exercise, folder.resolve()) for exercise, folder in projects]
         self._limits = limits or Limits()
         self._confined = protection().full if confined is None else confined
-        self._place = Place(scratch.resolve() / "run")
+        self._layout = ScratchLayout(scratch.resolve() / "run")
         self._closed = threading.Event()
-        self._lock = threading.Lock()  # for what follows
-        self._child: Child | None = None
-        self._told = -1
-        self._heard = b""
-        self._begun = False  # whether the work has had a hand in what comes
+        self._lock = threading.Lock()  # guards the worker process and the two fields below it
+        self._worker: Child | None = None
+        self._verdict_fd = -1
+        self._buffer = b""
+        self._grading_started = False  # from then on, the submission's code may run
         if not self._confined:
-            shut_eyes()
-        if self._waiting:
-            self._begin()
+            set_nondumpable()
+        if self._pending:
+            self._start_worker()
 
     def __enter__(self) -> Self:
         return self
@@ -76,14 +78,17 @@ class Session:
         self.close()
 
     def __iter__(self) -> Iterator[Verdict]:
-        while self._waiting and not self._closed.is_set():
-            exercise, _ = self._waiting[0]
+        while self._pending and not self._closed.is_set():
+            exercise, _ = self._pending[0]
             try:
-                line = self._hear()
-                if line == _begun(exercise):
-                    self._begun = True
+                line = self._read_line()
+                if line == _started_line(exercise):
+                    self._grading_started = True
                     continue
-                verdict = _verdict(line, exercise) if line else self._silent(exercise)
+                if line:
+                    verdict = _parse_verdict(line, exercise)
+                else:
+                    verdict = self._verdict_without_line(exercise)
             except ValueError:  # the worker does not write such a line: the submission did
                 verdict, line = failed(exercise, FailureCode.ENDED_GRADER), b""
             except TimeoutError:
@@ -91,145 +96,148 @@ class Session:
                 verdict, line = failed(exercise, FailureCode.TIME_LIMIT, limit=limit), b""
             if self._closed.is_set():
                 return
-            self._waiting.pop(0)
+            self._pending.pop(0)
             if not line:
-                self._end()
-                if self._waiting and not self._closed.is_set():
-                    self._begin()
+                self._end_worker()
+                if self._pending and not self._closed.is_set():
+                    self._start_worker()
             yield verdict
-        self._end()
+        self._end_worker()
 
     def close(self) -> None:
-        """End all that runs here. Safe from another thread, and twice."""
+        """Kill all processes. Another thread may call it, and calling it twice is harmless."""
         self._closed.set()
-        self._end()
+        self._end_worker()
 
-    def _begin(self) -> None:
-        """Start the inside on what is left to grade."""
+    def _start_worker(self) -> None:
+        """Start a worker process on the projects that are left."""
         with self._lock:
             if self._closed.is_set():
                 return
-            empty(self._place.run)
-            asked, ask = os.pipe()
-            # Sockets: nobody opens one by its name in /proc, as a pipe can be.
-            self._told, tell = (each.detach() for each in socket.socketpair())
-            self._heard = b""
-            self._begun = False
-            argv = [sys.executable, "-m", INSIDE, str(asked), str(tell)]
+            empty(self._layout.run)
+            request_read, request_write = os.pipe()
+            # A socket, not a pipe: a submission could open a pipe by its name in /proc.
+            self._verdict_fd, verdict_write = (each.detach() for each in socket.socketpair())
+            self._buffer = b""
+            self._grading_started = False
+            argv = [sys.executable, "-m", WORKER_MODULE, str(request_read), str(verdict_write)]
             try:
-                self._child = Child(
+                self._worker = Child(
                     "session",
-                    [*(outer(self._place, self._limits) if self._confined else ()), *argv],
-                    self._place.run.parent / "session.log",
+                    [*(outer_sandbox(self._layout, self._limits) if self._confined else ()), *argv],
+                    self._layout.run.parent / "session.log",
                     cwd=ROOT,
-                    env=clean_env(self._place)
-                    | {n: os.environ[n] for n in OURS if n in os.environ},
-                    pass_fds=[asked, tell],
-                    grace=GRACE,
+                    env=clean_env(self._layout)
+                    | {n: os.environ[n] for n in INHERITED_VARIABLES if n in os.environ},
+                    pass_fds=[request_read, verdict_write],
+                    grace=STOP_TIMEOUT,
                     largest_file=self._limits.largest_file,
                 )
             finally:
-                os.close(asked)
-                os.close(tell)
-                with os.fdopen(ask, "wb") as request, contextlib.suppress(BrokenPipeError):
+                os.close(request_read)
+                os.close(verdict_write)
+                with (
+                    os.fdopen(request_write, "wb") as request,
+                    contextlib.suppress(BrokenPipeError),
+                ):
                     request.write(json.dumps(self._request()).encode())
 
     def _request(self) -> dict[str, Any]:
         return {
-            "projects": [[exercise.slug, str(folder)] for exercise, folder in self._waiting],
-            "run": str(self._place.run),
+            "projects": [[exercise.slug, str(folder)] for exercise, folder in self._pending],
+            "run": str(self._layout.run),
             "limits": asdict(self._limits),
             "threads": count_threads(),
             "confined": self._confined,
-            "namespace": namespace(),
+            "namespace": process_namespace(),
         }
 
-    def _end(self) -> None:
+    def _end_worker(self) -> None:
         with self._lock:
-            child, self._child = self._child, None
-            if child is None:
+            worker, self._worker = self._worker, None
+            if worker is None:
                 return
             if self._confined:
-                child.kill()  # and with its first process, its whole namespace
+                worker.kill()  # the kernel then kills all of its process namespace
             else:
-                child.stop()
-            os.close(self._told)
-            self._told = -1
-            remove(self._place.run)
+                worker.stop()
+            os.close(self._verdict_fd)
+            self._verdict_fd = -1
+            remove(self._layout.run)
 
-    def _hear(self) -> bytes:
-        """The next line from the inside; nothing when there will be none. Raises TimeoutError."""
-        deadline = time.monotonic() + self._limits.deadline + SLACK
-        look = time.monotonic() + SELDOM
-        while b"\n" not in self._heard:
-            with self._lock:  # who closes it has to wait for so long
-                if self._told < 0:
+    def _read_line(self) -> bytes:
+        """The next line of the worker process; empty at its end. Raises TimeoutError."""
+        deadline = time.monotonic() + self._limits.deadline + WORKER_EXTRA_TIME
+        next_check = time.monotonic() + STOPPED_POLL_INTERVAL
+        while b"\n" not in self._buffer:
+            with self._lock:  # `close` waits for it, 0.1 s at most
+                if self._verdict_fd < 0:
                     return b""
-                ready, _, _ = select.select([self._told], [], [], 0.1)
-                data = os.read(self._told, 1 << 16) if ready else None
+                ready, _, _ = select.select([self._verdict_fd], [], [], 0.1)
+                data = os.read(self._verdict_fd, 1 << 16) if ready else None
             if data == b"":
                 return b""
             if data:
-                self._heard += data
+                self._buffer += data
             elif time.monotonic() > deadline:
                 raise TimeoutError
-            elif time.monotonic() > look:
-                look = time.monotonic() + SELDOM
-                if self._stopped():
+            elif time.monotonic() > next_check:
+                next_check = time.monotonic() + STOPPED_POLL_INTERVAL
+                if self._worker_stopped():
                     return b""
-        line, _, self._heard = self._heard.partition(b"\n")
+        line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _stopped(self) -> bool:
-        """Whether somebody has stopped those who grade, who would see nothing then."""
-        child = self._child
-        if child is None:
+    def _worker_stopped(self) -> bool:
+        """Whether a signal has stopped the worker process or a grader."""
+        worker = self._worker
+        if worker is None:
             return False
         with contextlib.suppress(psutil.Error):
-            first = psutil.Process(child.pid)
+            first = psutil.Process(worker.pid)
             for process in [first, *first.children(recursive=True)]:
-                if process.status() == psutil.STATUS_STOPPED and INSIDE in process.cmdline():
+                if process.status() == psutil.STATUS_STOPPED and WORKER_MODULE in process.cmdline():
                     return True
         return False
 
-    def _silent(self, exercise: Exercise) -> Verdict:
-        """What came of a project that the inside has not outlived."""
-        child = self._child
-        if child is None:
+    def _verdict_without_line(self, exercise: Exercise) -> Verdict:
+        """The verdict on a project whose worker process ended, or stopped, without one."""
+        worker = self._worker
+        if worker is None:
             return failed(exercise, FailureCode.INTERRUPTED)
-        if self._stopped():
+        if self._worker_stopped():
             return failed(exercise, FailureCode.ENDED_GRADER)
         with contextlib.suppress(TimeoutError):
-            child.wait(GRACE)
-        code = child.returncode
-        # 128 and a signal's number, says bubblewrap.
-        if self._begun or code is None or code < 0 or code > 128:
+            worker.wait(STOP_TIMEOUT)
+        code = worker.returncode
+        # Bubblewrap exits with 128 plus the number of the signal.
+        if self._grading_started or code is None or code < 0 or code > 128:
             return failed(exercise, FailureCode.ENDED_GRADER)
         why = f"the process that grades it ended ({ending(code)})"
-        return not_checked(exercise, ProblemCode.SANDBOX_ENDED, why, child.tail(15))
+        return not_checked(exercise, ProblemCode.SANDBOX_ENDED, why, worker.tail(15))
 
 
-def namespace() -> str:
-    """Which process namespace this is; nothing where there are none."""
+def process_namespace() -> str:
+    """The identity of this process namespace; empty where the system has none."""
     with contextlib.suppress(OSError):
         return str(Path("/proc/self/ns/pid").readlink())
     return ""
 
 
-def begun(exercise: Exercise) -> dict[str, Any]:
-    """What the inside says before it lets a project begin."""
-    return {"begun": exercise.slug}
+def started_message(exercise: Exercise) -> dict[str, Any]:
+    """The message that the worker process writes before it grades a project."""
+    return {"started": exercise.slug}
 
 
-def _begun(exercise: Exercise) -> bytes:
-    return json.dumps(begun(exercise)).encode()
+def _started_line(exercise: Exercise) -> bytes:
+    return json.dumps(started_message(exercise)).encode()
 
 
-def _verdict(line: bytes, exercise: Exercise) -> Verdict:
-    """What the worker says of that exercise. Raises ValueError when it is nothing of the kind."""
+def _parse_verdict(line: bytes, exercise: Exercise) -> Verdict:
+    """The verdict in a line. Raises ValueError unless it is one on this exercise."""
     verdict = TypeAdapter(Verdict).validate_json(line)
-    of = verdict.exercise, [task.number for task in verdict.tasks]
-    if of != (exercise.slug, [task.number for task in exercise.tasks]):
-        raise ValueError(f"a verdict on {of}")
-    few = tuple(replace(task, notes=task.notes[:LINES]) for task in verdict.tasks)
-    return replace(verdict, tasks=few).mapped(clipped)
+    subject = verdict.exercise, [task.number for task in verdict.tasks]
+    if subject != (exercise.slug, [task.number for task in exercise.tasks]):
+        raise ValueError(f"a verdict on {subject}")
+    shortened = tuple(replace(task, notes=task.notes[:LINES]) for task in verdict.tasks)
+    return replace(verdict, tasks=shortened).mapped(clipped)

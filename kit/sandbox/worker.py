@@ -1,10 +1,10 @@
-"""Grading one learner's projects: the inside, in a process of its own that session.py starts.
+"""The worker process, which session.py starts: it grades one learner's projects.
 
-    python -m kit.sandbox.worker ASKED TELL
+    python -m kit.sandbox.worker REQUEST_FD VERDICT_FD
 
-Reads from the open file ASKED what to do, and writes to TELL a line of JSON for each verdict. All
-here is trusted code. What is the submission's is started by a fork server of its own (in the inner
-sandbox, where there is one), and ended between two projects.
+It reads a request in JSON from REQUEST_FD, and writes a line of JSON to VERDICT_FD for each
+verdict. The worker process is trusted code. A fork server starts the submission's programs, in the
+inner sandbox where there is one. The worker process kills them before it grades the next project.
 """
 
 import json
@@ -29,18 +29,23 @@ from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
 from kit.processes import child
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
-from kit.sandbox.bubblewrap import Place, inner
+from kit.sandbox.bubblewrap import ScratchLayout, inner_sandbox
 from kit.sandbox.cleanup import empty
 from kit.sandbox.limits import Limits
-from kit.sandbox.monitor import Excess, Watcher
-from kit.sandbox.process_tree import end_family, keep_orphans, leave_keyring, shut_eyes
-from kit.sandbox.session import begun, namespace
+from kit.sandbox.monitor import Excess, Monitor
+from kit.sandbox.process_tree import (
+    become_subreaper,
+    join_new_keyring,
+    kill_process_tree,
+    set_nondumpable,
+)
+from kit.sandbox.session import process_namespace, started_message
 from kit.workspace import workspace
 
-LOOK = 0.1  # seconds between looks at limits
-FORKED = sys.platform == "linux"  # elsewhere there is no fork server
+LIMIT_POLL_INTERVAL = 0.1  # seconds between checks of the limits
+HAS_FORK_SERVER = sys.platform == "linux"
 
-# With one of these, the submission may have got at what grades it.
+# Problems that a submission may have caused by an attack on its grader or its fork server.
 TAMPERED = {
     ProblemCode.GRADER_ERROR: FailureCode.BROKE_GRADER,
     ProblemCode.GRADER_ENDED: FailureCode.BROKE_GRADER,
@@ -49,81 +54,83 @@ TAMPERED = {
 }
 
 
-class Inside:
+class SandboxWorker:
     """Grades projects one after the other."""
 
-    def __init__(self, place: Place, limits: Limits, threads: int, *, sandbox: bool) -> None:
-        self._place = place
+    def __init__(
+        self, layout: ScratchLayout, limits: Limits, threads: int, *, sandbox: bool
+    ) -> None:
+        self._layout = layout
         self._limits = limits
         self._threads = threads
         self._sandbox = sandbox
-        self._watcher = Watcher(limits, place.run, whole=sandbox)
+        self._monitor = Monitor(limits, layout.run, own_filesystem=sandbox)
         self._server: ForkServer | None = None
-        for folder in place.folders:
+        for folder in layout.folders:
             folder.mkdir()
-        tempfile.tempdir = str(place.own)
+        tempfile.tempdir = str(layout.trusted)
 
     def grade(self, exercise: Exercise, folder: Path) -> Verdict:
-        """Grade a copy of the project, and let nothing of it stay."""
-        project = self._place.work / exercise.slug
+        """Grade a copy of the project, then remove its files and kill its processes."""
+        project = self._layout.work / exercise.slug
         try:
             shutil.copytree(folder, project, symlinks=True)
         except (OSError, shutil.Error) as error:
             return failed(exercise, FailureCode.NOT_COPIED, detail=str(error))
-        self.ready()
+        self.ensure_fork_server()
         grading = Grading(
-            exercise, project, deadline=self._limits.deadline, confine=self._confine_grader
+            exercise, project, deadline=self._limits.deadline, confine=self._prepare_grader
         )
         try:
-            if excess := self._watch(grading):
-                end_family(alone=self._sandbox)
+            if excess := self._wait_within_limits(grading):
+                kill_process_tree(own_namespace=self._sandbox)
                 grading.cancel()
                 return failed(exercise, excess.code, limit=excess.limit)
-            return self._judged(grading, grading.finish())
+            return self._unless_tampered(grading, grading.finish())
         finally:
-            self.clear_away()
+            self.clean_up()
 
-    def ready(self) -> None:
-        """Have a server for what is the submission's, which does not wait for its imports."""
-        if not FORKED or (self._server is not None and self._server.running):
+    def ensure_fork_server(self) -> None:
+        """Start the fork server for the submission's programs. It imports its modules meanwhile."""
+        if not HAS_FORK_SERVER or (self._server is not None and self._server.running):
             return
-        self._drop_server()
+        self._close_fork_server()
         self._server = child.fork_server = ForkServer(
-            self._place.run / "forkserver.log",
+            self._layout.run / "forkserver.log",
             dict(os.environ),
-            inside=inner(self._place) if self._sandbox else [],
-            confine=self._confine,
+            inside=inner_sandbox(self._layout) if self._sandbox else [],
+            confine=self._impose_limits,
         )
 
-    def clear_away(self) -> None:
-        """End what the submission has left running, and remove its files."""
-        if not end_family(self._spared(), alone=self._sandbox):
-            self._drop_server()
-            end_family(alone=self._sandbox)
-        for folder in self._place.folders:
+    def clean_up(self) -> None:
+        """Kill what the submission has left running, and remove its files."""
+        if not kill_process_tree(self._spared_pids(), own_namespace=self._sandbox):
+            self._close_fork_server()
+            kill_process_tree(own_namespace=self._sandbox)
+        for folder in self._layout.folders:
             empty(folder)
 
     def close(self) -> None:
-        """End everything."""
-        end_family(alone=self._sandbox)
-        self._drop_server()
+        """Kill all processes below this one, the fork server too."""
+        kill_process_tree(own_namespace=self._sandbox)
+        self._close_fork_server()
 
-    def _watch(self, grading: Grading) -> Excess | None:
-        """Wait for the end of the grading, or for a limit to be exceeded."""
+    def _wait_within_limits(self, grading: Grading) -> Excess | None:
+        """Wait for the end of the grading. Returns early when a limit is exceeded: that limit."""
         while not grading.over:
-            if excess := self._watcher.look():
+            if excess := self._monitor.check():
                 return excess
-            wait([grading.sentinel], LOOK)
-        return self._watcher.look()
+            wait([grading.sentinel], LIMIT_POLL_INTERVAL)
+        return self._monitor.check()
 
-    def _judged(self, grading: Grading, verdict: Verdict) -> Verdict:
-        """The verdict, unless the work has tampered with what it comes from."""
+    def _unless_tampered(self, grading: Grading, verdict: Verdict) -> Verdict:
+        """The verdict, or a failure if the submission has tampered with its grading."""
         problem = verdict.problem
         if not grading.killed and problem is None:
             return verdict
-        # A submission that got at the grader may have got at the fork server, if only to stop it.
+        # A submission that attacked its grader may have stopped the fork server as well.
         server_ended = self._server is not None and not self._server.running
-        self._drop_server()
+        self._close_fork_server()
         if grading.killed or problem is None:
             return failed(grading.exercise, FailureCode.ENDED_GRADER)
         if server_ended:
@@ -132,8 +139,8 @@ class Inside:
             return failed(grading.exercise, code, detail=_one_text(problem))
         return verdict
 
-    def _spared(self) -> set[int]:
-        """The fork server and, in a sandbox, who waits for it there."""
+    def _spared_pids(self) -> set[int]:
+        """The processes of the fork server. In a sandbox, bubblewrap's process is one of them."""
         if self._server is None:
             return set()
         spared = {self._server.pid}
@@ -144,61 +151,61 @@ class Inside:
                 return set()
         return spared
 
-    def _drop_server(self) -> None:
+    def _close_fork_server(self) -> None:
         server, self._server, child.fork_server = self._server, None, None
         if server is not None:
             server.close()
 
-    def _confine(self) -> None:
+    def _impose_limits(self) -> None:
         self._limits.impose(self._threads)
 
-    def _confine_grader(self) -> None:
-        self._confine()
+    def _prepare_grader(self) -> None:
+        self._impose_limits()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.environ[SHARED] = str(self._place.temporary)
+        os.environ[SHARED] = str(self._layout.temporary)
 
 
-def main(asked: int, tell: int) -> None:
-    """Do what is asked."""
-    with os.fdopen(asked, "rb") as request:
+def main(request_fd: int, verdict_fd: int) -> None:
+    """Grade what the request names."""
+    with os.fdopen(request_fd, "rb") as request:
         order = json.loads(request.read())
     sandbox = _in_sandbox(order)
-    keep_orphans()
-    shut_eyes()
-    leave_keyring()
+    become_subreaper()
+    set_nondumpable()
+    join_new_keyring()
     signal.signal(signal.SIGTERM, _exit)
-    os.set_inheritable(tell, False)
-    workspace()  # read now: the submission's programs are not told of WORKSHOP_COURSE
-    for name in ("WORKSHOP_COURSE", "PWD"):  # the second is bubblewrap's
+    os.set_inheritable(verdict_fd, False)
+    workspace()  # reads WORKSHOP_COURSE, which the submission's programs must not see
+    for name in ("WORKSHOP_COURSE", "PWD"):  # bubblewrap sets PWD
         os.environ.pop(name, None)
     projects = [(catalogue.find(slug), Path(folder)) for slug, folder in order["projects"]]
-    works = any(Project(folder).has_worker for _, folder in projects)
-    place, limits = Place(Path(order["run"])), Limits(**order["limits"])
-    inside = Inside(place, limits, order["threads"], sandbox=sandbox)
+    any_worker = any(Project(folder).has_worker for _, folder in projects)
+    layout, limits = ScratchLayout(Path(order["run"])), Limits(**order["limits"])
+    worker = SandboxWorker(layout, limits, order["threads"], sandbox=sandbox)
     try:
-        inside.ready()
-        import_all(worker=works)
+        worker.ensure_fork_server()
+        import_all(worker=any_worker)
         os.environ.pop("WORKSHOP_CHECK_START", None)
         for exercise, folder in projects:
-            _tell(tell, begun(exercise))
-            _tell(tell, asdict(inside.grade(exercise, folder)))
+            _write_line(verdict_fd, started_message(exercise))
+            _write_line(verdict_fd, asdict(worker.grade(exercise, folder)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        inside.close()
+        worker.close()
 
 
 def _one_text(problem: Problem) -> str:
     return "\n".join(filter(None, [problem.message, problem.detail]))
 
 
-def _tell(tell: int, what: dict[str, Any]) -> None:
-    with os.fdopen(tell, "w", closefd=False, encoding="utf-8") as out:
+def _write_line(verdict_fd: int, what: dict[str, Any]) -> None:
+    with os.fdopen(verdict_fd, "w", closefd=False, encoding="utf-8") as out:
         out.write(json.dumps(what) + "\n")
 
 
 def _in_sandbox(order: dict[str, Any]) -> bool:
-    """Whether we are where we think: before we kill all processes there are."""
-    if order["confined"] and namespace() == order["namespace"]:
+    """Whether this is a sandbox, where it is safe to kill all processes of the namespace."""
+    if order["confined"] and process_namespace() == order["namespace"]:
         raise SystemExit("this is not the sandbox that it should be")
     return bool(order["confined"])
 

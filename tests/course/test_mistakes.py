@@ -1,4 +1,4 @@
-"""The graders' own tests: known wrong answers, each of which must fail where it is wrong.
+"""Tests of the graders: known wrong answers, each of which must fail at the right task.
 
 tests/mistakes/NN-slug.toml lists them as small edits of the solution.
 """
@@ -24,7 +24,7 @@ FEWEST_IN_ALL = 45
 
 @cache
 def mistakes() -> list[Mistake]:
-    """All of them, in the order of the course."""
+    """All mistakes, in the order of the course."""
     return [
         mistake for file in sorted(workspace().mistakes.glob("*.toml")) for mistake in read(file)
     ]
@@ -38,7 +38,7 @@ def exercises() -> dict[str, Exercise]:
 def verdicts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[dict[str, Future[Verdict]]]":
-    """What came of each mistake whose test is to run. They are graded ahead, in that order."""
+    """The verdict on each mistake whose test is to run. They are graded ahead, in that order."""
     course = exercises()
     chosen = {item.name.partition("[")[2].removesuffix("]") for item in request.session.items}
     found: dict[str, Future[Verdict]] = {}

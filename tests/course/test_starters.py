@@ -1,4 +1,4 @@
-"""Starters fail, in words that a newcomer can act on. (That solutions pass: tests/graders.)"""
+"""Starters fail with messages that help a learner. (tests/graders tests that solutions pass.)"""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -19,7 +19,7 @@ COURSE = load()
 def verdicts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[dict[str, Future[Verdict]]]":
-    """What came of each starter whose test is to run, all tasks of it."""
+    """The verdict on all tasks of each starter whose test is to run."""
     chosen = {item.name for item in request.session.items}
     with grading_pool() as pool:
         yield {

@@ -1,4 +1,4 @@
-"""The wrong lock that exercise 07 opens with is wrong: a worker that dies never gives it back."""
+"""The wrong lock at the start of exercise 07: a worker that dies never releases it."""
 
 import os
 import signal
@@ -46,14 +46,14 @@ def test_after_the_worker_was_killed_every_start_is_refused_for_ever(stack: Stac
             def lock() -> str:
                 return str(client.get("/status").json()["lock"])
 
-            # As long as nobody dies, all is well.
+            # While the worker lives, the lock is released after each run.
             assert lock() == "free"
             assert client.post("/start", json={"seconds": 0}).status_code == 202
-            wait_until(lambda: lock() == "free", "the lock to be given back", 30)
+            wait_until(lambda: lock() == "free", "the lock to be released", 30)
 
-            begun = worker.output().count("at work")
+            started = worker.output().count("at work")
             assert client.post("/start", json={"seconds": 600}).status_code == 202
-            wait_until(lambda: worker.output().count("at work") > begun, "the run to begin", 30)
+            wait_until(lambda: worker.output().count("at work") > started, "the run to begin", 30)
             assert client.post("/start").status_code == 409
             worker.signal(signal.SIGKILL)
             worker.wait(30)

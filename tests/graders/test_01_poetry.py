@@ -1,4 +1,4 @@
-"""Exercise 01: a project that others can install. No network, and nothing to start."""
+"""Exercise 01: a project that others can install. It needs no network and starts no API."""
 
 import os
 import re
@@ -25,24 +25,24 @@ from kit.processes.child import Child
 PYPROJECT = "pyproject.toml"
 SETTINGS = "poetry.toml"
 LOCK = "poetry.lock"
-PATIENCE = 90.0  # seconds for one call of Poetry, which takes one on a quiet machine
-HEAVY = shutil.ignore_patterns(".venv", "dist", "__pycache__", ".git", "*.whl")
-# By -I, Poetry itself: not something of the project's that is called like it.
+POETRY_TIMEOUT = 90.0  # seconds for one call of Poetry, which takes one on a quiet machine
+NOT_COPIED = shutil.ignore_patterns(".venv", "dist", "__pycache__", ".git", "*.whl")
+# -I: Python imports the installed Poetry, not a package of the project with that name.
 POETRY = (sys.executable, "-I", "-m", "poetry", "--no-interaction", "--no-ansi")
-CAN_WAIT = (
+NEEDS_NETWORK = (
     "Locking asks the package index, so without a network this one has to wait: "
     "exercise 02 does not need it"
 )
 
 
 class Poetry:
-    """Poetry at work on a copy of the project, from which it cannot reach anything of ours."""
+    """Poetry, at work on a copy of the project, with a cache of its own."""
 
     def __init__(self, submission: Submission) -> None:
         self.folder = submission.state / "copy"
-        shutil.copytree(submission.folder, self.folder, symlinks=True, ignore=HEAVY)
+        shutil.copytree(submission.folder, self.folder, symlinks=True, ignore=NOT_COPIED)
         env = submission.stack.env | {
-            # No environment to make, and with nothing said of VIRTUAL_ENV none to install into.
+            # Poetry makes no environment. VIRTUAL_ENV is not set, so it finds none either.
             "POETRY_VIRTUALENVS_CREATE": "false",
             "POETRY_CACHE_DIR": str(submission.state / "poetry"),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
@@ -51,7 +51,7 @@ class Poetry:
         def start(name: str, *words: str) -> Child:
             return submission.stack.start(name, [*POETRY, *words], cwd=self.folder, env=env)
 
-        # Both at once: most of the time goes into starting.
+        # Both run at the same time: most of the time is Poetry's start.
         self.build = start("build", "build", "--format", "wheel")
         self.check = start("check", "check", "--lock")
 
@@ -61,7 +61,7 @@ Files = dict[str, bytes | OSError]
 
 @pytest.fixture(scope="module")
 def files(submission: Submission) -> Files:
-    """What was handed in, read before anything of it runs: a build may run what it likes."""
+    """The files of the submission, read before its build runs: a build can change them."""
 
     def read(file: Path) -> bytes | OSError:
         try:
@@ -171,20 +171,20 @@ def test_the_wheel_has_the_package_in_it(
     expected = "a wheel"
     if not str(system["build-backend"]).startswith("poetry.core"):
         expected += " (a builder that is not poetry-core has to be fetched from the index)"
-    done(poetry.build, "poetry build", expected, where)
+    require_success(poetry.build, "poetry build", expected, where)
     wheels = list((poetry.folder / "dist").glob("*.whl"))
     require(wheels, "poetry build; ls dist", "a wheel", "none", where)
     unpacked = Path(tempfile.mkdtemp(dir=submission.state))
     with zipfile.ZipFile(wheels[0]) as wheel:
         wheel.extractall(unpacked)
     line = f"import sys; sys.path.insert(0, {str(unpacked)!r}); import nb_runner as package"
-    # What a wheel needs does not come with it, so what is installed here may be imported too.
+    # The wheel's dependencies are not in it. They are imported from this environment.
     line += "; print('found in', list(package.__path__)[0])"
     argv = [sys.executable, "-I", "-c", line]
     child = submission.stack.start("import", argv, cwd=unpacked)
     did = "poetry build && unzip -l dist/*.whl"
     where = "pyproject.toml: [tool.poetry] packages, and nb_runner/__init__.py"
-    done(child, did, "a wheel from which nb_runner can be imported", where)
+    require_success(child, did, "a wheel from which nb_runner can be imported", where)
     found = child.output().rpartition("found in ")[2].strip()
     if not Path(found).resolve().is_relative_to(unpacked.resolve()):
         raise Wrong(did, "the package nb_runner in the wheel", "it is not in there", where)
@@ -194,11 +194,16 @@ def test_the_wheel_has_the_package_in_it(
 def test_the_lock_belongs_to_this_project(files: Files, poetry: Poetry) -> None:
     if isinstance(files[LOCK], FileNotFoundError):
         raise Wrong(
-            "ls", "poetry.lock", f"there is none yet. {CAN_WAIT}", "poetry lock, which writes it"
+            "ls",
+            "poetry.lock",
+            f"there is none yet. {NEEDS_NETWORK}",
+            "poetry lock, which writes it",
         )
     table_of(files, LOCK, "written by `poetry lock`, never by hand")
     where = "poetry lock, which writes it anew"
-    done(poetry.check, "poetry check --lock", "a lock made from this pyproject.toml", where)
+    require_success(
+        poetry.check, "poetry check --lock", "a lock made from this pyproject.toml", where
+    )
 
 
 @pytest.mark.task("1.5")
@@ -213,13 +218,13 @@ def test_the_lock_names_all_that_is_needed(files: Files, pyproject: dict[str, An
                 require_locked(locked, name, need, group)
     for name, package in locked.items():
         for other, wanted in table(package, "dependencies", LOCK).items():
-            # What is wanted under a condition may rightly be missing.
+            # A dependency with a condition is a table, and may be missing in the lock.
             if isinstance(wanted, str) and canonicalize_name(other) not in locked:
                 lock_wrong(f"{other}, which {name} needs", "it is not in the lock")
 
 
 def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: str) -> None:
-    """Wrong unless the lock has that dependency, in the version asked for, with its hashes."""
+    """Raise Wrong unless the lock has the dependency, in a fitting version, with its hashes."""
     whose = "a dependency" if group == "main" else f"of the group `{group}`"
     if name not in locked:
         there = f"the lock has {len(locked)} packages, and no {name}"
@@ -232,7 +237,7 @@ def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: 
     hashed = isinstance(files, list) and any(
         isinstance(file, dict) and str(file.get("hash")).startswith("sha256:") for file in files
     )
-    # What comes from a folder or from git has no files to hash.
+    # A package from a folder or from git has no hashes.
     if not hashed and "source" not in package:
         lock_wrong(f"the hashes of {name}'s files", "none")
     groups = package.get("groups")
@@ -241,7 +246,7 @@ def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: 
 
 
 def dependencies(pyproject: dict[str, Any]) -> dict[str, Requirement]:
-    """What `[project] dependencies` names."""
+    """The requirements in `[project] dependencies`, by name."""
     listed = table(pyproject, "project").get("dependencies", [])
     if not isinstance(listed, list):
         wrong("a list of dependencies", f"dependencies = {listed!r}", "[project] dependencies")
@@ -249,7 +254,7 @@ def dependencies(pyproject: dict[str, Any]) -> dict[str, Requirement]:
 
 
 def members(pyproject: dict[str, Any], name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a dependency group names, with the groups that it includes."""
+    """The requirements in a dependency group and in the groups that it includes, by name."""
     where = f"[dependency-groups] {name}"
     listed = table(pyproject, "dependency-groups").get(name)
     if not isinstance(listed, list):
@@ -266,7 +271,7 @@ def members(pyproject: dict[str, Any], name: str, above: tuple[str, ...] = ()) -
 
 
 def parsed(item: Any, where: str) -> tuple[str, Requirement]:
-    """One requirement, by its name."""
+    """One requirement: its name, and the requirement."""
     try:
         need = Requirement(item)
     except (InvalidRequirement, TypeError):
@@ -275,30 +280,30 @@ def parsed(item: Any, where: str) -> tuple[str, Requirement]:
 
 
 def packages(lock: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the lock has, by name."""
+    """The packages in the lock, by name."""
     listed = lock.get("package", [])
     for package in listed if isinstance(listed, list) else []:
         if isinstance(package, dict) and isinstance(package.get("name"), str):
             yield canonicalize_name(package["name"]), package
 
 
-def done(child: Child, did: str, expected: str, where: str) -> None:
-    """Wait for a process; Wrong unless it ends, and well."""
+def require_success(child: Child, did: str, expected: str, where: str) -> None:
+    """Wait for a process. Raises Wrong unless it ends with exit code 0."""
     try:
-        code = child.wait(PATIENCE)
+        code = child.wait(POETRY_TIMEOUT)
     except TimeoutError:
         child.kill()
-        raise Wrong(did, expected, f"it was not done after {PATIENCE:g} s", where) from None
+        raise Wrong(did, expected, f"it was not done after {POETRY_TIMEOUT:g} s", where) from None
     if code:
-        # The learner knows nothing of the copy that it was done in.
+        # The process worked on a copy; the learner's paths do not have its folder.
         output = re.sub(r"/\S*/workshop-check-\w+/copy/", "", child.output())
-        said = [line for line in output.splitlines() if line.strip()]
-        got = reason(output) or "\n".join(said[-6:]) or f"exit code {code}"
+        output_lines = [line for line in output.splitlines() if line.strip()]
+        got = reason(output) or "\n".join(output_lines[-6:]) or f"exit code {code}"
         raise Wrong(did, expected, got, where)
 
 
 def table_of(files: Files, name: str, purpose: str) -> dict[str, Any]:
-    """What one of the files says in TOML."""
+    """The content of one of the files, which has to be TOML."""
     did = f"cat {name}"
     content = files[name]
     try:
@@ -324,7 +329,7 @@ def tool_poetry(pyproject: dict[str, Any]) -> dict[str, Any]:
 
 
 def versioned(project: dict[str, Any], pyproject: dict[str, Any]) -> dict[str, Any]:
-    """Where the version stands: with `dynamic`, Poetry takes it from its own table."""
+    """The table that has the version. With `dynamic`, Poetry takes it from its own table."""
     dynamic = project.get("dynamic")
     if isinstance(dynamic, list) and "version" in dynamic:
         return tool_poetry(pyproject)
@@ -340,11 +345,11 @@ def text_of(project: dict[str, Any], key: str, example: str) -> str:
 
 
 def wrong(expected: str, got: str, where: str, did: str = f"cat {PYPROJECT}") -> NoReturn:
-    """Something in a file is not right yet."""
+    """Raise Wrong: something in a file is not right yet."""
     file = "" if did != f"cat {PYPROJECT}" else f"{PYPROJECT}: "
     raise Wrong(did, expected, got, f"{file}{where}")
 
 
 def lock_wrong(expected: str, got: str) -> NoReturn:
-    """The lock is no lock."""
+    """Raise Wrong: the lock is not right."""
     raise Wrong("cat poetry.lock", expected, got, "poetry lock, which writes it anew")

@@ -37,10 +37,16 @@ def test_the_call_says_what_it_does(api: Api) -> None:
     call = api.openapi()["paths"].get("/ping", {}).get("get")
     require(call, did, "GET /ping", "no such call", PING)
     require(call.get("description"), did, "a description of the call", "none", PING)
-    good = call["responses"].get("200", {})
-    told = good.get("description", "")
+    success = call["responses"].get("200", {})
+    words = success.get("description", "")
     expected = "words of your own for the answer 200"
-    require(told not in ("", "Successful Response"), did, expected, repr(told), PING)
-    schema = good.get("content", {}).get("application/json", {}).get("schema", {})
+    require(
+        words not in ("", "Successful Response"),
+        did,
+        expected,
+        repr(words),
+        PING,
+    )
+    schema = success.get("content", {}).get("application/json", {}).get("schema", {})
     expected = "a schema for the answer: it says what type comes back"
     require(set(schema) - {"title"}, did, expected, f"the schema {schema}", PING)

@@ -1,4 +1,4 @@
-"""Exercise 03: what comes in is checked, what goes out is chosen, and each call has its status."""
+"""Exercise 03: requests are validated, answers leave out what is only kept, statuses are right."""
 
 import secrets
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ START = "nb_runner/main.py: start()"
 BODY = "nb_runner/main.py: StartRequest, the body of start()"
 STATUS = "nb_runner/main.py: status()"
 RUNS = "nb_runner/main.py: recent()"
-HERE = "127.0.0.1"  # the address that we ask from
+OUR_ADDRESS = "127.0.0.1"  # the address of the client: the grader
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +40,22 @@ def test_a_start_is_accepted_and_gives_a_run(api: Api) -> None:
 
 
 @pytest.mark.task("3.1")
-def test_looking_does_not_start_anything(api: Api) -> None:
+def test_get_start_does_not_start_a_run(api: Api) -> None:
     answer = api.get("/start")
     if answer.status < 400:
         answer.wrong("405 Method Not Allowed: whoever only looks must not start a run", START)
 
 
 @pytest.mark.task("3.2")
-def test_who_asked_comes_back(api: Api) -> None:
+def test_requested_by_comes_back(api: Api) -> None:
     name = values.unique("ada", 3)
     bodies = [None, {}, {"requested_by": name}, {"requested_by": None}]
     for body in bodies:
         answer = api.post("/start", body).expect(202, "this body is as it should be", BODY)
         expected = body.get("requested_by") if body else None
         if answer.field("requested_by", START) != expected:
-            told = "null" if expected is None else f'"{expected}"'
-            answer.wrong(f'"requested_by": {told}, as it was sent', START)
+            sent = "null" if expected is None else f'"{expected}"'
+            answer.wrong(f'"requested_by": {sent}, as it was sent', START)
 
 
 @pytest.mark.task("3.2")
@@ -98,11 +98,11 @@ def test_a_run_is_there_to_look_at(api: Api) -> None:
 
 
 @pytest.mark.task("3.3")
-def test_a_run_that_nobody_started_is_not_found(api: Api) -> None:
+def test_an_unknown_run_is_not_found(api: Api) -> None:
     for name in (values.note(Kind.NAME, secrets.token_hex(4)), "x" * 40):
         answer = api.get(f"/status/{name}").expect(404, "nobody started such a run", STATUS)
         detail = answer.field("detail", STATUS)
-        # What is answered where there is no such call at all.
+        # FastAPI's own detail where there is no such call.
         if not detail or detail == "Not Found":
             answer.wrong("a detail in words of your own: no such run, and which", STATUS)
 
@@ -114,20 +114,20 @@ def test_what_cannot_be_a_run_id_is_refused(api: Api) -> None:
 
 
 @pytest.mark.task("3.4")
-def test_what_is_kept_is_not_what_goes_out(api: Api) -> None:
+def test_answers_leave_out_the_client_address(api: Api) -> None:
     begun = api.post("/start", {"requested_by": "ada"}).expect(202, "as before", START)
     seen = api.get(f"/status/{run_id(begun, START)}").expect(200, "as before", STATUS)
     for answer, where in ((begun, START), (seen, STATUS)):
-        nothing_of_the_client(answer, answer.object(where), where)
+        require_no_client_address(answer, answer.object(where), where)
 
 
 @pytest.mark.task("3.4")
-def test_the_documentation_tells_what_goes_out(api: Api) -> None:
+def test_the_documentation_has_the_schema_of_the_answer(api: Api) -> None:
     document = api.openapi()
     for method, path, where in (("post", "/start", START), ("get", "/status/{", STATUS)):
         call = f"{method.upper()} {path.removesuffix('{')}"
-        did = f"open http://{HERE}:8000/docs and unfold {call}"
-        names = set(fields(document, answers(document, method, path)))
+        did = f"open http://{OUR_ADDRESS}:8000/docs and unfold {call}"
+        names = set(fields(document, success_responses(document, method, path)))
         if "run_id" not in names:
             got = f"fields {', '.join(sorted(names))}" if names else "nothing that says so"
             raise Wrong(did, "a schema of the answer, with run_id in it", got, where)
@@ -174,30 +174,30 @@ def ids(answer: Answer) -> list[Any]:
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         answer.wrong("a JSON list of runs", RUNS)
     for run in runs:
-        nothing_of_the_client(answer, run, RUNS)
+        require_no_client_address(answer, run, RUNS)
     return [run.get("run_id") for run in runs]
 
 
 def require_newest(answer: Answer, names: list[Any], newest: list[str]) -> None:
-    """Wrong unless these are the run_ids that should be there, in that order."""
+    """Raise Wrong unless these are the newest run_ids, in that order."""
     if names != newest:
-        got = f"{answer.status}, and the run_ids {told(names)}"
-        answer.wrong(f"the newest runs, and the newest first: {told(newest)}", RUNS, got)
+        got = f"{answer.status}, and the run_ids {first_of(names)}"
+        answer.wrong(f"the newest runs, and the newest first: {first_of(newest)}", RUNS, got)
 
 
-def told(names: list[Any]) -> str:
-    """The first of some names."""
+def first_of(names: list[Any]) -> str:
+    """The first three names, as text."""
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
-def nothing_of_the_client(answer: Answer, run: dict[str, Any], where: str) -> None:
-    """Wrong if an answer tells from which address a run was asked for."""
-    if "client" in run or HERE in run.values():
+def require_no_client_address(answer: Answer, run: dict[str, Any], where: str) -> None:
+    """Raise Wrong if a run in an answer has the address of its client."""
+    if "client" in run or OUR_ADDRESS in run.values():
         answer.wrong("a run without `client`: the address is nobody else's business", where)
 
 
-def answers(document: dict[str, Any], method: str, path: str) -> Any:
-    """What OpenAPI says of a call's good answers. (The path's parameter has any name.)"""
+def success_responses(document: dict[str, Any], method: str, path: str) -> Any:
+    """What OpenAPI says of the 2xx answers of a call. `path` may end with "{" for any parameter."""
     for name, calls in document.get("paths", {}).items():
         if name == path or (path.endswith("{") and name.startswith(path)):
             responses = calls.get(method, {}).get("responses", {})
@@ -206,7 +206,7 @@ def answers(document: dict[str, Any], method: str, path: str) -> Any:
 
 
 def fields(document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()) -> Iterator[str]:
-    """The names of all fields that a schema leads to."""
+    """The names of all fields in a schema and in the schemas that it refers to."""
     if isinstance(schema, list):
         for each in schema:
             yield from fields(document, each, seen)

@@ -15,11 +15,12 @@ START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status(), and the field `status` of Run"
 WORK = "nb_runner/main.py: work(), and how start() hands it over"
 BUSY = "nb_runner/main.py: busy(), and what start() does with it"
-WORDS = ("QUEUED", "RUNNING", "SUCCEEDED")
+STATUSES = ("QUEUED", "RUNNING", "SUCCEEDED")
 SHORT, LONG = 1, 4  # seconds that a job takes
-PATIENCE = 10.0  # seconds on top of a job's own, for what should come soon
-TWO = """2 processes, 2 runs at once: with `./workshop run 04 --api 2` each process took a start,
-for neither sees the other's memory. Of the first run the second process said {status}.
+TIMEOUT_MARGIN = 10.0  # seconds in addition to the job's own
+TWO_RUNS = """\
+2 processes, 2 runs at once: with `./workshop run 04 --api 2` each process took a start
+(neither sees the other's memory). Of the first run the second process said {status}.
 This is nobody's fault and not to be mended here: exercise 05 is the way out."""
 
 
@@ -31,9 +32,9 @@ def api(submission: Submission) -> Api:
 @pytest.mark.task("4.1")
 def test_the_job_goes_on_after_the_answer(submission: Submission, api: Api) -> None:
     try:
-        watch_a_job(api, SHORT)
+        follow_a_job(api, SHORT)
     except TooSlow:
-        watch_a_job(submission.up(), LONG)
+        follow_a_job(submission.up(), LONG)
 
 
 @pytest.mark.task("4.2")
@@ -55,16 +56,16 @@ def test_a_start_is_possible_again(
     start_when_free(api, 0)
     try:
         observe(two_processes(submission))
-    except Wrong:  # a detour must not fail anybody
+    except Wrong:  # it is an observation, so it must not fail the task
         observe("What two processes make of it could not be shown this time.")
 
 
 class TooSlow(Wrong):
-    """Wrong, unless it was the machine that was too slow for so short a job: a long one tells."""
+    """The job was wrong, or the machine too slow for so short a job. A long job decides."""
 
 
-def watch_a_job(api: Api, seconds: float) -> None:
-    """Start a job and follow it to its end."""
+def follow_a_job(api: Api, seconds: float) -> None:
+    """Start a job, and check its status until it has ended."""
     began = time.monotonic()
     started = api.post("/start", {"seconds": seconds})
     took = time.monotonic() - began
@@ -78,31 +79,31 @@ def watch_a_job(api: Api, seconds: float) -> None:
     path = f"/status/{quote(str(started.field('run_id', START)))}"
     seen = []
     while status != "SUCCEEDED":
-        answers_meanwhile(api, started, seconds)
-        look = api.get(path).expect(200, "the run that was just started", STATUS)
-        look.did = f"{started.did}\n{look.did}"
-        status = status_in(look)
+        require_ping_meanwhile(api, started, seconds)
+        answer = api.get(path).expect(200, "the run that was just started", STATUS)
+        answer.did = f"{started.did}\n{answer.did}"
+        status = status_in(answer)
         seen.append(status)
-        if time.monotonic() - began > seconds + PATIENCE:
-            look.wrong(f"SUCCEEDED, {seconds:g} s after the start", WORK)
+        if time.monotonic() - began > seconds + TIMEOUT_MARGIN:
+            answer.wrong(f"SUCCEEDED, {seconds:g} s after the start", WORK)
         time.sleep(0.05)
     took = time.monotonic() - began
     if took < 0.9 * seconds:
-        look.wrong(f"a job of {seconds:g} s", WORK, f"SUCCEEDED after {duration(took)}")
+        answer.wrong(f"a job of {seconds:g} s", WORK, f"SUCCEEDED after {duration(took)}")
     if "RUNNING" not in seen:
         expected = "RUNNING while it is going, SUCCEEDED after it"
-        raise TooSlow(look.did, expected, " → ".join(dict.fromkeys(seen)), WORK)
+        raise TooSlow(answer.did, expected, " → ".join(dict.fromkeys(seen)), WORK)
 
 
 def status_in(answer: Answer) -> str:
     status = answer.field("status", STATUS)
-    if status not in WORDS:
-        answer.wrong(f"a status that is one of {', '.join(WORDS)}", STATUS)
+    if status not in STATUSES:
+        answer.wrong(f"a status that is one of {', '.join(STATUSES)}", STATUS)
     return str(status)
 
 
-def answers_meanwhile(api: Api, started: Answer, seconds: float) -> None:
-    """Wrong if the API is deaf while the job is going."""
+def require_ping_meanwhile(api: Api, started: Answer, seconds: float) -> None:
+    """Raise Wrong unless the API answers while the job is running."""
     began = time.monotonic()
     ping = api.get("/ping")
     took = time.monotonic() - began
@@ -114,8 +115,8 @@ def answers_meanwhile(api: Api, started: Answer, seconds: float) -> None:
 
 
 def start_when_free(api: Api, seconds: float) -> Answer:
-    """Start a job as soon as it is possible; Wrong when it does not become possible."""
-    deadline = time.monotonic() + LONG + PATIENCE
+    """Start a job as soon as it is accepted. Raises Wrong if it is refused for too long."""
+    deadline = time.monotonic() + LONG + TIMEOUT_MARGIN
     while True:
         answer = api.post("/start", {"seconds": seconds})
         if answer.status != 409:
@@ -126,12 +127,12 @@ def start_when_free(api: Api, seconds: float) -> Answer:
 
 
 def two_processes(submission: Submission) -> str:
-    """What two API processes make of the busy flag: an observation."""
+    """A note on what two API processes do with the busy flag."""
     one, other = submission.up_apart({}, {})
     run_id = one.post("/start", {"seconds": 30}).expect(202, "", START).field("run_id", START)
     second = other.post("/start", {"seconds": 30})
     known = other.get(f"/status/{run_id}")
     going = one.get(f"/status/{run_id}").field("status", STATUS)
     if second.status == 202 and going == "RUNNING":
-        return TWO.format(status=known.status)
+        return TWO_RUNS.format(status=known.status)
     return f"Two processes, and yet the second start got {second.status}: how did you do that?"

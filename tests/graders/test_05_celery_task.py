@@ -1,4 +1,4 @@
-"""Exercise 05: a Celery app on REDIS_URL, and a task that a producer knows by its name only."""
+"""Exercise 05: a Celery app on REDIS_URL, and a task that a producer calls by its name."""
 
 import json
 import re
@@ -21,21 +21,21 @@ TASK = "nb_runner/tasks.py: run_notebook() and its decorator"
 RESULT = "nb_runner/tasks.py: run_notebook(), what it returns"
 NAME = "nb_runner.run_notebook"
 ECHO = "celery.accumulate"  # a task that every Celery app has; it returns its arguments
-PATIENCE = 15.0  # seconds on top of a task's own
+TIMEOUT_MARGIN = 15.0  # seconds in addition to the task's own
 SHORT, LONG = 1.5, 5  # seconds that a task takes
 
 
 class Producer:
-    """Puts tasks into the broker by their names, and looks what the result backend knows of them.
+    """Sends tasks to the broker by their names, and reads their states in the result backend.
 
-    `seen` are the states of the last task, in the order in which they came; `ever` those of all.
+    `states` are the states of the last task, in order; `all_states` are those of all tasks.
     """
 
     def __init__(self, submission: Submission, worker: Child) -> None:
         self.worker = worker
         self.redis = submission.redis
-        self.seen: list[str] = []
-        self.ever: set[str] = set()
+        self.states: list[str] = []
+        self.all_states: set[str] = set()
         url = submission.redis_url
         self._celery = Celery(broker=url, backend=url, set_as_current=False)
         self._folder = shown(submission.folder)
@@ -44,36 +44,36 @@ class Producer:
         self._celery.close()
         self.redis.close()
 
-    def line(self, name: str, args: list[Any]) -> str:
+    def command_line(self, name: str, args: list[Any]) -> str:
         """The call as a line to paste."""
         celery = [".venv/bin/celery", "--workdir", self._folder, "-A", "nb_runner.tasks"]
         call = shlex.join([*celery, "call", name, "--args", json.dumps(args)])
         return f"REDIS_URL=redis://127.0.0.1:PORT/0 {call}   # PORT as `./workshop run 05` tells"
 
     def run(self, name: str, args: list[Any], timeout: float) -> dict[str, Any] | None:
-        """What the backend says of the task once it is over: its `status` and its `result`.
+        """Run a task. Returns what the backend has of it at its end: its `status` and its `result`.
 
-        None: it took too long, or the worker will never do it.
+        None: it took too long, or the worker refuses it.
         """
         task_id = self._celery.send_task(name, args=args).id
-        self.seen = []
+        self.states = []
         deadline = time.monotonic() + timeout
         while True:
-            late = time.monotonic() > deadline or self.refusal()
-            told = self._told(task_id)
-            state = str(told.get("status"))
-            if state not in self.seen:
-                self.seen.append(state)
-                self.ever.add(state)
-            # Celery fails a task that it does not know; its log says so better than its result.
-            if state == "SUCCESS" or (state == "FAILURE" and not self.refusal()):
-                return told
+            late = time.monotonic() > deadline or self.why_refused()
+            outcome = self._stored_outcome(task_id)
+            state = str(outcome.get("status"))
+            if state not in self.states:
+                self.states.append(state)
+                self.all_states.add(state)
+            # Celery fails an unknown task. The worker's log explains that better than the result.
+            if state == "SUCCESS" or (state == "FAILURE" and not self.why_refused()):
+                return outcome
             if late or state == "FAILURE":
                 return None
             time.sleep(0.02)
 
-    def _told(self, task_id: str) -> dict[str, Any]:
-        """What lies in the backend, as it lies there: no client of Celery's in between."""
+    def _stored_outcome(self, task_id: str) -> dict[str, Any]:
+        """What the backend has of a task, read from Redis without Celery's client."""
         try:
             kept = self.redis.get(f"celery-task-meta-{task_id}")
             return dict(json.loads(str(kept))) if kept else {"status": "PENDING"}
@@ -81,8 +81,8 @@ class Producer:
             unreadable = {"exc_type": "EncodeError", "exc_message": ["it is there, but not JSON"]}
             return {"status": "FAILURE", "result": unreadable}
 
-    def refusal(self) -> str:
-        """Why the worker does not do what it was given, as its log tells."""
+    def why_refused(self) -> str:
+        """Why the worker does not execute a task, from its log; empty if it does."""
         log = self.worker.output()
         if found := re.search(r"Received unregistered task of type '([^']*)'", log):
             known = re.findall(r"^ +\. (\S+)$", log, re.MULTILINE)
@@ -95,19 +95,19 @@ class Producer:
             return "the worker refuses messages in JSON: its `accept_content` leaves it out"
         return "" if self.worker.running else "the worker has ended"
 
-    def silence(self) -> str:
-        """Why there is no result, as far as anybody can see."""
-        if why := self.refusal():
+    def why_no_result(self) -> str:
+        """Why there is no result, from the worker's log and the queue."""
+        if why := self.why_refused():
             return why
         log = self.worker.output().replace("//:**@", "//")  # Celery's mask of no password
-        told = re.findall(r"(?:transport|results):.*", log)
+        urls = re.findall(r"(?:transport|results):.*", log)
         if self.redis.llen("celery"):
             what = "the worker takes nothing from there"
         elif "disabled://" in log:
             what = "the worker took the task, and has no backend to bring the result to"
         else:
-            what = f"no result within {PATIENCE:g} s"
-        return "\n".join([f"{what}. Its log says", *told[:2]])
+            what = f"no result within {TIMEOUT_MARGIN:g} s"
+        return "\n".join([f"{what}. Its log says", *urls[:2]])
 
 
 @pytest.fixture(scope="module")
@@ -119,60 +119,62 @@ def producer(submission: Submission) -> Iterator[Producer]:
 
 @pytest.mark.task("5.1")
 def test_a_worker_takes_from_the_broker_and_answers_to_the_backend(producer: Producer) -> None:
-    told = producer.run(ECHO, ["hello"], PATIENCE)
-    if told is None:
-        did = f"./workshop run 05\n{producer.line(ECHO, ['hello'])}   # a task that every app has"
+    outcome = producer.run(ECHO, ["hello"], TIMEOUT_MARGIN)
+    if outcome is None:
+        call = producer.command_line(ECHO, ["hello"])
+        did = f"./workshop run 05\n{call}   # a task that every app has"
         expected = "a worker with its broker and its result backend where REDIS_URL says"
-        raise Wrong(did, expected, producer.silence(), APP)
+        raise Wrong(did, expected, producer.why_no_result(), APP)
 
 
 @pytest.mark.task("5.2")
 def test_the_task_is_known_by_its_name_and_takes_arguments(producer: Producer) -> None:
-    did = producer.line(NAME, [SHORT, 60])
+    did = producer.command_line(NAME, [SHORT, 60])
     began = time.monotonic()
-    told = producer.run(NAME, [SHORT, 60], SHORT + PATIENCE)
+    outcome = producer.run(NAME, [SHORT, 60], SHORT + TIMEOUT_MARGIN)
     took = time.monotonic() - began
-    if told is None:
-        raise Wrong(did, "a task of that name, and what came of it", producer.silence(), TASK)
-    # A result that cannot travel is the next task's matter.
-    fine = told["status"] == "SUCCESS" or error_of(told).startswith("EncodeError")
-    require(fine, did, "the task done, with these arguments", error_of(told), TASK)
+    if outcome is None:
+        raise Wrong(did, "a task of that name, and what came of it", producer.why_no_result(), TASK)
+    # Task 5.3 checks that the result can be encoded.
+    fine = outcome["status"] == "SUCCESS" or error_of(outcome).startswith("EncodeError")
+    require(fine, did, "the task done, with these arguments", error_of(outcome), TASK)
     expected = f"a task that takes the seconds it is given: {SHORT:g}"
     require(took > 0.9 * SHORT, did, expected, f"done after {duration(took)}", TASK)
 
 
 @pytest.mark.task("5.3")
 def test_the_result_is_json(producer: Producer) -> None:
-    did = producer.line(NAME, [0, 90])
-    told = producer.run(NAME, [0, 90], PATIENCE)
-    if told is None:
-        raise Wrong(did, "a result", producer.silence(), RESULT)
+    did = producer.command_line(NAME, [0, 90])
+    outcome = producer.run(NAME, [0, 90], TIMEOUT_MARGIN)
+    if outcome is None:
+        raise Wrong(did, "a result", producer.why_no_result(), RESULT)
     expected = 'SUCCESS and a dictionary: {"rows": 90, "mean_delay": …}'
-    require(told["status"] == "SUCCESS", did, expected, error_of(told), RESULT)
-    result = told.get("result")
-    whole = isinstance(result, dict) and result.get("rows") == 90 and "mean_delay" in result
-    require(whole, did, expected, f"SUCCESS and {json.dumps(result)}", RESULT)
+    require(outcome["status"] == "SUCCESS", did, expected, error_of(outcome), RESULT)
+    result = outcome.get("result")
+    complete = isinstance(result, dict) and result.get("rows") == 90 and "mean_delay" in result
+    require(complete, did, expected, f"SUCCESS and {json.dumps(result)}", RESULT)
 
 
 @pytest.mark.task("5.4")
 def test_a_task_that_runs_is_started(producer: Producer) -> None:
-    if "STARTED" in producer.ever:
+    if "STARTED" in producer.all_states:
         return
     for seconds in (SHORT, LONG):  # a busy machine may miss a short one
-        told = producer.run(NAME, [seconds, 60], seconds + PATIENCE)
-        if told is None or "STARTED" in producer.seen:
+        outcome = producer.run(NAME, [seconds, 60], seconds + TIMEOUT_MARGIN)
+        if outcome is None or "STARTED" in producer.states:
             break
-    did = f"{producer.line(NAME, [seconds, 60])}\nand asked the result backend, again and again"
-    require(told, did, "STARTED, then SUCCESS", producer.silence(), TASK)
-    got = " → ".join(producer.seen)
-    require("STARTED" in producer.seen, did, "PENDING → STARTED → SUCCESS", got, APP)
+    call = producer.command_line(NAME, [seconds, 60])
+    did = f"{call}\nand asked the result backend, again and again"
+    require(outcome, did, "STARTED, then SUCCESS", producer.why_no_result(), TASK)
+    got = " → ".join(producer.states)
+    require("STARTED" in producer.states, did, "PENDING → STARTED → SUCCESS", got, APP)
 
 
-def error_of(told: dict[str, Any]) -> str:
+def error_of(outcome: dict[str, Any]) -> str:
     """The exception of a task that failed, in a line."""
-    error = told.get("result")
+    error = outcome.get("result")
     if not isinstance(error, dict):
-        return f"{told.get('status')}: {error}"
+        return f"{outcome.get('status')}: {error}"
     message = error.get("exc_message")
     words = " ".join(map(str, message)) if isinstance(message, list) else str(message)
     return f"{error.get('exc_type')}: {words}"

@@ -1,4 +1,4 @@
-"""Exercise 07: one run at a time, however many ask, and whoever dies."""
+"""Exercise 07: one run at a time, with many starts at once, and when a process dies."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong, require
-from kit.grading.runs import ACTIVE, ENDED, POLL, follow, run_id_of, start, status
+from kit.grading.runs import ACTIVE, ENDED, STATUS_POLL_INTERVAL, follow, run_id_of, start, status
 from kit.grading.slow_proxy import SlowProxy
 from kit.grading.submission import Submission
 from kit.grading.values import duration, times
@@ -23,16 +23,16 @@ from kit.processes.child import Child
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
 LOCK = "nb_runner/runs.py: the lock"
-TWICE = f"{curl('POST', '/start', {'seconds': 60})}\n{curl('POST', '/start')}"
+TWO_STARTS = f"{curl('POST', '/start', {'seconds': 60})}\n{curl('POST', '/start')}"
 AT_ONCE = 6  # starts
-DELAY = 0.005  # seconds on each way to Redis, so that all who look at once do so for certain
-SHORTLY = 2.0  # seconds that a refusal may take
-FREED = 15.0  # seconds after which a start has to be possible again
-LONG = 300  # seconds; a lock for a decision needs a few, and nobody waits for longer than this
+DELAY = 0.005  # seconds for each message to Redis and back, so that all starts stay in step
+REFUSAL_TIMEOUT = 2.0  # seconds that a refusal may take
+RESTART_TIMEOUT = 15.0  # seconds after a crash until a start is accepted again
+LONGEST_LOCK = 300  # seconds; a lock that is held for a decision needs only a few
 
 
-class Stack:
-    """Two API processes, each with its own way to Redis, and one worker for both."""
+class Runner:
+    """Two API processes, each with a proxy of its own to Redis, and one worker."""
 
     def __init__(self, submission: Submission, proxies: list[SlowProxy]) -> None:
         self.redis = submission.redis
@@ -46,63 +46,63 @@ class Stack:
         return self.apis[0]
 
     @contextmanager
-    def no_worker(self) -> Iterator[None]:
-        """Whatever is queued stays queued meanwhile."""
+    def worker_paused(self) -> Iterator[None]:
+        """The worker is stopped meanwhile, so runs stay queued."""
         self.worker.signal(signal.SIGSTOP)
         try:
             yield
         finally:
             self.worker.signal(signal.SIGCONT)
 
-    def quiet(self) -> None:
-        """Wait until the newest run, if there is one, has ended."""
+    def wait_until_idle(self) -> None:
+        """Wait until the newest run has ended, if there is one."""
         answer = self.api.get("/status")
         if answer.status == 200:
             follow(self.api, run_id_of(answer), ENDED, START)
 
 
 @pytest.fixture(scope="module")
-def stack(submission: Submission) -> Iterator[Stack]:
-    with ExitStack() as open_ones:
-        proxies = [open_ones.enter_context(SlowProxy(submission.redis_url)) for _ in range(2)]
-        yield Stack(submission, proxies)
+def runner(submission: Submission) -> Iterator[Runner]:
+    with ExitStack() as contexts:
+        proxies = [contexts.enter_context(SlowProxy(submission.redis_url)) for _ in range(2)]
+        yield Runner(submission, proxies)
 
 
-def refused(answer: Answer, running: str, meanwhile: str) -> None:
-    """Wrong unless the start was refused, and the refusal names the run in the way."""
-    answer.did = TWICE
+def require_refusal(answer: Answer, running: str, meanwhile: str) -> None:
+    """Raise Wrong unless the start was refused, with the id of the active run."""
+    answer.did = TWO_STARTS
     answer.expect(409, f"run {running} is {meanwhile}", START)
     if answer.field("running", START) != running:
         answer.wrong(f'"running": "{running}", the id of the run in the way', START)
 
 
 @pytest.mark.task("7.1")
-def test_a_second_start_is_refused_while_the_first_is_queued_or_runs(stack: Stack) -> None:
-    with stack.no_worker():
-        first = start(stack.api, {"seconds": 0.5})
-        refused(stack.api.post("/start"), first, "queued, and a second one has to wait")
-    if follow(stack.api, first, ("RUNNING", *ENDED), START) == "RUNNING":
-        answer = stack.apis[1].post("/start", {"seconds": 0})
-        if answer.status != 202 or status(stack.api, first) in ACTIVE:  # it may end meanwhile
-            refused(answer, first, "running, and a second one has to wait")
-    stack.quiet()
+def test_a_second_start_is_refused_while_the_first_is_queued_or_runs(runner: Runner) -> None:
+    with runner.worker_paused():
+        first = start(runner.api, {"seconds": 0.5})
+        require_refusal(runner.api.post("/start"), first, "queued, and a second one has to wait")
+    if follow(runner.api, first, ("RUNNING", *ENDED), START) == "RUNNING":
+        answer = runner.apis[1].post("/start", {"seconds": 0})
+        if answer.status != 202 or status(runner.api, first) in ACTIVE:  # it may end meanwhile
+            require_refusal(answer, first, "running, and a second one has to wait")
+    runner.wait_until_idle()
 
 
 @pytest.mark.task("7.1")
-def test_a_start_is_possible_again_when_the_run_has_ended(stack: Stack) -> None:
-    stack.quiet()
-    fails = start(stack.api, {"seconds": 0, "rows": 0}, "no run is in the way any more")
-    follow(stack.api, fails, ENDED, START)
-    again = start(stack.api, {"seconds": 0}, "the run before has ended, if only by failing")
-    follow(stack.api, again, ENDED, START)
+def test_a_start_is_possible_again_when_the_run_has_ended(runner: Runner) -> None:
+    runner.wait_until_idle()
+    fails = start(runner.api, {"seconds": 0, "rows": 0}, "no run is in the way any more")
+    follow(runner.api, fails, ENDED, START)
+    again = start(runner.api, {"seconds": 0}, "the run before has ended, if only by failing")
+    follow(runner.api, again, ENDED, START)
 
 
 @pytest.mark.task("7.2")
-def test_of_many_who_start_at_once_one_gets_in(stack: Stack) -> None:
-    stack.quiet()
+def test_one_of_many_simultaneous_starts_is_accepted(runner: Runner) -> None:
+    runner.wait_until_idle()
     did = f"{AT_ONCE} of these at once, to two API processes:\n{curl('POST', '/start')}"
-    with stack.no_worker():
-        answers = all_at_once(stack)
+    with runner.worker_paused():
+        answers = simultaneous_starts(runner)
     broken = [answer for answer in answers if answer.status not in (202, 409, 503)]
     if broken:
         expected = "202 Accepted for one of them, 409 Conflict for all others"
@@ -113,31 +113,32 @@ def test_of_many_who_start_at_once_one_gets_in(stack: Stack) -> None:
     require(counts[202] == 1, did, expected, got, START)
 
 
-def all_at_once(stack: Stack) -> list[Answer]:
-    """Many starts, whose first questions to Redis all arrive there at the same moment."""
-    for proxy in stack.proxies:
+def simultaneous_starts(runner: Runner) -> list[Answer]:
+    """The answers to many starts, whose first messages reach Redis at the same moment."""
+    for proxy in runner.proxies:
         proxy.hold()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             asked = [
-                pool.submit(stack.apis[n % 2].post, "/start", {"seconds": 0})
+                pool.submit(runner.apis[n % 2].post, "/start", {"seconds": 0})
                 for n in range(AT_ONCE)
             ]
-            wait_for_the_last(stack.proxies)
+            wait_until_all_are_held(runner.proxies)
         finally:
-            for proxy in stack.proxies:
+            for proxy in runner.proxies:
                 proxy.delay = DELAY
                 proxy.release()
         try:
             return [answer.result() for answer in asked]
         finally:
-            for proxy in stack.proxies:
+            for proxy in runner.proxies:
                 proxy.delay = 0
 
 
-def wait_for_the_last(proxies: list[SlowProxy]) -> None:
-    """Until both API processes have asked something, and no more comes. How many that are is the
-    project's own business: one for each start, or for each process.
+def wait_until_all_are_held(proxies: list[SlowProxy]) -> None:
+    """Wait until both API processes have sent a message to Redis, and no more messages come.
+
+    Their number depends on the project: one for each start, or one for each process.
     """
     deadline, last, since = time.monotonic() + 5, [0, 0], time.monotonic()
     while time.monotonic() < deadline:
@@ -151,90 +152,93 @@ def wait_for_the_last(proxies: list[SlowProxy]) -> None:
 
 
 @pytest.mark.task("7.3")
-def test_the_lock_opens_by_itself(stack: Stack) -> None:
-    stack.quiet()
-    with stack.redis as client, watched(client) as commands:
-        run_id = start(stack.api, {"seconds": 0})
-    for key in locks_for_ever(commands):
+def test_the_lock_opens_by_itself(runner: Runner) -> None:
+    runner.wait_until_idle()
+    with runner.redis as client, recorded_commands(client) as commands:
+        run_id = start(runner.api, {"seconds": 0})
+    for key in locks_without_timeout(commands):
         raise Wrong(
             curl("POST", "/start"),
-            "a lock with a timeout: SET … NX PX …, or whoever dies holding it shuts it for ever",
+            "a lock with a timeout: SET … NX PX …, or a process that dies while it holds it "
+            "shuts it for ever",
             f"a lock without one: {key}",
             LOCK,
         )
-    for seconds in sorted(timeouts(commands, stack.redis), reverse=True):
+    for seconds in sorted(lock_timeouts(commands, runner.redis), reverse=True):
         require(
-            seconds <= LONG,
+            seconds <= LONGEST_LOCK,
             curl("POST", "/start"),
             "a lock with a timeout of seconds: it is held for a decision, not for a run",
             f"a lock that stays shut for {seconds:g} s when its holder dies",
             LOCK,
         )
-    follow(stack.api, run_id, ENDED, START)
+    follow(runner.api, run_id, ENDED, START)
 
 
 @pytest.mark.task("7.3")
-def test_nobody_holds_the_lock_while_the_work_goes_on(stack: Stack) -> None:
-    stack.quiet()
-    run_id = start(stack.api, {"seconds": 60})
-    follow(stack.api, run_id, ("RUNNING",), START)
+def test_the_lock_is_free_while_the_work_goes_on(runner: Runner) -> None:
+    runner.wait_until_idle()
+    run_id = start(runner.api, {"seconds": 60})
+    follow(runner.api, run_id, ("RUNNING",), START)
     began = time.monotonic()
-    answer = stack.apis[1].post("/start")
+    answer = runner.apis[1].post("/start")
     took = time.monotonic() - began
-    answer.did = TWICE
+    answer.did = TWO_STARTS
     answer.expect(409, f"run {run_id} is running", START)
-    expected = f"a refusal within {SHORTLY:g} s: the lock is free while the work goes on"
-    require(took < SHORTLY, answer.did, expected, f"one after {duration(took)}", LOCK)
-    with stack.no_worker():
-        kill_the_process_at_work(stack.worker)
+    expected = f"a refusal within {REFUSAL_TIMEOUT:g} s: the lock is free while the work goes on"
+    require(took < REFUSAL_TIMEOUT, answer.did, expected, f"one after {duration(took)}", LOCK)
+    with runner.worker_paused():
+        kill_pool_process(runner.worker)
     did = f"kill -9 the worker's process that runs {run_id}, then\n{curl('POST', '/start')}"
-    wait_for_a_start(stack.api, did)
+    require_restart(runner.api, did)
 
 
-def kill_the_process_at_work(worker: Child) -> None:
-    """As the kernel does when memory is short. The worker lives on, and tells that it failed.
+def kill_pool_process(worker: Child) -> None:
+    """Kill the worker's child process, as the kernel does when memory is short.
 
-    Woken by a child that is not quite dead yet, Celery looks again only five seconds later. So the
-    worker is to be asleep meanwhile.
+    The worker itself lives on, and records the failure. The worker has to be stopped meanwhile:
+    if it wakes up before its child is a zombie, Celery checks again only five seconds later.
     """
-    with suppress(psutil.Error):  # a worker that is gone already will not run anything either
+    with suppress(psutil.Error):  # the worker may have ended already
         children = psutil.Process(worker.pid).children()
         for process in children:
             process.kill()
         while any(process.status() != psutil.STATUS_ZOMBIE for process in children):
-            time.sleep(POLL)
+            time.sleep(STATUS_POLL_INTERVAL)
 
 
-def wait_for_a_start(api: Api, did: str) -> None:
-    """Wrong unless a start gets in again."""
-    deadline = time.monotonic() + FREED
+def require_restart(api: Api, did: str) -> None:
+    """Raise Wrong unless a start is accepted again in time."""
+    deadline = time.monotonic() + RESTART_TIMEOUT
     while (answer := api.post("/start", {"seconds": 0})).status != 202:
         if answer.status != 409 or time.monotonic() > deadline:
-            expected = f"202 Accepted within {FREED:g} s: Celery says that the run has FAILED"
+            expected = (
+                f"202 Accepted within {RESTART_TIMEOUT:g} s: Celery says that the run has FAILED"
+            )
             raise Wrong(did, expected, str(answer), LOCK)
-        time.sleep(POLL)
+        time.sleep(STATUS_POLL_INTERVAL)
     follow(api, run_id_of(answer), ENDED, START)
 
 
 @contextmanager
-def watched(client: "Redis") -> Iterator[list[str]]:
-    """All that Redis is told meanwhile. Nothing where Redis cannot tell, as fakeredis cannot."""
-    heard: list[str] = []
-    with ExitStack() as open_ones:
+def recorded_commands(client: "Redis") -> Iterator[list[str]]:
+    """The commands that Redis receives meanwhile; empty with fakeredis, which has no MONITOR."""
+    recorded: list[str] = []
+    with ExitStack() as contexts:
         try:
-            monitor = open_ones.enter_context(client.monitor())  # type: ignore[no-untyped-call]
+            monitor = contexts.enter_context(client.monitor())  # type: ignore[no-untyped-call]
         except RedisError:
-            yield heard
+            yield recorded
             return
-        yield heard
+        yield recorded
         client.echo("the end")
         while (command := monitor.next_command())["command"] != "ECHO the end":
-            if command["client_type"] != "lua":  # a script is one step, whatever it does
-                heard.append(command["command"])
+            if command["client_type"] != "lua":  # the commands of a script are one atomic step
+                recorded.append(command["command"])
 
 
-def locks_for_ever(commands: list[str]) -> list[str]:
-    """The commands that take a lock, if nothing says when it ends."""
+def locks_without_timeout(commands: list[str]) -> list[str]:
+    """The commands that take a lock without a timeout."""
     found = []
     for command in commands:
         name, _, rest = command.partition(" ")
@@ -251,10 +255,11 @@ def locks_for_ever(commands: list[str]) -> list[str]:
     return found
 
 
-def timeouts(commands: list[str], redis: "Redis") -> list[float]:
-    """After how many seconds the locks open by themselves that were taken in one step.
+def lock_timeouts(commands: list[str], redis: "Redis") -> list[float]:
+    """The timeouts, in seconds, of the locks that were taken in one step.
 
-    What is still there was no lock, which is released by now: a record, say, that may last.
+    A key that still exists is no lock, because the lock has been released by now. It may be a
+    record, which may last longer.
     """
     found = []
     for command in commands:

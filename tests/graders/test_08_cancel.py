@@ -1,4 +1,4 @@
-"""Exercise 08: a run can be stopped, for good, and makes room at once."""
+"""Exercise 08: a run can be cancelled, and the next one can start at once."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from kit.grading.submission import Submission
 
 START = "nb_runner/main.py: start(), and what nb_runner/runs.py calls active"
 CANCEL = "nb_runner/main.py: cancel(), and what it asks of nb_runner/runs.py"
-LONG = {"seconds": 600}
-ENDS = 15.0  # seconds that a cancelled run may take to end, and the next one to begin
+LONG_JOB = {"seconds": 600}
+CANCEL_TIMEOUT = 15.0  # seconds that a cancelled run may take to end, and the next one to begin
 
 
 @dataclass
@@ -34,36 +34,36 @@ def api(runner: Runner) -> Api:
     return runner.api
 
 
-def running(api: Api, why: str) -> str:
-    """Start a run that takes long, and wait until a worker has it."""
-    run_id = start(api, LONG, why)
+def start_and_wait_until_running(api: Api, why: str) -> str:
+    """Start a long run, and wait until a worker executes it."""
+    run_id = start(api, LONG_JOB, why)
     follow(api, run_id, ("RUNNING",), START)
     return run_id
 
 
-def cancelled(api: Api, run_id: str) -> None:
-    """Cancel that run, and see that it says so."""
+def cancel(api: Api, run_id: str) -> None:
+    """Cancel that run, and wait for its status CANCELLED."""
     api.post("/cancel").expect(202, f"run {run_id} is running", CANCEL)
-    follow(api, run_id, ("CANCELLED",), CANCEL, ENDS)
+    follow(api, run_id, ("CANCELLED",), CANCEL, CANCEL_TIMEOUT)
 
 
 @pytest.mark.task("8.1")
 def test_a_run_in_progress_is_cancelled(api: Api) -> None:
-    cancelled(api, running(api, "the run is on its way"))
+    cancel(api, start_and_wait_until_running(api, "the run is on its way"))
 
 
 @pytest.mark.task("8.2")
 def test_the_only_worker_is_free_for_the_next_run(api: Api) -> None:
-    run_id = start(api, LONG, "the run before was cancelled")
+    run_id = start(api, LONG_JOB, "the run before was cancelled")
     try:
-        follow(api, run_id, ("RUNNING",), CANCEL, ENDS)
+        follow(api, run_id, ("RUNNING",), CANCEL, CANCEL_TIMEOUT)
     except Wrong as wrong:
         expected = (
-            f"RUNNING within {ENDS:g} s: the cancelled run has left the worker, which is the only"
-            " one and does one thing at a time"
+            f"RUNNING within {CANCEL_TIMEOUT:g} s: the cancelled run has left the worker, which is "
+            "the only one and does one thing at a time"
         )
         raise Wrong(wrong.did, expected, wrong.got, wrong.where) from None
-    cancelled(api, run_id)
+    cancel(api, run_id)
 
 
 @pytest.mark.task("8.3")

@@ -1,4 +1,4 @@
-"""Exercise 09: what a run leaves: its result, or in words why there is none."""
+"""Exercise 09: a run leaves its result, or the reason why there is none."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ def api(submission: Submission) -> Api:
     return submission.up(workers=1)
 
 
-def ended(api: Api, body: dict[str, Any], status: str) -> str:
-    """A run that has come to this end."""
+def finished_run(api: Api, body: dict[str, Any], status: str) -> str:
+    """Start a run, and wait until it has this status. Returns its id."""
     run_id = start(api, body)
     follow(api, run_id, (status,), TASK)
     return run_id
@@ -30,7 +30,7 @@ def ended(api: Api, body: dict[str, Any], status: str) -> str:
 
 @pytest.mark.task("9.1")
 def test_the_result_of_a_run_that_succeeded(api: Api) -> None:
-    run_id = ended(api, {"seconds": 0, "rows": 120}, "SUCCEEDED")
+    run_id = finished_run(api, {"seconds": 0, "rows": 120}, "SUCCEEDED")
     answer = api.get(f"/output/{run_id}").expect(200, "the run has succeeded", OUTPUT)
     for name, value in (("run_id", run_id), ("status", "SUCCEEDED"), ("result", RESULT)):
         if answer.field(name, OUTPUT) != value:
@@ -39,20 +39,20 @@ def test_the_result_of_a_run_that_succeeded(api: Api) -> None:
 
 @pytest.fixture(scope="module")
 def failed(api: Api) -> str:
-    """A run that has failed: a mean of no rows at all is a division by zero."""
-    return ended(api, {"seconds": 0, "rows": 0}, "FAILED")
+    """A run that has failed: the mean of no rows is a division by zero."""
+    return finished_run(api, {"seconds": 0, "rows": 0}, "FAILED")
 
 
 @pytest.mark.task("9.2")
 def test_the_status_of_a_run_that_failed_says_why(api: Api, failed: str) -> None:
     answer = api.get(f"/status/{failed}").expect(200, "the run is known", STATUS)
-    says_why(answer, STATUS)
+    require_error(answer, STATUS)
 
 
 @pytest.mark.task("9.2")
 def test_the_output_of_a_run_that_failed_says_why_and_where(api: Api, failed: str) -> None:
     answer = api.get(f"/output/{failed}").expect(200, "this is what is known of it", OUTPUT)
-    says_why(answer, OUTPUT)
+    require_error(answer, OUTPUT)
     traceback = answer.field("traceback", OUTPUT)
     if not isinstance(traceback, str) or not {"Traceback", "ZeroDivisionError"} <= words(traceback):
         answer.wrong("`traceback`: the task's own, as one text: Traceback (most recent …", OUTPUT)
@@ -60,8 +60,8 @@ def test_the_output_of_a_run_that_failed_says_why_and_where(api: Api, failed: st
         answer.wrong("no `result`, or null: a run that failed has none", OUTPUT)
 
 
-def says_why(answer: Answer, where: str) -> None:
-    """Wrong unless `error` says it in words."""
+def require_error(answer: Answer, where: str) -> None:
+    """Raise Wrong unless the field `error` has the exception."""
     error = answer.field("error", where)
     if not isinstance(error, str) or not error.strip().startswith(ERROR):
         answer.wrong(f'"error": "{ERROR}"', where)
@@ -86,7 +86,7 @@ def test_before_its_end_a_run_has_no_output(api: Api) -> None:
 
 
 @pytest.mark.task("9.3")
-def test_a_run_that_never_was_has_no_output(api: Api) -> None:
+def test_an_unknown_run_has_no_output(api: Api) -> None:
     answer = api.get("/output/nosuchrun").expect(404, "there was no such run", OUTPUT)
     if answer.field("detail", OUTPUT) == "Not Found":
         answer.wrong("404 with words of your own in `detail`: what was not found?", OUTPUT)

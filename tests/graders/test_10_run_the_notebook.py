@@ -1,4 +1,4 @@
-"""Exercise 10: the run runs the notebook, and says what came of it."""
+"""Exercise 10: a run executes the notebook, and keeps its output."""
 
 import re
 import sqlite3
@@ -15,8 +15,8 @@ from kit.grading.submission import Submission
 from kit.grading.values import Kind
 
 CELL_TIMEOUT = 3  # seconds; every other cell is done in hundredths of one
-TOO_LONG = 20.0  # seconds; whose run goes on for so long does not know of CELL_TIMEOUT
-GONE = 10.0  # seconds for a kernel to go
+RUN_TIMEOUT = 20.0  # seconds; a run that takes longer ignores CELL_TIMEOUT
+KERNEL_END_TIMEOUT = 10.0  # seconds until a kernel has ended
 CONFIG = "nb_runner/config.py: Settings, and nb_runner/executor.py: run()"
 TASK = "nb_runner/tasks.py: run_notebook(), and nb_runner/executor.py: run()"
 OUTPUT = "nb_runner/runs.py: output(), and nb_runner/executor.py: NotebookFailed"
@@ -56,18 +56,18 @@ def api(submission: Submission, probe: Probe) -> Api:
 
 @pytest.fixture(scope="module")
 def good(api: Api, probe: Probe) -> ProbeRun:
-    """A run of which nothing goes wrong: the first."""
+    """The first run, which succeeds."""
     return probe.run(api, mode="good")
 
 
 @pytest.fixture(scope="module")
 def failed(api: Api, probe: Probe, good: ProbeRun) -> ProbeRun:
-    """The run after it, in which a cell raises."""
+    """The second run, in which a cell raises."""
     return probe.run(api, mode="raise")
 
 
 def output(api: Api, run: ProbeRun) -> str:
-    """What /output tells of a run, as one text."""
+    """The answer of GET /output about a run, as text."""
     return api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT).text
 
 
@@ -87,7 +87,7 @@ def test_the_run_runs_the_notebook(
     expected = f"the notebook finds DATABASE_URL in its environment, as it is in ours: {url}"
     require(seen["database"] == url, START, expected, f"it found {seen['database']}", CONFIG)
     if good.status != "SUCCEEDED":
-        good.answer.wrong('"status": "SUCCEEDED", for no cell raised', RUN)
+        good.answer.wrong('"status": "SUCCEEDED" (no cell raised)', RUN)
     expected = "the row that the notebook wrote into the database at DATABASE_URL"
     got = f"no such row. The run: {good.answer}"
     require(wrote(url, good.mark), START, expected, got, RUN)
@@ -102,7 +102,7 @@ def test_the_output_is_what_the_notebook_printed(api: Api, good: ProbeRun) -> No
 
 
 def wrote(url: str, mark: str) -> bool:
-    """Whether the run has left its row."""
+    """Whether the run has written its row."""
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
         try:
             rows = database.execute("SELECT mark FROM delays WHERE mark = ?", (mark,)).fetchall()
@@ -113,7 +113,7 @@ def wrote(url: str, mark: str) -> bool:
 
 @pytest.mark.task("10.2")
 def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRun) -> None:
-    must_fail(failed, "the notebook's third cell raised")
+    require_failed(failed, "the notebook's third cell raised")
     why = f"no flight left from {failed.mark}"
     if why not in failed.error:
         failed.answer.wrong(f"an `error` with the cell's own words: {why!r}", RUN)
@@ -129,11 +129,11 @@ def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRu
 def test_a_cell_that_takes_too_long_fails_the_run(api: Api, probe: Probe, good: ProbeRun) -> None:
     run_id, mark = probe.start(api, mode="endless")
     try:
-        run = probe.follow(api, run_id, mark, TOO_LONG)
+        run = probe.follow(api, run_id, mark, RUN_TIMEOUT)
     except Wrong as error:
         expected = f"the run's end: CELL_TIMEOUT is {CELL_TIMEOUT} s, and a cell takes longer"
         raise Wrong(error.did, expected, error.got, CONFIG) from None
-    must_fail(run, f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s")
+    require_failed(run, f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s")
     if not re.search(r"(?i)time|long|second|limit|\bs\b", run.error):
         run.answer.wrong("an `error` that says that a cell took too long", RUN)
 
@@ -141,14 +141,14 @@ def test_a_cell_that_takes_too_long_fails_the_run(api: Api, probe: Probe, good: 
 @pytest.mark.task("10.2")
 def test_a_kernel_that_dies_fails_the_run(api: Api, probe: Probe, good: ProbeRun) -> None:
     run = probe.run(api, mode="die")
-    must_fail(run, "a cell said os._exit(1), and that was the end of the kernel")
+    require_failed(run, "a cell said os._exit(1), and that was the end of the kernel")
     if not re.search(r"(?i)kernel|died|dead", run.error):
         run.answer.wrong("an `error` that says that the kernel died", RUN)
 
 
-def must_fail(run: ProbeRun, why: str) -> None:
+def require_failed(run: ProbeRun, why: str) -> None:
     if run.status != "FAILED":
-        run.answer.wrong(f'"status": "FAILED", for {why}', RUN)
+        run.answer.wrong(f'"status": "FAILED" ({why})', RUN)
 
 
 @pytest.mark.task("10.3")
@@ -163,9 +163,9 @@ def test_each_run_shows_its_own_outputs_only(
     got = "variables of the run before are there"
     require(not seen["left_over"], did, expected, got, RUN)
     expected = f"of the second run only what it printed itself (which has {failed.mark} in it)"
-    told = output(api, failed)
-    got = f"what the first run printed ({good.mark}): {told}"
-    require(good.mark not in told, did, expected, got, RUN)
+    text = output(api, failed)
+    got = f"what the first run printed ({good.mark}): {text}"
+    require(good.mark not in text, did, expected, got, RUN)
 
 
 @pytest.mark.task("10.4")
@@ -178,7 +178,7 @@ def test_no_kernel_is_left(which: str, probe: Probe, request: pytest.FixtureRequ
     expected = "a kernel that ran the notebook, and has ended"
     require(seen is not None, did, expected, "no cell was executed", TASK)
     assert seen is not None
-    deadline = time.monotonic() + GONE
+    deadline = time.monotonic() + KERNEL_END_TIMEOUT
     while command := alive(seen["pid"], began):
         pid = values.note(Kind.PID, seen["pid"])
         got = f"process {pid}, in which the cells ran, is still there: {command}"

@@ -1,4 +1,4 @@
-"""Exercise 11: how far a run is, live; and the executed notebook at its end."""
+"""Exercise 11: live progress of a run, and the executed notebook at its end."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from kit.grading.api import PORT, Api
 from kit.grading.failure import Wrong, require
 from kit.grading.probe import Probe, ProbeRun, gate
-from kit.grading.runs import POLL
+from kit.grading.runs import STATUS_POLL_INTERVAL
 from kit.grading.sse import Events
 from kit.grading.submission import Submission
 
@@ -33,53 +33,53 @@ def probe(submission: Submission) -> Probe:
 
 @pytest.fixture(scope="module")
 def apis(submission: Submission, probe: Probe) -> list[Api]:
-    """Two API processes, on a port each: what one is asked, the other has to know."""
+    """Two API processes, on a port each. Both have to know every run."""
     submission.stack.env["NOTEBOOK_PATH"] = str(probe.path)
     return submission.up_apart({}, {}, workers=1)
 
 
 @pytest.fixture(scope="module")
-def held(apis: list[Api], probe: Probe) -> tuple[str, str]:
-    """A run whose second cell waits until we open the gate: its id and its mark."""
+def waiting_run(apis: list[Api], probe: Probe) -> tuple[str, str]:
+    """A run whose second cell waits until the grader opens the gate: its id and its mark."""
     run_id, mark = probe.start(apis[0], mode="good")
     probe.wait_at("one", mark)
     return run_id, mark
 
 
 @pytest.fixture(scope="module")
-def good(apis: list[Api], probe: Probe, held: tuple[str, str]) -> ProbeRun:
-    """That run at its end."""
+def good(apis: list[Api], probe: Probe, waiting_run: tuple[str, str]) -> ProbeRun:
+    """The same run at its end."""
     probe.open("one")
     probe.open("two")
-    return probe.follow(apis[0], *held)
+    return probe.follow(apis[0], *waiting_run)
 
 
-def wait_for_cells(api: Api, run_id: str, done: int, why: str) -> None:
-    """Wrong unless /status comes to say so."""
+def require_cells_done(api: Api, run_id: str, done: int, why: str) -> None:
+    """Raise Wrong unless /status reports so many finished cells in time."""
     deadline = time.monotonic() + 10
     while True:
         answer = api.get(f"/status/{run_id}").expect(200, "the run is known", PROGRESS)
-        told = (answer.field("cells_done", PROGRESS), answer.field("cells_total", PROGRESS))
-        if told == (done, CELLS):
+        cells = (answer.field("cells_done", PROGRESS), answer.field("cells_total", PROGRESS))
+        if cells == (done, CELLS):
             return
         if time.monotonic() > deadline:
             expected = f'"cells_done": {done}, "cells_total": {CELLS}: {why}'
             answer.wrong(expected, PROGRESS)
-        time.sleep(POLL)
+        time.sleep(STATUS_POLL_INTERVAL)
 
 
 @pytest.mark.task("11.1")
-def test_the_status_says_how_far_the_run_is(apis: list[Api], held: tuple[str, str]) -> None:
+def test_the_status_says_how_far_the_run_is(apis: list[Api], waiting_run: tuple[str, str]) -> None:
     why = "the notebook has three cells of code, of which the second waits"
-    wait_for_cells(apis[0], held[0], 1, why)
+    require_cells_done(apis[0], waiting_run[0], 1, why)
 
 
 @pytest.mark.task("11.2")
 def test_events_come_while_the_run_goes_on(
-    apis: list[Api], probe: Probe, held: tuple[str, str]
+    apis: list[Api], probe: Probe, waiting_run: tuple[str, str]
 ) -> None:
-    # From a process that has not started the run.
-    with Events(apis[1], f"/status/{held[0]}/events", EVENTS) as events:
+    # The API process that did not start the run.
+    with Events(apis[1], f"/status/{waiting_run[0]}/events", EVENTS) as events:
         if events.status != 200:
             events.wrong("200 OK, and events", f"{events.status}")
         if not events.type.startswith("text/event-stream"):
@@ -90,26 +90,26 @@ def test_events_come_while_the_run_goes_on(
         events.until(expected, status="RUNNING", cells_done=2, cells_total=CELLS)
         probe.open("two")
         events.until("a last event at the run's end", status="SUCCEEDED")
-        events.rest("the end of the stream, for the run has ended")
+        events.rest("the end of the stream (the run has ended)")
 
 
 @pytest.mark.task("11.1")
 def test_at_the_end_all_cells_are_done(apis: list[Api], good: ProbeRun) -> None:
     if good.status != "SUCCEEDED":
-        good.answer.wrong('"status": "SUCCEEDED", for no cell raised', PROGRESS)
+        good.answer.wrong('"status": "SUCCEEDED" (no cell raised)', PROGRESS)
     why = "the run has ended, and still one likes to know"
-    wait_for_cells(apis[1], good.run_id, CELLS, why)
+    require_cells_done(apis[1], good.run_id, CELLS, why)
 
 
 @pytest.mark.task("11.2")
 def test_events_of_a_run_that_has_ended(apis: list[Api], good: ProbeRun) -> None:
     with Events(apis[0], f"/status/{good.run_id}/events", EVENTS) as events:
         events.until("one event that tells how the run ended", status=good.status)
-        events.rest("the end of the stream, for the run has ended")
+        events.rest("the end of the stream (the run has ended)")
 
 
 @pytest.mark.task("11.2")
-def test_events_of_a_run_that_never_was(apis: list[Api]) -> None:
+def test_events_of_an_unknown_run(apis: list[Api]) -> None:
     with Events(apis[0], "/status/nosuchrun/events", EVENTS) as events:
         if events.status != 404:
             expected = "404 Not Found: it has to be known before the stream begins"
@@ -117,7 +117,7 @@ def test_events_of_a_run_that_never_was(apis: list[Api]) -> None:
 
 
 def executed(api: Api, run: ProbeRun) -> list[str]:
-    """The outputs of each code cell of the run's notebook, as it is downloaded."""
+    """The outputs of each code cell in the downloaded notebook of a run."""
     answer = api.get(f"/output/{run.run_id}?format=ipynb")
     answer.expect(200, "the run has ended", OUTPUT)
     try:
@@ -142,13 +142,13 @@ def test_the_executed_notebook_can_be_downloaded(apis: list[Api], good: ProbeRun
 
 @pytest.mark.task("11.3")
 def test_without_a_format_the_output_is_what_it_was(apis: list[Api], good: ProbeRun) -> None:
-    answer = api_output(apis[1], good)
+    answer = output_object(apis[1], good)
     if answer.get("run_id") != good.run_id:
         did = f"curl http://127.0.0.1:{PORT}/output/{good.run_id}"
         raise Wrong(did, "the run's output as before, with its `run_id`", str(answer), OUTPUT)
 
 
-def api_output(api: Api, run: ProbeRun) -> dict[str, Any]:
+def output_object(api: Api, run: ProbeRun) -> dict[str, Any]:
     return api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT).object(OUTPUT)
 
 
@@ -168,7 +168,7 @@ def test_a_failed_run_leaves_its_notebook_too(
 ) -> None:
     run = probe.run(apis[0], mode="raise")
     if run.status != "FAILED":
-        run.answer.wrong('"status": "FAILED", for the second cell raised', KEPT)
+        run.answer.wrong('"status": "FAILED" (the second cell raised)', KEPT)
     first, second, third = executed(apis[1], run)
     did = f"curl 'http://127.0.0.1:{PORT}/output/{run.run_id}?format=ipynb'"
     expected = f"what the first cell printed before the second raised: 'begun {run.mark}'"

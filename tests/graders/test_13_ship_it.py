@@ -18,8 +18,8 @@ from kit.processes.ports import free_socket
 from kit.processes.project import start_api
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-PATIENCE = 30.0  # seconds for what only a busy machine delays
-LEASE = "60"  # long: nothing here dies of it
+TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
+LEASE = "60"  # seconds; long enough that no lease expires in these tests
 
 SETTINGS = "nb_runner/config.py: Settings.lease_seconds"
 READY = "nb_runner/health.py: ready()"
@@ -29,7 +29,7 @@ REFUSED = "nb_runner_refused_starts_total"
 
 
 def eventually(check: Callable[[], object], seconds: float) -> bool:
-    """Whether `check` came true in that time."""
+    """Wait until `check` is true. Whether it was true in time."""
     deadline = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline:
@@ -38,19 +38,22 @@ def eventually(check: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-class Scene:
-    """Two API processes, each on a port of its own, and a notebook. Workers come later."""
+class Runner:
+    """The submission's two API processes, each on a port of its own, and a notebook.
+
+    The tests start workers when they need them.
+    """
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
         self.notebook = submission.state / "short.ipynb"
-        self.hold = submission.state / "hold"  # while it is there, runs do not end
-        self.mend_notebook()
+        self.hold_file = submission.state / "hold"  # while this file exists, runs do not end
+        self.write_notebook()
         self.env = {"LEASE_SECONDS": LEASE, "NOTEBOOK_PATH": str(self.notebook)}
         self.api, self.other = submission.up_apart(self.env, self.env)
 
-    def mend_notebook(self) -> None:
-        source = f"import os, time\nwhile os.path.exists({str(self.hold)!r}): time.sleep(0.05)"
+    def write_notebook(self) -> None:
+        source = f"import os, time\nwhile os.path.exists({str(self.hold_file)!r}): time.sleep(0.05)"
         cells = [nbformat.v4.new_code_cell(source), nbformat.v4.new_code_cell("print('done')")]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), self.notebook)
 
@@ -61,7 +64,7 @@ class Scene:
         self.workers() or self.submission.worker(self.env)
 
     def run(self) -> dict[str, object]:
-        """Start a run, and wait for its end; its record."""
+        """Start a run, and wait for its end. Returns its record."""
         self.ensure_worker()
         started = self.api.post("/start").expect(202, "nothing is running", "nb_runner/api.py")
         path = f"/status/{started.field('run_id', 'nb_runner/api.py')}"
@@ -72,7 +75,7 @@ class Scene:
         def ended() -> bool:
             return status().field("status", "nb_runner/api.py") not in ("QUEUED", "RUNNING")
 
-        eventually(ended, PATIENCE)
+        eventually(ended, TIMEOUT)
         run = status().object("nb_runner/api.py")
         if run.get("status") != "SUCCEEDED":
             got = f"{run.get('status')}: {run.get('error')}"
@@ -81,31 +84,33 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(submission: Submission) -> Scene:
+def runner(submission: Submission) -> Runner:
     try:
         submission.redis.info("server")
     except redis_client.ResponseError:
         raise KitError("exercise 13 needs a real Redis", INSTALL_REDIS) from None
-    return Scene(submission)
+    return Runner(submission)
 
 
 @pytest.mark.task("13.1")
-def test_a_lease_that_cannot_work_is_refused_in_words(submission: Submission, scene: Scene) -> None:
+def test_a_lease_that_cannot_work_is_refused_in_words(
+    submission: Submission, runner: Runner
+) -> None:
     values = ("1.9", "3601")
-    began: list[tuple[str, Child]] = []
+    started_apis: list[tuple[str, Child]] = []
     for value in values:
         sock = free_socket()
-        env = submission.env(scene.env | {"LEASE_SECONDS": value})
-        child = start_api(submission.stack, submission.project, 50 + len(began), sock, env)
+        env = submission.env(runner.env | {"LEASE_SECONDS": value})
+        child = start_api(submission.stack, submission.project, 50 + len(started_apis), sock, env)
         sock.close()
-        began.append((value, child))
-    for value, child in began:
+        started_apis.append((value, child))
+    for value, child in started_apis:
         did = f"LEASE_SECONDS={value} ./workshop run 13"
         eventually(
             lambda child=child: (  # type: ignore[misc]
                 not child.running or "startup complete" in child.output()
             ),
-            PATIENCE,
+            TIMEOUT,
         )
         started = child.running
         child.kill()
@@ -142,45 +147,47 @@ def require_not_ready(answer: Answer, part: str, why: str) -> None:
 
 
 @pytest.mark.task("13.2")
-def test_without_a_worker_it_is_not_ready(scene: Scene) -> None:
-    require_not_ready(scene.api.get("/ready"), "worker", "no worker is up, so no start would work")
+def test_without_a_worker_it_is_not_ready(runner: Runner) -> None:
+    require_not_ready(runner.api.get("/ready"), "worker", "no worker is up, so no start would work")
 
 
 @pytest.mark.task("13.2")
-def test_with_a_worker_and_a_notebook_it_is_ready(scene: Scene) -> None:
-    scene.ensure_worker()
-    eventually(lambda: scene.api.get("/ready").status == 200, PATIENCE)
-    answer = scene.api.get("/ready")
+def test_with_a_worker_and_a_notebook_it_is_ready(runner: Runner) -> None:
+    runner.ensure_worker()
+    eventually(lambda: runner.api.get("/ready").status == 200, TIMEOUT)
+    answer = runner.api.get("/ready")
     answer.expect(200, "Redis and a worker answer, and the notebook can be used", READY)
 
 
 @pytest.mark.task("13.2")
-def test_with_a_broken_notebook_it_is_not_ready(scene: Scene) -> None:
-    scene.ensure_worker()
+def test_with_a_broken_notebook_it_is_not_ready(runner: Runner) -> None:
+    runner.ensure_worker()
     try:
-        scene.notebook.write_text("this is no notebook")
-        answer = scene.api.get("/ready")
+        runner.notebook.write_text("this is no notebook")
+        answer = runner.api.get("/ready")
         require_not_ready(answer, "notebook", "the notebook was overwritten with nonsense")
-        scene.notebook.unlink()
-        answer = scene.api.get("/ready")
+        runner.notebook.unlink()
+        answer = runner.api.get("/ready")
         require_not_ready(answer, "notebook", "the notebook is gone")
     finally:
-        scene.mend_notebook()
+        runner.write_notebook()
 
 
 @pytest.mark.task("13.3")
-def test_refused_starts_are_counted_for_all_processes(scene: Scene) -> None:
-    before = metric(scene.other)
-    scene.ensure_worker()
-    scene.hold.touch()
+def test_refused_starts_are_counted_for_all_processes(runner: Runner) -> None:
+    before = metric(runner.other)
+    runner.ensure_worker()
+    runner.hold_file.touch()
     try:
-        first = scene.api.post("/start").expect(202, "nothing is running", "nb_runner/api.py")
+        first = runner.api.post("/start").expect(202, "nothing is running", "nb_runner/api.py")
         for _ in range(3):
             running = first.field("run_id", "nb_runner/api.py")
-            scene.api.post("/start").expect(409, f"run {running} is in the way", "nb_runner/api.py")
-        after = metric(scene.other)
+            runner.api.post("/start").expect(
+                409, f"run {running} is in the way", "nb_runner/api.py"
+            )
+        after = metric(runner.other)
     finally:
-        scene.hold.unlink()
+        runner.hold_file.unlink()
     require(
         after - before == 3,
         f"{curl('POST', '/start')}   (three times, each answered 409)\n"
@@ -190,7 +197,7 @@ def test_refused_starts_are_counted_for_all_processes(scene: Scene) -> None:
         METRICS,
     )
     path = f"/status/{first.field('run_id', 'nb_runner/api.py')}"
-    eventually(lambda: scene.api.get(path).field("status", METRICS) == "SUCCEEDED", PATIENCE)
+    eventually(lambda: runner.api.get(path).field("status", METRICS) == "SUCCEEDED", TIMEOUT)
 
 
 def metric(api: Api) -> float:
@@ -207,18 +214,18 @@ def metric(api: Api) -> float:
 
 
 @pytest.mark.task("13.4")
-def test_a_later_run_has_a_larger_number_whatever_was_forgotten(scene: Scene) -> None:
+def test_a_later_run_has_a_larger_number_whatever_was_forgotten(runner: Runner) -> None:
     did = (
         f"{curl('POST', '/start')}\n{curl('GET', '/status')}   (its token)\n"
         "killed the worker, emptied Redis, deleted the rows of fencing_tokens;\n"
         "started a worker; and the same again"
     )
-    first = token(scene.run(), did)
-    for child in scene.workers():
+    first = token(runner.run(), did)
+    for child in runner.workers():
         child.kill()
-    scene.submission.redis.flushall()
-    forget_tokens(scene.submission)
-    second = token(scene.run(), did)
+    runner.submission.redis.flushall()
+    forget_tokens(runner.submission)
+    second = token(runner.run(), did)
     require(
         second > first,
         did,
@@ -236,7 +243,7 @@ def token(run: dict[str, object], did: str) -> int:
 
 
 def forget_tokens(submission: Submission) -> None:
-    """As somebody does who tidies up: old rows go."""
+    """Delete the rows of fencing_tokens, as a clean-up of the database would."""
     url = submission.env()["DATABASE_URL"]
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     if sqlalchemy.inspect(engine).has_table("fencing_tokens"):

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from kit.sandbox.bubblewrap import SWITCH, protection
+from kit.sandbox.bubblewrap import SANDBOX_VARIABLE, protection
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -23,5 +23,9 @@ def needs_sandbox() -> pytest.MarkDecorator:
     one, unless it was told to do without.
     """
     found = protection()
-    required = bool(os.environ.get("CI")) and sys.platform == "linux" and not os.environ.get(SWITCH)
+    required = (
+        bool(os.environ.get("CI"))
+        and sys.platform == "linux"
+        and not os.environ.get(SANDBOX_VARIABLE)
+    )
     return pytest.mark.skipif(not found.full and not required, reason=found.sentence)

@@ -1,4 +1,4 @@
-"""Poetry at work in an exercise never reaches into the kit's own environment."""
+"""Poetry in an exercise never installs into the kit's own environment."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from kit.course import catalogue
 
 pytestmark = pytest.mark.slow
 
-HERS = """
+LEARNERS_PYPROJECT = """
 [project]
 name = "nb-runner"
 version = "0.1.0"
@@ -26,16 +26,16 @@ packages = [{ include = "nb_runner" }]
 
 
 def installed() -> list[str]:
-    """What lies in the environment that we run in."""
+    """The packages in the environment of this process."""
     return sorted(each.name for each in Path(site.getsitepackages()[0]).iterdir())
 
 
 def test_what_a_learner_installs_goes_into_the_project(tmp_path: Path) -> None:
-    """As the README of exercise 01 has it: the kit's Poetry, and no word on VIRTUAL_ENV."""
+    """As in the README of exercise 01: the kit's Poetry, without VIRTUAL_ENV."""
     project = tmp_path / "01-poetry"
     shutil.copytree(catalogue.find("01").solution / "nb_runner", project / "nb_runner")
     shutil.copy(catalogue.find("01").solution / "poetry.toml", project)
-    (project / "pyproject.toml").write_text(HERS)
+    (project / "pyproject.toml").write_text(LEARNERS_PYPROJECT)
     before = installed()
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Whether there is a sandbox is found out by trying, and the reports can say what there is."""
+"""The kit tries whether a sandbox works here, and the reports say what protects submissions."""
 
 import json
 import subprocess
@@ -9,26 +9,32 @@ from pathlib import Path
 import pytest
 
 from kit.sandbox import bubblewrap
-from kit.sandbox.bubblewrap import Place, clean_env, inner, outer, protection
+from kit.sandbox.bubblewrap import (
+    ScratchLayout,
+    clean_env,
+    inner_sandbox,
+    outer_sandbox,
+    protection,
+)
 from kit.sandbox.limits import Limits
 from kit.workspace import ROOT
 from tests.support.requirements import needs_sandbox
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
-FULL = needs_sandbox()
+CONFINED = needs_sandbox()
 
 
 @pytest.fixture
 def bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing on it but what the test makes of this file."""
+    """A PATH with one folder, in which the test may make a `bwrap`."""
     bubblewrap._protection.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path / "bwrap"
 
 
 @pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    """What was found out is for one test."""
+def empty_cache() -> Iterator[None]:
+    """Empty the cache of `protection` after each test."""
     yield
     bubblewrap._protection.cache_clear()
 
@@ -43,7 +49,7 @@ def test_without_bubblewrap_the_sentence_names_the_command_that_mends_it(bwrap: 
 
 
 @LINUX
-def test_a_bubblewrap_that_may_not_is_as_good_as_none(bwrap: Path) -> None:
+def test_a_bubblewrap_without_permission_does_not_confine(bwrap: Path) -> None:
     words = "bwrap: No permissions to create a new namespace"
     bwrap.write_text(f"#!/bin/sh\necho {words} >&2\nexit 1\n")
     bwrap.chmod(0o755)
@@ -52,20 +58,20 @@ def test_a_bubblewrap_that_may_not_is_as_good_as_none(bwrap: Path) -> None:
     assert f"({words})" in told.sentence
 
 
-def test_it_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_turns_the_sandbox_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_SANDBOX", "none")
     told = protection()
     assert not told.full
     assert told.sentence.endswith("unset WORKSHOP_SANDBOX")
 
 
-@FULL
-def test_with_it_the_sentence_says_what_it_does() -> None:
+@CONFINED
+def test_with_bubblewrap_the_sentence_says_so() -> None:
     assert "under bubblewrap" in protection().sentence
 
 
-@FULL
-def test_the_inner_sandbox_shows_what_it_has_to(tmp_path: Path) -> None:
+@CONFINED
+def test_the_inner_sandbox_shows_only_what_programs_need(tmp_path: Path) -> None:
     source = "import json, os; print(json.dumps([os.listdir(p) for p in ('/', {root!r}, '/etc')]))"
     top, root, etc = map(set, json.loads(inside(tmp_path, source)))
     assert {"etc", "proc", "usr"} <= top
@@ -74,8 +80,8 @@ def test_the_inner_sandbox_shows_what_it_has_to(tmp_path: Path) -> None:
     assert not {"shadow", "ssh", "sudoers"} & etc
 
 
-@FULL
-def test_the_outer_one_has_no_solutions_nobodys_home_and_only_this_learners_work(
+@CONFINED
+def test_the_outer_sandbox_has_no_solutions_no_homes_and_one_learners_work(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "another").mkdir()
@@ -92,15 +98,15 @@ def test_the_outer_one_has_no_solutions_nobodys_home_and_only_this_learners_work
     assert [f for f in files if f.name in (".ssh", ".gitconfig", ".bashrc", "shadow")] == []
 
 
-@FULL
-def test_its_disk_is_full_before_ours_is(tmp_path: Path) -> None:
+@CONFINED
+def test_the_sandbox_has_a_small_disk_of_its_own(tmp_path: Path) -> None:
     source = "open({run!r} + '/tmp/large', 'wb').write(b'x' * (8 << 20))"
     with pytest.raises(AssertionError, match="No space left on device"):
         inside(tmp_path, source, Limits(disk=4 << 20))
 
 
-@FULL
-def test_it_has_no_rights_and_gets_none(tmp_path: Path) -> None:
+@CONFINED
+def test_the_inner_sandbox_has_no_capabilities_and_gets_none(tmp_path: Path) -> None:
     told = inside(tmp_path, "print(open('/proc/self/status').read())")
     assert "CapEff:\t0000000000000000" in told
     assert "CapBnd:\t0000000000000000" in told
@@ -114,24 +120,38 @@ def test_it_has_no_rights_and_gets_none(tmp_path: Path) -> None:
 
 def in_outer(folder: Path, source: str) -> str:
     """What Python prints in the outer sandbox."""
-    place = Place(folder.resolve() / "scratch" / "run")
-    return _said(place, [*outer(place, Limits()), sys.executable, "-c", source])
+    layout = ScratchLayout(folder.resolve() / "scratch" / "run")
+    return _said(layout, [*outer_sandbox(layout, Limits()), sys.executable, "-c", source])
 
 
 def inside(folder: Path, source: str, limits: Limits | None = None) -> str:
     """What Python prints in both sandboxes."""
-    place = Place(folder.resolve() / "scratch" / "run")
-    first = ["sh", "-c", bubblewrap.MAKE_AND_BECOME, "sh", *map(str, place.folders), "--"]
-    line = source.replace("{root!r}", repr(str(ROOT))).replace("{run!r}", repr(str(place.run)))
-    words = [*outer(place, limits or Limits()), *first, *inner(place), sys.executable, "-c", line]
-    return _said(place, words)
+    layout = ScratchLayout(folder.resolve() / "scratch" / "run")
+    make_folders = [
+        "sh",
+        "-c",
+        bubblewrap.MAKE_FOLDERS_AND_EXEC,
+        "sh",
+        *map(str, layout.folders),
+        "--",
+    ]
+    line = source.replace("{root!r}", repr(str(ROOT))).replace("{run!r}", repr(str(layout.run)))
+    argv = [
+        *outer_sandbox(layout, limits or Limits()),
+        *make_folders,
+        *inner_sandbox(layout),
+        sys.executable,
+        "-c",
+        line,
+    ]
+    return _said(layout, argv)
 
 
-def _said(place: Place, words: list[str]) -> str:
-    place.run.mkdir(parents=True)
+def _said(layout: ScratchLayout, argv: list[str]) -> str:
+    layout.run.mkdir(parents=True)
     ended = subprocess.run(
-        words,
-        env=clean_env(place),
+        argv,
+        env=clean_env(layout),
         capture_output=True,
         text=True,
         timeout=120,
@@ -142,5 +162,5 @@ def _said(place: Place, words: list[str]) -> str:
 
 
 def parents(*paths: Path) -> set[str]:
-    """The first folder on the way to each, and to Python: these have to be there."""
+    """The top folders of these paths and of Python: the sandbox has to make them."""
     return {path.resolve().parts[1] for path in (*paths, Path(sys.prefix), Path(sys.base_prefix))}

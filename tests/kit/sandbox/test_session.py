@@ -1,4 +1,4 @@
-"""A session grades right work right, and hostile work without harm to anybody."""
+"""A session grades correct submissions correctly, and hostile ones without damage."""
 
 import json
 import re
@@ -30,9 +30,9 @@ from kit.grading.failure import LINES, WIDTH, Failure, FailureCode, clipped
 from kit.grading.verdict import TestReport, Verdict
 from kit.processes.stack import Stack
 from kit.sandbox.limits import MIB, Limits
-from kit.sandbox.monitor import Excess, Watcher
-from kit.sandbox.process_tree import leave_keyring
-from kit.sandbox.session import Session, _verdict
+from kit.sandbox.monitor import Excess, Monitor
+from kit.sandbox.process_tree import join_new_keyring
+from kit.sandbox.session import Session, _parse_verdict
 from kit.workspace import ROOT
 from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.processes import eventually
@@ -44,13 +44,13 @@ Maker = Callable[[Path], None]
 Run = Callable[..., list[Verdict]]
 SMALL = Limits(memory=700 * MIB, disk=128 * MIB, files=5000, processes=60, deadline=120)
 CONFINED = pytest.param(True, id="sandbox", marks=needs_sandbox())
-# Graded by themselves: they take as long as they are let, or are watched.
+# Graded by themselves: they run until a timeout, or the test counts their processes.
 ALONE = ("endless_start", "endless_work", "fork_bomb")
 EITHER = pytest.mark.parametrize("confined", [CONFINED, pytest.param(False, id="bare")])
 
 
 def graded(scratch: Path, *makers: Maker, confined: bool, limits: Limits = SMALL) -> list[Verdict]:
-    """Grade in one session what functions make of copies of a solution. Then nothing is left."""
+    """Grade changed copies of a solution in one session. Fails if files or processes are left."""
     exercise = catalogue.find(SLUG)
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     projects = []
@@ -65,7 +65,7 @@ def graded(scratch: Path, *makers: Maker, confined: bool, limits: Limits = SMALL
     assert left_behind() == []
     assert written_outside() == []
     assert not (scratch / "run").exists()
-    shutil.rmtree(scratch)  # nobody has locked anything
+    shutil.rmtree(scratch)  # fails on a locked folder
     return verdicts
 
 
@@ -79,12 +79,12 @@ class Class:
     """What came of grading many submissions in one session."""
 
     verdicts: dict[str, list[Verdict]]  # on each, and on the one that came next
-    keys: list[bytes]  # in a Redis of this machine that is nobody's business
+    keys: list[bytes]  # in a Redis of this machine that no submission may reach
 
 
 @pytest.fixture(scope="module")
 def of_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Class]:
-    """The verdict on each hostile submission, and on the right one that comes next."""
+    """The verdict on each hostile submission, and on the correct one that comes next."""
 
     @cache
     def of_all(confined: bool) -> Class:
@@ -117,7 +117,7 @@ def left_behind() -> list[psutil.Process]:
 
 
 def written_outside() -> list[Path]:
-    """What hostile submissions have managed to write where they have no business."""
+    """The files that hostile submissions have written outside of the sandbox."""
     places = [ROOT, ROOT / "kit", ROOT / "kit" / "grading", ROOT / "tests" / "graders"]
     places += [Path("/"), Path("/tmp"), Path("/usr"), Path("/etc"), Path("/var/tmp"), Path("/dev")]
     places += [Path.home(), Path("/home"), *map(Path, site.getsitepackages())]
@@ -130,7 +130,7 @@ def written_outside() -> list[Path]:
 
 
 def nothing(folder: Path) -> None:
-    """A right solution stays one."""
+    """Leave the solution as it is."""
 
 
 def message(verdict: Verdict) -> str:
@@ -143,7 +143,7 @@ def code(verdict: Verdict) -> FailureCode:
     return verdict.first_failure.failure.code
 
 
-# Which submission, and whether in a sandbox: without one, some would harm whoever tests.
+# Submission and sandbox. Without a sandbox, some submissions would damage this machine.
 PAIRS = [
     pytest.param(name, confined, id=f"{'sandbox' if confined else 'bare'}-{name}", marks=marks)
     for name, hostile in HOSTILE.items()
@@ -171,7 +171,7 @@ def test_a_hostile_submission_harms_itself_only(
 
 
 def looks_for_the_daemon(folder: Path) -> None:
-    """Answers with who is there that should not be."""
+    """Make /ping answer with the processes that carry MARK."""
     main = folder / "nb_runner" / "main.py"
     first = (
         "from pathlib import Path\n"
@@ -209,12 +209,12 @@ def test_threads_are_counted(tmp_path: Path) -> None:
     limits = Limits(threads=20)
     with subprocess.Popen([sys.executable, "-c", sleeps], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline()
-        excess = Watcher(limits, tmp_path, whole=False).look()
+        excess = Monitor(limits, tmp_path, own_filesystem=False).check()
         process.kill()
     assert excess == Excess(FailureCode.THREAD_LIMIT, 20)
 
 
-def test_nobody_reads_a_message_without_end() -> None:
+def test_an_endless_message_is_clipped() -> None:
     assert clipped("A" * 10**7) == "A" * WIDTH + " …"
     assert len(clipped("A\n" * 10**6).splitlines()) == LINES + 1
     assert clipped("Got  1\n  2") == "Got  1\n  2"
@@ -259,7 +259,7 @@ except Exception as error:
     print(error)
 """
 
-ENDS_STARTER = """
+ENDS_FORK_SERVER = """
 import os, signal
 from pathlib import Path
 
@@ -275,12 +275,14 @@ os.kill(last, signal.SIGKILL)
 
 ENDERS = (
     ("05", "tasks.py", ENDS_REDIS, "made its own grader fail|worker"),
-    ("04", "main.py", ENDS_STARTER, "ended the process that starts its programs"),
+    ("04", "main.py", ENDS_FORK_SERVER, "ended the process that starts its programs"),
 )
 
 
 @EITHER
-def test_who_ends_what_it_is_graded_with_has_failed(tmp_path: Path, confined: bool) -> None:
+def test_a_submission_that_ends_its_redis_or_its_fork_server_has_failed(
+    tmp_path: Path, confined: bool
+) -> None:
     projects = []
     for number, file, source, _ in ENDERS:
         exercise = catalogue.find(number)
@@ -298,7 +300,7 @@ def test_who_ends_what_it_is_graded_with_has_failed(tmp_path: Path, confined: bo
         assert after.passed, after
 
 
-# A Poetry of its own, which finds everything in order, and puts our files in the place of its own.
+# A fake Poetry: it accepts everything, and puts links to the solution in place of the files.
 FAKE_POETRY = f"""
 import sys, zipfile
 from pathlib import Path
@@ -319,7 +321,7 @@ def test_a_package_called_like_poetry_is_not_asked(tmp_path: Path, confined: boo
     exercise = catalogue.find("01")
     folder = copy_project(exercise.solution, tmp_path / "copies")
     project = folder / "pyproject.toml"
-    # Now the lock belongs to another project, as only Poetry can tell.
+    # Now the lock does not fit the project, which only the real Poetry can tell.
     project.write_text(project.read_text().replace("fastapi>=0.165,", "fastapi>=0.164,"))
     package = folder / "poetry"
     package.mkdir()
@@ -331,14 +333,14 @@ def test_a_package_called_like_poetry_is_not_asked(tmp_path: Path, confined: boo
     assert [task.number for task in verdict.tasks if not task.passed] == ["1.5"]
 
 
-# Where a grader writes a file, there is suddenly a link to what the grader has open.
+# A file that the grader writes becomes a link to an open file of the grader.
 LINKS = """
 import os, threading, time
 from pathlib import Path
 
 
-def tells() -> str:
-    # The file by which the session tells its verdicts: its number is on the command line.
+def verdict_fd() -> str:
+    # VERDICT_FD of the worker process: its number is on the command line.
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = file.read_text().split("\\0")
@@ -350,7 +352,7 @@ def tells() -> str:
 
 
 def link() -> None:
-    fd = tells()
+    fd = verdict_fd()
     orders = Path(os.environ["DATABASE_URL"].removeprefix("sqlite:///")).parent / "desk/orders.json"
     for _ in range(3000):
         try:
@@ -367,7 +369,7 @@ threading.Thread(target=link, daemon=True).start()
 
 
 @needs_sandbox()
-def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> None:
+def test_a_grader_that_follows_a_hostile_link_spoils_no_other_verdict(tmp_path: Path) -> None:
     exercise, next_one = catalogue.find("10"), catalogue.find(SLUG)
     bad = copy_project(exercise.solution, tmp_path / "bad")
     with (bad / "nb_runner" / "main.py").open("a") as out:
@@ -392,11 +394,13 @@ def test_a_grader_that_is_led_astray_by_links_harms_nobody(tmp_path: Path) -> No
 )
 def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"verdict|Expecting|tasks"):
-        _verdict(line, catalogue.find(SLUG))
+        _parse_verdict(line, catalogue.find(SLUG))
 
 
 @needs_sandbox()
-def test_nobody_reaches_a_redis_of_this_machine(of_all: Callable[[bool], Class]) -> None:
+def test_a_submission_does_not_reach_a_redis_of_this_machine(
+    of_all: Callable[[bool], Class],
+) -> None:
     done = of_all(True)
     assert "200 OK: []" in message(done.verdicts["network"][0])
     assert done.keys == [b"theirs"]
@@ -413,7 +417,7 @@ def tells_its_environment(folder: Path) -> None:
 
 
 @EITHER
-def test_its_environment_has_nothing_of_ours(
+def test_a_submission_gets_a_clean_environment(
     of_all: Callable[[bool], Class], confined: bool
 ) -> None:
     verdict, _ = of_all(confined).verdicts["environment"]
@@ -438,19 +442,21 @@ for ring in MINE:
 
 
 @needs_sandbox()
-def test_nobody_leaves_a_key_for_another_learner(run: Run) -> None:
+def test_a_submission_leaves_no_key_for_another_learner(run: Run) -> None:
     def looks(folder: Path) -> None:
         main = folder / "nb_runner" / "main.py"
         text = main.read_text().replace("-> str", "-> list").replace('return "pong"', "return seen")
         main.write_text(KEYRINGS + text)
 
-    leave_keyring()  # for one that whom we start would share, as after a login
+    join_new_keyring()  # as after a login: the processes that this test starts share it
     said = [message(verdict) for _ in range(2) for verdict in run(looks, confined=True)]
     assert ["200 OK: []" in each for each in said] == [True, True], said
 
 
 @EITHER
-def test_closed_it_ends_at_once_and_gives_no_more(tmp_path: Path, confined: bool) -> None:
+def test_close_ends_the_session_at_once_without_more_verdicts(
+    tmp_path: Path, confined: bool
+) -> None:
     exercise = catalogue.find(SLUG)
     folder = copy_project(exercise.solution, tmp_path / "copies")
     HOSTILE["endless_start"](folder)
@@ -464,7 +470,7 @@ def test_closed_it_ends_at_once_and_gives_no_more(tmp_path: Path, confined: bool
 
 
 @EITHER
-def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
+def test_a_session_dies_with_the_process_that_started_it(tmp_path: Path, confined: bool) -> None:
     exercise = catalogue.find(SLUG)
     folder = copy_project(exercise.solution, tmp_path / "copies")
     HOSTILE["endless_start"](folder)
@@ -474,12 +480,12 @@ def test_it_dies_with_who_asked_for_it(tmp_path: Path, confined: bool) -> None:
         f"list(Session([(catalogue.find({SLUG!r}), Path({str(folder)!r}))], "
         f"Path({str(tmp_path)!r}), confined={confined}))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT) as asking:
-        process = psutil.Process(asking.pid)
+    with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT) as starter:
+        process = psutil.Process(starter.pid)
         eventually(lambda: len(process.children(recursive=True)) > 5, "the project to be started")
-        family = process.children(recursive=True)
-        asking.send_signal(signal.SIGKILL)
-    eventually(lambda: not any(each.is_running() for each in family), "all to end")
+        processes = process.children(recursive=True)
+        starter.send_signal(signal.SIGKILL)
+    eventually(lambda: not any(each.is_running() for each in processes), "all to end")
 
 
 @needs_sandbox()

@@ -1,4 +1,4 @@
-"""One line for a learner out of a log, as FastAPI and pydantic write it."""
+"""One line for a learner, read in a log of FastAPI and pydantic."""
 
 import subprocess
 import sys
