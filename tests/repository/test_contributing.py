@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kit.course import catalogue
 from kit.workspace import ROOT
 from tests.repository.test_makefile import make, targets
 from tests.site.test_handbook import complaint_about, workshop_commands
@@ -34,7 +35,7 @@ COMMANDED = [
     ROOT / ".github" / "pull_request_template.md",
     *sorted(FORMS.glob("*.yml")),
 ]
-PRODUCT = ROOT / "solutions" / "13-ship-it" / "nb_runner"
+PRODUCT = catalogue.product().solution / "nb_runner"
 SUFFIXES = {".json", ".lock", ".lua", ".md", ".py", ".svg", ".toml", ".yml"}
 # Made by running something, or by a tool that is not used here.
 NOT_OURS = {"uv.lock", "report.json", ".workshop/progress.json", ".workshop/logs"}
