@@ -4,10 +4,10 @@ import sys
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["check"]:
-        # While this process learns what is wanted, another one gets ready to do it.
-        from kit.checking.grader_process import get_ready
+        # While this process reads the command line, the fork server imports what graders need.
+        from kit.checking.preload import start_forkserver
 
-        get_ready()
+        start_forkserver()
     from kit.cli import main
 
     main()

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from kit.course.catalogue import Exercise
 from kit.grading.failure import LINES, FailureCode, clipped
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
 from kit.sandbox.bubblewrap import Place, clean_env, outer, protection
@@ -35,7 +36,7 @@ SELDOM = 1.0  # seconds between looks whether it has been stopped
 SLACK = 60.0  # seconds that the inside has beyond the deadline, to bring things to an end itself
 GRACE = 15.0  # seconds to clear up where there is no sandbox that takes everything with it
 # Of our own environment, what says which course this is and how to check; nothing secret.
-OURS = ("WORKSHOP_COURSE", "WORKSHOP_REDIS", "WORKSHOP_CHECK_START")
+OURS = ("WORKSHOP_COURSE", "WORKSHOP_REDIS")
 
 
 class Session:
@@ -140,6 +141,7 @@ class Session:
             "run": str(self._place.run),
             "limits": asdict(self._limits),
             "threads": count_threads(),
+            "start_timeout": GraderOptions.from_env(os.environ).start_timeout,
             "confined": self._confined,
             "namespace": namespace(),
         }

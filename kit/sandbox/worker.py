@@ -20,13 +20,13 @@ from typing import Any, NoReturn
 
 import psutil
 
-from kit.checking.grader_process import Grading, import_all
+from kit.checking.grader_process import Grading
+from kit.checking.preload import import_here
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.grading.failure import FailureCode
-from kit.grading.submission import SHARED
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
-from kit.processes import child
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.sandbox.bubblewrap import Place, inner
@@ -52,10 +52,19 @@ TAMPERED = {
 class Inside:
     """Grades projects one after the other."""
 
-    def __init__(self, place: Place, limits: Limits, threads: int, *, sandbox: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        limits: Limits,
+        threads: int,
+        *,
+        start_timeout: float,
+        sandbox: bool,
+    ) -> None:
         self._place = place
         self._limits = limits
         self._threads = threads
+        self._start_timeout = start_timeout
         self._sandbox = sandbox
         self._watcher = Watcher(limits, place.run, whole=sandbox)
         self._server: ForkServer | None = None
@@ -72,7 +81,11 @@ class Inside:
             return failed(exercise, FailureCode.NOT_COPIED, detail=str(error))
         self.ready()
         grading = Grading(
-            exercise, project, deadline=self._limits.deadline, confine=self._confine_grader
+            exercise,
+            project,
+            self._options(),
+            deadline=self._limits.deadline,
+            confine=self._confine_grader,
         )
         try:
             if excess := self._watch(grading):
@@ -88,7 +101,7 @@ class Inside:
         if not FORKED or (self._server is not None and self._server.running):
             return
         self._drop_server()
-        self._server = child.fork_server = ForkServer(
+        self._server = ForkServer(
             self._place.run / "forkserver.log",
             dict(os.environ),
             inside=inner(self._place) if self._sandbox else [],
@@ -145,7 +158,7 @@ class Inside:
         return spared
 
     def _drop_server(self) -> None:
-        server, self._server, child.fork_server = self._server, None, None
+        server, self._server = self._server, None
         if server is not None:
             server.close()
 
@@ -155,7 +168,13 @@ class Inside:
     def _confine_grader(self) -> None:
         self._confine()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.environ[SHARED] = str(self._place.temporary)
+
+    def _options(self) -> GraderOptions:
+        return GraderOptions(
+            shared=self._place.temporary,
+            fork_server=self._server.client if self._server else None,
+            start_timeout=self._start_timeout,
+        )
 
 
 def main(asked: int, tell: int) -> None:
@@ -174,11 +193,16 @@ def main(asked: int, tell: int) -> None:
     projects = [(catalogue.find(slug), Path(folder)) for slug, folder in order["projects"]]
     works = any(Project(folder).has_worker for _, folder in projects)
     place, limits = Place(Path(order["run"])), Limits(**order["limits"])
-    inside = Inside(place, limits, order["threads"], sandbox=sandbox)
+    inside = Inside(
+        place,
+        limits,
+        order["threads"],
+        start_timeout=order["start_timeout"],
+        sandbox=sandbox,
+    )
     try:
         inside.ready()
-        import_all(worker=works)
-        os.environ.pop("WORKSHOP_CHECK_START", None)
+        import_here(worker=works)
         for exercise, folder in projects:
             _tell(tell, begun(exercise))
             _tell(tell, asdict(inside.grade(exercise, folder)))
