@@ -149,7 +149,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def learners_env() -> dict[str, str]:
     """Our environment, without what is not there on a learner's machine."""
-    unset = ("REDIS_URL", "WORKSHOP_CHECK_REDIS", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    unset = ("REDIS_URL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in unset}
 
 

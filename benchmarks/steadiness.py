@@ -12,6 +12,7 @@ from benchmarks.harness import Measurement, Report, Say, Target
 from kit.checking.grader_process import grade_all
 from kit.checking.wording import problem_text, task_text
 from kit.course import catalogue
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
 from kit.workspace import workspace
 
@@ -35,7 +36,7 @@ def measure(repeat: int | None, say: Say) -> Report:
         for i in range(1, (repeat or 20) + 1):
             began = time.perf_counter()
             failed = 0
-            for _, verdict in grade_all(projects, at_once=2):
+            for _, verdict in grade_all(projects, GraderOptions(), at_once=2):
                 if not verdict.passed:
                     failed += 1
                     say(f"round {i}: {why(verdict)}")

@@ -4,10 +4,10 @@ import sys
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["check"]:
-        # The grader process imports its modules while this process reads the command line.
-        from kit.checking.grader_process import get_ready
+        # The fork server imports what graders need while this process reads the command line.
+        from kit.checking.preload import start_forkserver
 
-        get_ready()
+        start_forkserver()
     from kit.cli import main
 
     main()

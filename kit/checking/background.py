@@ -3,21 +3,21 @@
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from typing import Self
 
 import psutil
 
-from kit.checking.grader_process import Grading, import_all
+from kit.checking.grader_process import Grading
 from kit.checking.job import Job, job
+from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
-from kit.processes import child
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
-
-REDIS = "WORKSHOP_CHECK_REDIS"  # tells the graders of a Redis that they need not start
 
 
 class Checker:
@@ -26,13 +26,14 @@ class Checker:
     def __init__(self) -> None:
         from kit.grading.submission import OURS
 
-        import_all()
+        start_forkserver(everything=True)
         env = {name: value for name, value in os.environ.items() if name not in OURS}
         self._stack = Stack(env=env)
         self._forks: ForkServer | None = None
         if sys.platform == "linux":
             self._forks = ForkServer(self._stack.logs / "forkserver.log", env)
-            child.fork_server = self._forks
+        self._from_env = GraderOptions.from_env(os.environ)
+        self._redis_url = ""
         self._grading: Grading | None = None
         self._job: Job | None = None
 
@@ -68,7 +69,7 @@ class Checker:
         if Project(folder).has_worker:
             self._keep_redis()
         self._job = job(exercise, folder)
-        self._grading = Grading(exercise, folder, stop_early=True)
+        self._grading = Grading(exercise, folder, self._options(), stop_early=True)
 
     def take(self) -> tuple[Job, Verdict]:
         """What came of it. Waits for the end."""
@@ -87,23 +88,28 @@ class Checker:
 
     def close(self) -> None:
         """End everything."""
-        child.fork_server = None
         try:
             self.stop()
         finally:
             if self._forks is not None:
                 self._forks.close()
-            os.environ.pop(REDIS, None)
             self._stack.kill()
             self._stack.stop()
+
+    def _options(self) -> GraderOptions:
+        return replace(
+            self._from_env,
+            redis_url=self._redis_url,
+            fork_server=self._forks.client if self._forks else None,
+        )
 
     def _keep_redis(self) -> None:
         """Have a Redis up that stays up between checks."""
         server = self._stack.redis_server
         if server is None:
-            os.environ.pop(REDIS, None)
+            self._redis_url = ""
             with contextlib.suppress(KitError):  # the check will say what is wrong with it
-                os.environ[REDIS] = self._stack.redis()
+                self._redis_url = self._stack.redis()
         elif server.child is None or not server.child.running:
             with contextlib.suppress(KitError):
                 server.start()

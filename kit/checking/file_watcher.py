@@ -3,33 +3,31 @@
 import contextlib
 import multiprocessing
 import os
-import signal
 import sys
+import threading
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
 from kit.errors import KitError
 
-SETTLED = 40  # milliseconds without another change: an editor may write several files
-SETTLED_AT_LAST = 400
-POLLED = 250  # milliseconds between looks, where the system does not tell of changes
-LOOK = 1000  # milliseconds between looks at whether folder and parent are still there
+STEP = 40  # milliseconds without another change end a batch: an editor may write several files
+DEBOUNCE = 400  # milliseconds until a batch ends at the latest
+POLL_INTERVAL = 250  # milliseconds, where the system does not report changes
+FOLDER_POLL_INTERVAL = 1000  # milliseconds between looks at whether the folder was replaced
+MISSING_POLL_INTERVAL = 0.2  # seconds between looks at whether a missing folder is there again
 
 
 class Saves:
-    """Files saved in a project's folder. A process of its own watches, so that ours can fork:
-    the watching takes threads, and threads do not survive that.
-    """
+    """Files saved in a project's folder, which a thread watches."""
 
     def __init__(self, folder: Path) -> None:
-        self.connection, theirs = multiprocessing.Pipe(duplex=False)
-        self._process = multiprocessing.get_context("fork").Process(
-            target=_watch, args=(folder, theirs, os.getpid()), daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        # A connection, because `watch` waits for saves, keys and verdicts at once.
+        self.connection, self._sender = multiprocessing.Pipe(duplex=False)
+        self._folder = folder
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="file-watcher", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -49,57 +47,63 @@ class Saves:
 
     def close(self) -> None:
         """Stop watching."""
-        self._process.kill()
-        self._process.join()
-        self.connection.close()
+        self._stop.set()
+        self.connection.close()  # a send that waits for room in the pipe ends
+        self._thread.join()
 
+    def _run(self) -> None:
+        """In the thread. Its end closes the connection, so that `take` notices it."""
+        with self._sender, contextlib.suppress(BrokenPipeError):
+            self._watch()
 
-def _watch(folder: Path, told: Connection, parent: int) -> None:
-    """In the process of its own."""
-    os.setpgrp()  # Ctrl-C is for the parent, who ends us
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    polling = os.environ.get("WATCHFILES_FORCE_POLLING") is not None or None
-    while os.getppid() == parent:
-        try:
-            for names in _changes(folder, parent, polling):
-                told.send(names)
-        except FileNotFoundError:
-            _wait_for(folder, parent)
-            told.send(["nb_runner"])  # new, all of it
-        except OSError as error:
-            if polling:  # then there is no other way
-                print(f"workshop: {folder} cannot be watched: {error}", file=sys.stderr)
-                return
-            polling = True  # the system has no watches left, or cannot watch there
+    def _watch(self) -> None:
+        polling = os.environ.get("WATCHFILES_FORCE_POLLING") is not None or None
+        while not self._stop.is_set():
+            try:
+                for names in self._changes(polling):
+                    self._sender.send(names)
+            except FileNotFoundError:
+                self._wait_for_folder()
+                self._sender.send(["nb_runner"])  # new, all of it
+            except OSError as error:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                if polling:  # then there is no other way
+                    print(f"workshop: {self._folder} cannot be watched: {error}", file=sys.stderr)
+                    return
+                polling = True  # the system has no watches left, or cannot watch there
 
+    def _changes(self, polling: bool | None) -> Iterator[list[str]]:
+        """Yields names until `close`. Raises FileNotFoundError when the folder is replaced."""
+        from watchfiles import Change, DefaultFilter, watch
 
-def _changes(folder: Path, parent: int, polling: bool | None) -> Iterator[list[str]]:
-    """Yields names until the parent ends. Raises FileNotFoundError when the folder is replaced."""
-    from watchfiles import Change, DefaultFilter, watch
+        folder = self._folder
+        inode = folder.stat().st_ino
+        for changes in watch(
+            folder,
+            watch_filter=DefaultFilter(),
+            stop_event=self._stop,
+            debounce=DEBOUNCE,
+            step=STEP,
+            rust_timeout=FOLDER_POLL_INTERVAL,
+            yield_on_timeout=True,
+            force_polling=polling,
+            poll_delay_ms=POLL_INTERVAL,
+        ):
+            if folder.stat().st_ino != inode:
+                raise FileNotFoundError
+            # An editor may write a temporary file and rename it: that file does not matter.
+            added = {path for change, path in changes if change == Change.added}
+            gone = {path for path in added if not Path(path).exists()}
+            left = {path for _, path in changes} - gone
+            names = [name for path in left if (name := matters(Path(path), folder))]
+            if names:
+                yield sorted(set(names))
 
-    born = folder.stat().st_ino
-    for changes in watch(
-        folder,
-        watch_filter=DefaultFilter(),
-        debounce=SETTLED_AT_LAST,
-        step=SETTLED,
-        rust_timeout=LOOK,
-        yield_on_timeout=True,
-        force_polling=polling,
-        poll_delay_ms=POLLED,
-    ):
-        if os.getppid() != parent:
-            return
-        if folder.stat().st_ino != born:
-            raise FileNotFoundError
-        # An editor's file that came and went on the way to a save is nobody's business.
-        came = {path for change, path in changes if change == Change.added}
-        gone = {path for path in came if not Path(path).exists()}
-        left = {path for _, path in changes} - gone
-        names = [name for path in left if (name := matters(Path(path), folder))]
-        if names:
-            yield sorted(set(names))
+    def _wait_for_folder(self) -> None:
+        """Wait until the folder is there again: `reset` puts a new one in its place."""
+        while not self._folder.is_dir() and not self._stop.wait(MISSING_POLL_INTERVAL):
+            pass
 
 
 def matters(file: Path, folder: Path) -> str:
@@ -110,11 +114,3 @@ def matters(file: Path, folder: Path) -> str:
         if top in ("nb_runner", "pyproject.toml") or top.startswith("poetry."):
             return str(name)
     return ""
-
-
-def _wait_for(folder: Path, parent: int) -> None:
-    """Until it is there again: `reset` puts a new one in its place."""
-    import time
-
-    while not folder.is_dir() and os.getppid() == parent:
-        time.sleep(LOOK / 5000)

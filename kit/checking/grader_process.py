@@ -1,20 +1,20 @@
 """Grade projects: each grader runs in a process of its own, and we read what came of it."""
 
 import contextlib
-import importlib
 import json
 import multiprocessing
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,15 +22,12 @@ import psutil
 
 from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown, workspace
 
 DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
 LOOK = 0.2  # seconds between looks at deadlines
-# What every grader needs at once, and what it can fetch while the project starts.
-FIRST = ("pytest", "kit.grading.plugin", "kit.grading.submission")
-LATER = ("httpx", "httpcore")  # a client brings the second one in when it is made
-WORKERS = ("redis",)  # a fifth of a second
 # What pytest brings along and no grader needs: half of the time that it takes for itself.
 WITHOUT = (
     *("cacheprovider", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging"),
@@ -43,8 +40,8 @@ MARK = "WORKSHOP_CHECK"  # a variable that everything under a grader inherits
 class Grading:
     """The check of one project, under way from the start. Ends by `finish` or `cancel`.
 
-    `stop_early`: no further than the first task that fails. `deadline` is in seconds. `confine` is
-    called first in the process of its own.
+    `options` are for the graders. `stop_early`: no further than the first task that fails.
+    `deadline` is in seconds. `confine` is called first in the process of its own.
 
     Once it has ended, `killed` says whether a signal ended it.
     """
@@ -53,6 +50,7 @@ class Grading:
         self,
         exercise: Exercise,
         folder: Path,
+        options: GraderOptions,
         *,
         stop_early: bool = False,
         deadline: float = DEADLINE,
@@ -64,9 +62,9 @@ class Grading:
         self._deadline = deadline
         self._stop_early = stop_early
         self.began = time.monotonic()
-        self._grader = _ready.pop() if _ready and confine is None else _Grader(confine)
+        task = _Task(exercise, folder, options, stop_early)
+        self._grader = _Grader(task, confine)
         self._process = self._grader.process
-        self._grader.order(exercise, folder, stop_early)
 
     @property
     def pid(self) -> int:
@@ -134,9 +132,11 @@ class Grading:
                     process.kill()
 
 
-def grade(exercise: Exercise, folder: Path, *, stop_early: bool = False) -> Verdict:
+def grade(
+    exercise: Exercise, folder: Path, options: GraderOptions, *, stop_early: bool = False
+) -> Verdict:
     """Grade the project in `folder`."""
-    grading = Grading(exercise, folder, stop_early=stop_early)
+    grading = Grading(exercise, folder, options, stop_early=stop_early)
     try:
         return grading.finish()
     except BaseException:
@@ -146,6 +146,7 @@ def grade(exercise: Exercise, folder: Path, *, stop_early: bool = False) -> Verd
 
 def grade_all(
     projects: Iterable[tuple[Exercise, Path]],
+    options: GraderOptions,
     *,
     at_once: int = 1,
     stop_early: bool = False,
@@ -157,7 +158,7 @@ def grade_all(
     try:
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
-                under_way.append(Grading(*waiting.pop(0), stop_early=stop_early))
+                under_way.append(Grading(*waiting.pop(0), options, stop_early=stop_early))
             meanwhile(under_way)
             wait([grading.sentinel for grading in under_way], LOOK)
             for grading in [each for each in under_way if each.over]:
@@ -169,13 +170,34 @@ def grade_all(
             grading.cancel()
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a grader is to grade."""
+
+    exercise: Exercise
+    folder: Path
+    options: GraderOptions
+    stop_early: bool
+
+
+class _OpenFile:
+    """The number of an open file, which multiprocessing hands over to the process it starts."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (DupFd(self.number),)
+
+
+def _opened(duplicate: Any) -> _OpenFile:
+    return _OpenFile(duplicate.detach())
+
+
 class _Grader:
-    """A process that gets ready to grade, and waits to be told what.
+    """A process that grades one project."""
 
-    Forked, so that what is imported already is there, and what is open is open.
-    """
-
-    def __init__(self, confine: Callable[[], None] | None = None) -> None:
+    def __init__(self, task: _Task, confine: Callable[[], None] | None = None) -> None:
         self.mark = uuid.uuid4().hex
         self.born = time.time()
         self._open = contextlib.ExitStack()
@@ -187,19 +209,11 @@ class _Grader:
         self._told, tell = socket.socketpair()
         self._open.enter_context(self._told)
         self._heard = b""
-        ours, theirs = multiprocessing.Pipe()
-        self._orders = self._open.enter_context(ours)
-        papers = _Papers(place, tell.fileno(), self.log.fileno(), self.mark, theirs)
-        self.process = multiprocessing.get_context("fork").Process(
-            target=_grade, args=(papers, confine), daemon=True
-        )
-        with theirs, tell:
+        files = _OpenFile(tell.fileno()), _OpenFile(self.log.fileno())
+        papers = _Papers(place, *files, self.mark, task)
+        self.process = _new_process(papers, confine)
+        with tell:
             self.process.start()
-
-    def order(self, exercise: Exercise, folder: Path, early: bool) -> None:
-        """Say what to grade. A process that has ended already is not told: that will be seen."""
-        with contextlib.suppress(OSError):
-            self._orders.send((exercise, folder, early))
 
     def hear(self) -> bytes:
         """All that it has told so far."""
@@ -209,34 +223,32 @@ class _Grader:
         return self._heard
 
     def close(self) -> None:
+        self.process.close()  # this ends a grader that has outlived its fork server
         self._open.close()
 
 
-_ready: list[_Grader] = []
-
-
-def import_all(*, worker: bool = True) -> None:
-    """Import here what graders import: each is forked, and finds it there.
-
-    `worker`: also what only those of projects with a worker do.
-    """
-    _import((*FIRST, *LATER, *(WORKERS if worker else ())))
-
-
-def get_ready() -> None:
-    """Have a grader get ready that the first Grading will take."""
-    _ready.append(_Grader())
+def _new_process(papers: "_Papers", confine: Callable[[], None] | None) -> BaseProcess:
+    if confine is None:
+        return multiprocessing.get_context("forkserver").Process(
+            target=_grade, args=(papers, None), daemon=True
+        )
+    # A confined grader is forked from this process, which has no threads (see sandbox/worker.py).
+    # It inherits that no other process may look into it. A fork server would be a program of its
+    # own, into which the work could look, and which ends with all else that a project leaves.
+    return multiprocessing.get_context("fork").Process(
+        target=_grade, args=(papers, confine), daemon=True
+    )
 
 
 @dataclass(frozen=True)
 class _Papers:
-    """What a grader gets: a folder, a socket and a file by their numbers, and a way for orders."""
+    """What a grader gets: a folder, a socket and a file, its mark, and its task."""
 
     place: str
-    tell: int
-    log: int
+    tell: _OpenFile
+    log: _OpenFile
     mark: str
-    orders: "Connection[Any, Any]"
+    task: _Task
 
 
 def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
@@ -244,19 +256,23 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     if confine is not None:
         confine()
     os.setpgrp()  # Ctrl-C is for those who wait for us: they end us
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # the fork server blocks one of them
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(papers.log, 1)
-    os.dup2(papers.log, 2)
+    os.dup2(papers.log.number, 1)
+    os.dup2(papers.log.number, 2)
     tempfile.tempdir = papers.place  # which is removed, however this ends
     os.environ[MARK] = papers.mark
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    _import(FIRST)
-    exercise, folder, early = papers.orders.recv()
-    papers.orders.close()
-    words = [str(exercise.grader), "--submission", str(folder)]
-    words += ["--verdict", str(papers.tell)]
+    import pytest  # not above: the process that waits for graders does not need it
+
+    from kit.grading.plugin import OptionsPlugin
+
+    task = papers.task
+    words = [str(task.exercise.grader), "--submission", str(task.folder)]
+    words += ["--verdict", str(papers.tell.number)]
     # Elsewhere, pytest would look through all that lies beside the course.
     words += [
         "--rootdir",
@@ -268,13 +284,8 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
     ]
     words += ["--noconftest", "-p", "kit.grading.plugin", "-q"]
     words += [word for name in WITHOUT for word in ("-p", f"no:{name}")]
-    code = sys.modules["pytest"].main(words + (["-x"] if early else []))
-    raise SystemExit(int(code))
-
-
-def _import(names: Iterable[str]) -> None:
-    for name in names:
-        importlib.import_module(name)
+    words += ["-x"] if task.stop_early else []
+    raise SystemExit(int(pytest.main(words, [OptionsPlugin(task.options)])))
 
 
 def _end_with_parent() -> None:

@@ -3,6 +3,7 @@
 Each project is graded in a copy, as a learner's would be.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from kit.checking.grader_process import Grading, grade_all
 from kit.checking.wording import problem_text, task_text
 from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, Verdict
 
 # What running a project leaves in it is no part of it.
@@ -55,7 +57,11 @@ def try_out(
         for early in (False, True):
             projects = [(each.exercise, each.folder) for each in trials if each.stop_early == early]
             for grading, verdict in grade_all(
-                projects, at_once=at_once, stop_early=early, meanwhile=tell
+                projects,
+                GraderOptions.from_env(os.environ),
+                at_once=at_once,
+                stop_early=early,
+                meanwhile=tell,
             ):
                 done += 1
                 for complaint in by_folder[grading.folder].complaints(verdict):

@@ -17,10 +17,22 @@ import pytest
 from kit.errors import KitError
 from kit.grading import values
 from kit.grading.failure import Wrong, clipped
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, TestReport
 from kit.workspace import workspace
 
 notes = pytest.StashKey[list[str]]()
+_options = pytest.StashKey[GraderOptions]()
+
+
+class OptionsPlugin:
+    """A second plugin, which brings the options of one check: `pytest.main(…, plugins=[…])`."""
+
+    def __init__(self, options: GraderOptions) -> None:
+        self._options = options
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[_options] = self._options
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,8 +54,9 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
     if folder is None:
         slug = request.path.stem.removeprefix("test_").replace("_", "-")
         folder = workspace().solutions / slug
+    options = request.config.stash.get(_options, None) or GraderOptions.from_env(os.environ)
     values.forget()
-    with Submission(folder) as project:
+    with Submission(folder, options) as project:
         yield project
 
 

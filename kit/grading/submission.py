@@ -16,6 +16,7 @@ from kit.grading import values
 from kit.grading.api import Api
 from kit.grading.diagnosis import place, reason
 from kit.grading.failure import Wrong
+from kit.grading.options import GraderOptions
 from kit.grading.values import Kind
 from kit.processes.child import Child, NotReady
 from kit.processes.ports import free_socket
@@ -34,11 +35,8 @@ from kit.workspace import shown
 if TYPE_CHECKING:
     from redis import Redis
 
-# Seconds for a start; a busy machine needs a third of it. A slower one can have more.
-START = float(os.environ.get("WORKSHOP_CHECK_START") or 30)
 # We hand over a socket, and then uvicorn names that.
 OWN_SERVER = re.compile(r"Uvicorn running on (http\S+)")
-SHARED = "WORKSHOP_CHECK_SHARED"  # a folder that the project sees, where not all are
 LARGEST_FILE = 64 << 20  # bytes; endless output must not fill the disk
 # Of our own environment, what could change how a project runs stays with us.
 OURS = (
@@ -48,19 +46,19 @@ OURS = (
     "RUNNER_API_KEY",
     "VIRTUAL_ENV",
     "PYTHONPATH",
-    SHARED,
 )
 
 
 class Submission:
     """A project under test. `close` ends the processes that it started."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: GraderOptions) -> None:
+        self.options = options
         self.folder = folder.absolute()
         self.project = Project(self.folder)
         self.number = self.project.number or 0
-        # What the project has to see may lie elsewhere than what it must not get at, as its logs.
-        shared = os.environ.get(SHARED)
+        # The project must see `state`, and must not get at its logs: they may lie apart.
+        shared = options.shared
         self.state = Path(tempfile.mkdtemp(prefix="workshop-check-", dir=shared))
         self.apis: list[Child] = []
         self.workers: list[Child] = []
@@ -78,8 +76,10 @@ class Submission:
         self._logs = Path(tempfile.mkdtemp(prefix="workshop-logs-"))
         for folder_of_ours in (self.state, self._logs):
             values.note(Kind.FOLDER, folder_of_ours)
-        # Who shares a folder with us empties it when we are done.
-        self.stack = Stack(self.state, env, self._logs, Path(shared) if shared else None)
+        # A shared folder is emptied by the program that shares it.
+        self.stack = Stack(
+            self.state, env, self._logs, temporary=shared, fork_server=options.fork_server
+        )
         self.stack.largest_file = LARGEST_FILE
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class Submission:
     def redis_url(self) -> str:
         """A Redis for this project alone; started when it is first wanted, empty."""
         if not self._redis_url:
-            self._redis_url = os.environ.get("WORKSHOP_CHECK_REDIS", "") or self.stack.redis()
+            self._redis_url = self.options.redis_url or self.stack.redis()
             self._refuse_imitations()
             values.note(Kind.PORT, urlsplit(self._redis_url).port)
             with _client(self._redis_url) as client:
@@ -184,7 +184,12 @@ class Submission:
 
     def _wait_for_api(self, child: Child, sock: socket.socket) -> None:
         try:
-            wait_for_api(child, sock, START, meanwhile=lambda: self._refuse_own_server(child))
+            wait_for_api(
+                child,
+                sock,
+                self.options.start_timeout,
+                meanwhile=lambda: self._refuse_own_server(child),
+            )
         except NotReady:
             did = f"./workshop run {self.number:02}"
             where = place(child.output()) or "nb_runner/main.py"
@@ -202,7 +207,7 @@ class Submission:
                 raise Wrong(did, expected, got, "nb_runner/tasks.py: app")
 
         try:
-            wait_for_worker(child, START, look)
+            wait_for_worker(child, self.options.start_timeout, look)
         except NotReady:
             got = self._not_up(child)
             where = place(child.output()) or "nb_runner/tasks.py"
@@ -224,7 +229,7 @@ class Submission:
         what = "does not start yet"
         if child.running:
             child.kill()
-            what = f"was not up after {START:g} s"
+            what = f"was not up after {self.options.start_timeout:g} s"
         if len(log) > 1_000_000:
             return f"it {what}, and prints without end: {log[:80]!r} …"
         why = reason(log)

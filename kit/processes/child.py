@@ -13,14 +13,11 @@ from typing import IO, TypeVar
 import psutil
 
 from kit.errors import KitError
-from kit.processes.forkserver import Forked, ForkServer, Order
+from kit.processes.forkserver import Forked, ForkServerClient, Order
 from kit.workspace import shown
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL = 0.02  # seconds
-
-# Where one is set, Python programs that it knows are forked from it instead of started.
-fork_server: ForkServer | None = None
 
 T = TypeVar("T")
 
@@ -39,6 +36,7 @@ class Child:
     """A process on a leash. Its output goes straight to the end of the file `log`.
 
     `largest_file` limits what it may write into one file, the log included; 0 means no limit.
+    `fork_server`: Python programs that it has imported are forked from it instead of started.
     """
 
     def __init__(
@@ -52,10 +50,12 @@ class Child:
         pass_fds: Sequence[int] = (),
         grace: float = 10.0,
         largest_file: int = 0,
+        fork_server: ForkServerClient | None = None,
     ) -> None:
         self.name = name
         self.log = log
         self.grace = grace
+        self._fork_server = fork_server
         self.started = time.monotonic()
         self._begin = log.stat().st_size if log.exists() else 0
         self._returncode: int | None = None
@@ -160,10 +160,10 @@ class Child:
             )
 
     def _fork(self, order: Order, output: IO[bytes]) -> Forked | None:
-        if fork_server is None:
+        if self._fork_server is None:
             return None
         with self._new_leash() as leash:
-            return fork_server.start(order, leash, output)
+            return self._fork_server.start(order, leash, output)
 
     @contextlib.contextmanager
     def _new_leash(self) -> Iterator[int]:

@@ -115,8 +115,62 @@ class Forked:
         return -signal.SIGKILL if poll.poll(None if timeout is None else timeout * 1000) else None
 
 
+@dataclass(frozen=True)
+class ForkServerClient:
+    """What asks a fork server to start programs. A process may hand it on to others.
+
+    `programs` are those that the server forks. Python reads the variables in `python` when it
+    starts, so a fork has the server's. `starts_all`: the server runs in a sandbox, so nothing may
+    be started without it.
+    """
+
+    connection: socket.socket
+    programs: tuple[str, ...]
+    python: Mapping[str, str]
+    starts_all: bool
+
+    def start(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
+        """Fork it on the leash `held`, or None: then it has to be started the common way.
+
+        Raises KitError when it must not be.
+        """
+        if not self._forks(order):
+            if not self.starts_all:
+                return None
+            order = replace(order, fresh=True)
+        forked = self._ask(order, held, log)
+        if forked is None and self.starts_all:
+            raise ForkServerGone("the process that starts programs has ended, or does not answer")
+        return forked
+
+    def _forks(self, order: Order) -> bool:
+        """Whether a fork of the server will do."""
+        python = _python_variables(order.env)
+        known = order.argv[:2] == [sys.executable, "-m"] and order.argv[2] in self.programs
+        return known and python == self.python and len(order.fds) <= MOST_FDS - 3
+
+    def _ask(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
+        told, report = os.pipe()
+        reports = os.fdopen(told, "rb")
+        try:
+            message = json.dumps(asdict(order)).encode()
+            socket.send_fds(self.connection, [message], [held, report, log.fileno(), *order.fds])
+        except (OSError, ValueError):  # it is gone, or does not keep up, or the order is too long
+            reports.close()
+            return None
+        finally:
+            os.close(report)
+        # Silence means that it is stuck; should it wake up, it finds the leash let go of.
+        ready, _, _ = select.select([reports], [], [], PATIENCE)
+        word, _, pid = (reports.readline() if ready else b"").decode().partition(" ")
+        if word != "leash":
+            reports.close()
+            return None
+        return Forked(int(pid), reports)
+
+
 class ForkServer:
-    """The asking side. In `kit.processes.child.fork_server`, it serves this process and its forks.
+    """The fork server's process, and the `client` that asks it.
 
     `inside` is a command line before its own: that of a sandbox. With one, it starts everything,
     and what it cannot start is not started at all. `confine` is called in the new process first.
@@ -132,11 +186,9 @@ class ForkServer:
         confine: Callable[[], None] | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Python reads these when it starts: a fork cannot have others than its server has.
-        self._python = {name: value for name, value in env.items() if _is_pythons(name)}
-        self._programs = programs
-        self._starts_all = inside is not None
-        self._socket = ours
+        self.client = ForkServerClient(
+            ours, tuple(programs), _python_variables(env), starts_all=inside is not None
+        )
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
                 [
@@ -167,54 +219,20 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
-        """Fork it on the leash `held`, or None: then it has to be started the common way.
-
-        Raises KitError when it must not be.
-        """
-        if not self._forks(order):
-            if not self._starts_all:
-                return None
-            order = replace(order, fresh=True)
-        forked = self._ask(order, held, log)
-        if forked is None and self._starts_all:
-            raise ForkServerGone("the process that starts programs has ended, or does not answer")
-        return forked
-
-    def _forks(self, order: Order) -> bool:
-        """Whether a fork of the server will do."""
-        python = {name: value for name, value in order.env.items() if _is_pythons(name)}
-        known = order.argv[:2] == [sys.executable, "-m"] and order.argv[2] in self._programs
-        return known and python == self._python and len(order.fds) <= MOST_FDS - 3
-
-    def _ask(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
-        told, report = os.pipe()
-        reports = os.fdopen(told, "rb")
-        try:
-            message = json.dumps(asdict(order)).encode()
-            socket.send_fds(self._socket, [message], [held, report, log.fileno(), *order.fds])
-        except (OSError, ValueError):  # it is gone, or does not keep up, or the order is too long
-            reports.close()
-            return None
-        finally:
-            os.close(report)
-        # Silence means that it is stuck; should it wake up, it finds the leash let go of.
-        ready, _, _ = select.select([reports], [], [], PATIENCE)
-        word, _, pid = (reports.readline() if ready else b"").decode().partition(" ")
-        if word != "leash":
-            reports.close()
-            return None
-        return Forked(int(pid), reports)
-
     def close(self) -> None:
         """End it. What it has forked goes on until its leash is let go of."""
-        self._socket.close()
+        self.client.connection.close()
         self._process.kill()
         self._process.wait()
 
 
-def _is_pythons(name: str) -> bool:
-    return name.startswith("PYTHON") and name != "PYTHONUNBUFFERED"  # a server has that anyway
+def _python_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """What configures Python itself, without PYTHONUNBUFFERED: the fork server has that anyway."""
+    return {
+        name: value
+        for name, value in env.items()
+        if name.startswith("PYTHON") and name != "PYTHONUNBUFFERED"
+    }
 
 
 # From here on: the program's side.

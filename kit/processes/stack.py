@@ -16,6 +16,7 @@ import psutil
 
 from kit.errors import KitError
 from kit.processes.child import Child, NotReady, ending, wait_until
+from kit.processes.forkserver import ForkServerClient
 from kit.processes.ports import free_port, free_socket, holder
 from kit.processes.redis_tiers import (
     RedisChoice,
@@ -83,7 +84,7 @@ class Stack:
     `state` (default: the workspace's) is where data goes, and `logs` unless they have a place of
     their own; `env` is what children inherit (default: our own). Their temporary files go to
     `temporary`; by default, to a folder that is removed when the stack stops, because a process
-    that is killed, as workers and kernels are here, removes none.
+    that is killed, as workers and kernels are here, removes none. `fork_server`: see Child.
     """
 
     def __init__(
@@ -92,9 +93,12 @@ class Stack:
         env: Mapping[str, str] | None = None,
         logs: Path | None = None,
         temporary: Path | None = None,
+        *,
+        fork_server: ForkServerClient | None = None,
     ) -> None:
         self.state = state = state or workspace().state
         self.env = dict(os.environ if env is None else env)
+        self.fork_server = fork_server
         self.children: list[Child] = []
         self.redis_choice: RedisChoice | None = None
         self.redis_server: RedisServer | None = None
@@ -137,6 +141,7 @@ class Stack:
             pass_fds=pass_fds,
             grace=grace,
             largest_file=self.largest_file,
+            fork_server=self.fork_server,
         )
         for place, old in enumerate(self.children):
             if old.name == name and not old.running:

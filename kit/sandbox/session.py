@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from kit.course.catalogue import Exercise
 from kit.grading.failure import LINES, FailureCode, clipped
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
 from kit.sandbox.bubblewrap import ScratchLayout, clean_env, outer_sandbox, protection
@@ -36,7 +37,7 @@ STOPPED_POLL_INTERVAL = 1.0  # seconds between checks for SIGSTOP
 WORKER_EXTRA_TIME = 60.0  # seconds that the worker has after the deadline, to end by itself
 STOP_TIMEOUT = 15.0  # seconds for the worker to clean up, without a sandbox
 # The worker inherits these variables. They name the course and options of checks; none is secret.
-INHERITED_VARIABLES = ("WORKSHOP_COURSE", "WORKSHOP_REDIS", "WORKSHOP_CHECK_START")
+INHERITED_VARIABLES = ("WORKSHOP_COURSE", "WORKSHOP_REDIS")
 
 
 class Session:
@@ -148,6 +149,7 @@ class Session:
             "run": str(self._layout.run),
             "limits": asdict(self._limits),
             "threads": count_threads(),
+            "start_timeout": GraderOptions.from_env(os.environ).start_timeout,
             "confined": self._confined,
             "namespace": process_namespace(),
         }

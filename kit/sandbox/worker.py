@@ -20,13 +20,13 @@ from typing import Any, NoReturn
 
 import psutil
 
-from kit.checking.grader_process import Grading, import_all
+from kit.checking.grader_process import Grading
+from kit.checking.preload import import_here
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.grading.failure import FailureCode
-from kit.grading.submission import SHARED
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
-from kit.processes import child
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.sandbox.bubblewrap import ScratchLayout, inner_sandbox
@@ -58,11 +58,18 @@ class SandboxWorker:
     """Grades projects one after the other."""
 
     def __init__(
-        self, layout: ScratchLayout, limits: Limits, threads: int, *, sandbox: bool
+        self,
+        layout: ScratchLayout,
+        limits: Limits,
+        threads: int,
+        *,
+        start_timeout: float,
+        sandbox: bool,
     ) -> None:
         self._layout = layout
         self._limits = limits
         self._threads = threads
+        self._start_timeout = start_timeout
         self._sandbox = sandbox
         self._monitor = Monitor(limits, layout.run, own_filesystem=sandbox)
         self._server: ForkServer | None = None
@@ -79,7 +86,11 @@ class SandboxWorker:
             return failed(exercise, FailureCode.NOT_COPIED, detail=str(error))
         self.ensure_fork_server()
         grading = Grading(
-            exercise, project, deadline=self._limits.deadline, confine=self._prepare_grader
+            exercise,
+            project,
+            self._options(),
+            deadline=self._limits.deadline,
+            confine=self._prepare_grader,
         )
         try:
             if excess := self._wait_within_limits(grading):
@@ -95,7 +106,7 @@ class SandboxWorker:
         if not HAS_FORK_SERVER or (self._server is not None and self._server.running):
             return
         self._close_fork_server()
-        self._server = child.fork_server = ForkServer(
+        self._server = ForkServer(
             self._layout.run / "forkserver.log",
             dict(os.environ),
             inside=inner_sandbox(self._layout) if self._sandbox else [],
@@ -152,7 +163,7 @@ class SandboxWorker:
         return spared
 
     def _close_fork_server(self) -> None:
-        server, self._server, child.fork_server = self._server, None, None
+        server, self._server = self._server, None
         if server is not None:
             server.close()
 
@@ -162,7 +173,13 @@ class SandboxWorker:
     def _prepare_grader(self) -> None:
         self._impose_limits()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.environ[SHARED] = str(self._layout.temporary)
+
+    def _options(self) -> GraderOptions:
+        return GraderOptions(
+            shared=self._layout.temporary,
+            fork_server=self._server.client if self._server else None,
+            start_timeout=self._start_timeout,
+        )
 
 
 def main(request_fd: int, verdict_fd: int) -> None:
@@ -181,11 +198,16 @@ def main(request_fd: int, verdict_fd: int) -> None:
     projects = [(catalogue.find(slug), Path(folder)) for slug, folder in order["projects"]]
     any_worker = any(Project(folder).has_worker for _, folder in projects)
     layout, limits = ScratchLayout(Path(order["run"])), Limits(**order["limits"])
-    worker = SandboxWorker(layout, limits, order["threads"], sandbox=sandbox)
+    worker = SandboxWorker(
+        layout,
+        limits,
+        order["threads"],
+        start_timeout=order["start_timeout"],
+        sandbox=sandbox,
+    )
     try:
         worker.ensure_fork_server()
-        import_all(worker=any_worker)
-        os.environ.pop("WORKSHOP_CHECK_START", None)
+        import_here(worker=any_worker)
         for exercise, folder in projects:
             _write_line(verdict_fd, started_message(exercise))
             _write_line(verdict_fd, asdict(worker.grade(exercise, folder)))

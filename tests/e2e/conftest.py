@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.processes import child
 from kit.processes.forkserver import ForkServer
+from tests.e2e import runner as runner_module
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 GATE = """
@@ -53,15 +53,15 @@ def fork_server() -> Iterator[ForkServer | None]:
 @pytest.fixture(scope="module", autouse=True)
 def forked(fork_server: ForkServer | None) -> Iterator[None]:
     """API processes and workers are forked: without imports they start in a fifth of the time."""
-    child.fork_server = fork_server
+    runner_module.fork_server = fork_server.client if fork_server else None
     yield
-    child.fork_server = None
+    runner_module.fork_server = None
 
 
 @pytest.fixture
 def unforked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are started without the fork server, so their environment can be read."""
-    monkeypatch.setattr(child, "fork_server", None)
+    monkeypatch.setattr(runner_module, "fork_server", None)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import psutil
 
 from kit.course import catalogue
 from kit.processes import child
+from kit.processes.forkserver import ForkServerClient
 from kit.processes.project import (
     Project,
     project_env,
@@ -29,6 +30,9 @@ PRODUCT = Project(catalogue.product().solution)
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
 TIMEOUT = 60.0  # seconds; only a test that fails waits so long
 POLL_INTERVAL = 0.1  # seconds; shorter, and the test would take the processor from the runner
+
+# What forks the API processes and workers of the runners; conftest.py sets it for each test file.
+fork_server: ForkServerClient | None = None
 
 T = TypeVar("T")
 
@@ -164,7 +168,10 @@ def start_runner(
     """
     mark = Mark()
     path = notebook if isinstance(notebook, Path) else NOTEBOOKS / f"{notebook}.ipynb"
-    with Stack(state=folder / "state") as stack, free_socket() as sock:
+    with (
+        Stack(state=folder / "state", fork_server=fork_server) as stack,
+        free_socket() as sock,
+    ):
         redis_url = stack.redis(appendonly=appendonly)
         settings = project_env(
             stack.env

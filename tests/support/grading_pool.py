@@ -9,19 +9,23 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from kit.checking.grader_process import grade, import_all
+from kit.checking.grader_process import grade
+from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
+from kit.grading.options import GraderOptions
 from kit.grading.submission import OURS
 from kit.grading.verdict import Verdict
-from kit.processes import child
 from kit.processes.forkserver import ForkServer
 
 PROCESSES = 3
 TIMEOUT = 280.0  # seconds for one project; pytest-timeout ends a test at 300
+
+_fork_server: ForkServer | None = None  # each process of the pool has its own
 
 
 @contextmanager
@@ -30,15 +34,11 @@ def grading_pool() -> Iterator[ProcessPoolExecutor]:
 
     They are spawned, not forked: the process of the tests has threads, which a fork would lose.
     """
-    # Graders that run at the same time must not share a Redis.
-    before = os.environ.pop("WORKSHOP_CHECK_REDIS", None)
     pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), _get_ready)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        if before is not None:
-            os.environ["WORKSHOP_CHECK_REDIS"] = before
 
 
 def submit(
@@ -49,18 +49,23 @@ def submit(
 
 def _get_ready() -> None:
     """Prepare a process of the pool. Its fork server ends with it."""
-    import_all()
+    global _fork_server
+    start_forkserver(everything=True)
     if sys.platform == "linux":
         env = {name: value for name, value in os.environ.items() if name not in OURS}
-        child.fork_server = ForkServer(Path(os.devnull), env)
+        _fork_server = ForkServer(Path(os.devnull), env)
 
 
 def _grade(exercise: Exercise, folder: Path, stop_early: bool) -> Verdict:
-    verdict = grade(exercise, folder, stop_early=stop_early)
-    if child.fork_server is not None:
+    options = replace(
+        GraderOptions.from_env(os.environ),
+        fork_server=_fork_server.client if _fork_server else None,
+    )
+    verdict = grade(exercise, folder, options, stop_early=stop_early)
+    if _fork_server is not None:
         # A forked process shows the environment of the fork server, so no mark in it tells which
         # grader it belongs to: processes that a grader left are found as children.
-        for left in psutil.Process(child.fork_server.pid).children(recursive=True):
+        for left in psutil.Process(_fork_server.pid).children(recursive=True):
             with suppress(psutil.Error):
                 left.kill()
     return verdict

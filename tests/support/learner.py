@@ -15,7 +15,6 @@ MINI_COURSE = ROOT / "tests" / "fixtures" / "mini_course"
 # Settings of the environment in which the tests run. A learner's commands must not inherit them.
 UNSET = {
     *("REDIS_URL", "DATABASE_URL", "NOTEBOOK_PATH", "ARTIFACTS_DIR", "RUNNER_API_KEY"),
-    "WORKSHOP_CHECK_REDIS",
 }
 
 

@@ -17,6 +17,7 @@ from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.work import open_exercise
 from kit.errors import KitError
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import StatusLine
 from kit.workspace import shown, workspace
@@ -107,7 +108,11 @@ def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]
     projects = [(job.exercise, job.folder) for job in jobs]
     try:
         for grading, verdict in grade_all(
-            projects, at_once=at_once, stop_early=not as_json, meanwhile=meanwhile
+            projects,
+            GraderOptions.from_env(os.environ),
+            at_once=at_once,
+            stop_early=not as_json,
+            meanwhile=meanwhile,
         ):
             verdicts[grading.folder] = verdict
             record(by_folder[grading.folder], verdict, turned_to=len(jobs) == 1)

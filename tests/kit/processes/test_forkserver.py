@@ -14,7 +14,6 @@ import httpx
 import psutil
 import pytest
 
-from kit.processes import child as child_module
 from kit.processes.child import Child
 from kit.processes.forkserver import ForkServer
 from kit.processes.ports import free_socket
@@ -85,26 +84,20 @@ def env() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> Iterator[ForkServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> Iterator[ForkServer]:
     with ForkServer(tmp_path_factory.mktemp("server") / "log", env, PROGRAMS) as server:
         yield server
 
 
 @pytest.fixture
-def server(running: ForkServer, monkeypatch: pytest.MonkeyPatch) -> ForkServer:
-    """Children are forked from now on."""
-    monkeypatch.setattr(child_module, "fork_server", running)
-    return running
-
-
-@pytest.fixture
-def start(tmp_path: Path, env: dict[str, str]) -> Iterator[Start]:
-    """`python -m program`, with what the test puts into it."""
+def start(tmp_path: Path, env: dict[str, str], server: ForkServer) -> Iterator[Start]:
+    """`python -m program`, with what the test puts into it. Forked, if nothing else is said."""
     started: list[Child] = []
 
     def start(source: str, *argv: str, **options: Any) -> Child:
         (tmp_path / "program.py").write_text(textwrap.dedent(source))
         options.setdefault("env", env)
+        options.setdefault("fork_server", server.client)
         command = [sys.executable, "-m", "program", *argv]
         started.append(Child("it", command, tmp_path / "log", cwd=tmp_path, **options))
         return started[-1]
@@ -119,15 +112,21 @@ def is_forked(child: Child) -> bool:
 
 
 def test_a_forked_program_sees_what_a_started_one_sees(
-    running: ForkServer, start: Start, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    server: ForkServer, start: Start, env: dict[str, str]
 ) -> None:
     seen = []
-    for server in (None, running):
-        monkeypatch.setattr(child_module, "fork_server", server)
+    for fork_server in (None, server.client):
         with free_socket() as sock:
             words = ["worker", "--fd", "7"]
             os.dup2(sock.fileno(), 37)
-            child = start(TOLD, *words, env=env | {"OWN": "é"}, pass_fds=[37], largest_file=1 << 20)
+            child = start(
+                TOLD,
+                *words,
+                env=env | {"OWN": "é"},
+                pass_fds=[37],
+                largest_file=1 << 20,
+                fork_server=fork_server,
+            )
             os.close(37)
         assert child.wait(60) == 0, child.output()
         seen.append(json.loads(child.output()))
@@ -151,7 +150,7 @@ def test_what_it_does_not_know_is_started(
     server: ForkServer, tmp_path: Path, env: dict[str, str], program: str
 ) -> None:
     command = [sys.executable, "-m", program, "0"]
-    child = Child("other", command, tmp_path / "log", cwd=ROOT, env=env)
+    child = Child("other", command, tmp_path / "log", cwd=ROOT, env=env, fork_server=server.client)
     if child.running:
         assert not is_forked(child)
     child.kill()
@@ -218,13 +217,14 @@ def test_it_dies_with_the_program_that_asked_for_it(tmp_path: Path, env: dict[st
     source = f"""
     import os, sys, time
     from pathlib import Path
-    from kit.processes import child
+    from kit.processes.child import Child
     from kit.processes.forkserver import ForkServer
     here = Path({str(tmp_path)!r})
     env = {{n: v for n, v in os.environ.items() if not n.startswith("PYTHONPATH")}}
-    child.fork_server = ForkServer(here / "server", env, ["program"])
+    server = ForkServer(here / "server", env, ["program"])
     command = [sys.executable, "-m", "program"]
-    print(child.Child("it", command, here / "log", cwd=here, env=env).pid, flush=True)
+    it = Child("it", command, here / "log", cwd=here, env=env, fork_server=server.client)
+    print(it.pid, flush=True)
     time.sleep(600)
     """
     with subprocess.Popen(
@@ -269,13 +269,10 @@ def test_a_killed_leash_does_not_save_its_program(server: ForkServer, start: Sta
     eventually(lambda: not psutil.pid_exists(child.pid), "its program to end")
 
 
-def test_a_dead_server_is_done_without(
-    start: Start, tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_server_is_done_without(start: Start, tmp_path: Path, env: dict[str, str]) -> None:
     with ForkServer(tmp_path / "server", env, PROGRAMS) as server:
-        monkeypatch.setattr(child_module, "fork_server", server)
         psutil.Process(server.pid).kill()
-        child = start("print('up')")
+        child = start("print('up')", fork_server=server.client)
         assert child.wait(60) == 0
         assert child.output() == "up\n"
 
@@ -287,14 +284,14 @@ def test_a_stuck_server_is_done_without_and_does_not_start_it_twice(
     with ForkServer(tmp_path / "server", env, PROGRAMS) as server:
         process = psutil.Process(server.pid)
         process.suspend()
-        monkeypatch.setattr(child_module, "fork_server", server)
-        child = start("import time; print('up', flush=True); time.sleep(600)")
+        sleeps = "import time; print('up', flush=True); time.sleep(600)"
+        child = start(sleeps, fork_server=server.client)
         assert not is_forked(child)
         process.resume()
         eventually(lambda: "up" in child.output(), "it to be up")
         # It reads the order now, forks, and finds the leash let go of.
         monkeypatch.setattr("kit.processes.forkserver.PATIENCE", 60)
-        second = start("import time; time.sleep(600)")
+        second = start("import time; time.sleep(600)", fork_server=server.client)
         assert is_forked(second)
         eventually(
             lambda: len(process.children(recursive=True)) == 2, "the late one to end", timeout=30
@@ -311,7 +308,7 @@ def test_real_api_and_worker_run_forked(
     (package / "tasks.py").write_text(TASKS)
     (package / "main.py").write_text(MAIN)
     project = Project(package.parent)
-    with free_socket() as sock, Stack(tmp_path / "state", env) as stack:
+    with free_socket() as sock, Stack(tmp_path / "state", env, fork_server=server.client) as stack:
         more = env | {"REDIS_URL": stack.redis()}
         worker = start_worker(stack, project, 1, more)
         api = start_api(stack, project, 1, sock, more)

@@ -27,6 +27,7 @@ from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.grading.failure import LINES, WIDTH, Failure, FailureCode, clipped
+from kit.grading.options import GraderOptions
 from kit.grading.verdict import TestReport, Verdict
 from kit.processes.stack import Stack
 from kit.sandbox.limits import MIB, Limits
@@ -513,4 +514,4 @@ def test_a_wrong_answer_reads_as_in_check(
     verdict, _ = of_all(confined).verdicts["conftest"]
     folder = copy_project(catalogue.find(SLUG).solution, tmp_path / "copies")
     HOSTILE["conftest"](folder)
-    assert verdict.tasks == grade(catalogue.find(SLUG), folder).tasks
+    assert verdict.tasks == grade(catalogue.find(SLUG), folder, GraderOptions()).tasks
