@@ -394,7 +394,7 @@ def test_a_grader_that_follows_a_hostile_link_spoils_no_other_verdict(tmp_path: 
     ],
 )
 def test_what_is_no_verdict_on_the_exercise_is_not_believed(line: bytes) -> None:
-    with pytest.raises(ValueError, match=r"verdict|Expecting|tasks"):
+    with pytest.raises(ValueError, match=r"(?i)verdict"):
         _parse_verdict(line, catalogue.find(SLUG))
 
 
