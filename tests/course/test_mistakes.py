@@ -17,7 +17,7 @@ from kit.grading.verdict import Verdict
 from kit.workspace import workspace
 from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 FEWEST_IN_ALL = 45
 

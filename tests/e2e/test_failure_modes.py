@@ -26,7 +26,7 @@ from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
 from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SHORT = {"LEASE_SECONDS": str(LEASE)}

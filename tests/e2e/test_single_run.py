@@ -11,7 +11,7 @@ from redis import Redis
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import is_dead, start_runner, wait_until, write_notebook
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SLACK = 5.0  # seconds on top, for a machine that is busy with something else

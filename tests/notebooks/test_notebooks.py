@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from kit.data.seed import load
 from kit.workspace import NOTEBOOKS, ROOT
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 SANITIZE = ROOT / "tests" / "notebooks" / "sanitize.cfg"
 ALL = ("endless.ipynb", "flight_delays.ipynb", "hello.ipynb", "raises.ipynb")

@@ -85,7 +85,7 @@ def test_check_leaves_out_what_is_slow_and_test_leaves_out_nothing() -> None:
     end_to_end = [*ROOT.glob("tests/e2e/test_*.py")]
     assert end_to_end
     for file in end_to_end:
-        assert "pytestmark = pytest.mark.slow" in file.read_text(encoding="utf-8"), file
+        assert "pytest.mark.slow" in file.read_text(encoding="utf-8"), file
 
 
 def test_lock_keeps_versions_unless_told_to_upgrade() -> None:

@@ -18,7 +18,7 @@ from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo
 from tests.support.processes import Mark
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))

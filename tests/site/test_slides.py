@@ -27,7 +27,7 @@ from tests.support import axe
 from tests.support.browser import OpenPage, browser, open_page
 from tests.support.built_site import built_site
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 __all__ = ["browser", "built_site", "open_page"]
 

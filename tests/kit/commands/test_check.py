@@ -9,7 +9,7 @@ import pytest
 from tests.support.learner import Learner
 from tests.support.processes import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 HELLO, PARROT = "01-hello", "02-parrot"
 

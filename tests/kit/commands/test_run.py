@@ -16,7 +16,7 @@ from kit.workspace import ROOT
 from tests.support.processes import eventually
 from tests.support.run_command import MAIN, TASKS, Start, look, make_project, starting
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 
 @pytest.fixture

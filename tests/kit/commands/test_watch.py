@@ -15,7 +15,7 @@ from tests.support.learner import Learner
 from tests.support.processes import eventually
 from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.slow(longest=True)
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 HELLO, PARROT = "01-hello", "02-parrot"
 ASLEEP = "import time\n\nprint('asleep', flush=True)\ntime.sleep(600)\n"
