@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum, auto
 from pathlib import Path
 from types import FrameType
 
@@ -179,63 +180,79 @@ def run_step(
     raise explain(f"{step} failed (exit code {process.returncode})", output, wheelhouse)
 
 
+class Cause(Enum):
+    """Why a tool failed, as its output tells."""
+
+    DISK_FULL = auto()
+    NO_VENV = auto()
+    OTHER_WHEELHOUSE = auto()
+    NO_NETWORK = auto()
+    UNKNOWN = auto()
+
+
+def cause_of(output: str, *, wheelhouse: bool = False) -> Cause:
+    """What a failed tool's output means. `wheelhouse`: it installed from a folder."""
+    low = output.lower()
+    for cause, words in SYMPTOMS.items():
+        if cause is Cause.OTHER_WHEELHOUSE and not wheelhouse:
+            continue
+        if any(word in low for word in words):
+            return cause
+    return Cause.UNKNOWN
+
+
 def explain(otherwise: str, output: str, wheelhouse: Path | None = None) -> KitError:
     """What a failed tool's output means, in a sentence; `otherwise` when we cannot tell."""
     tail = "\n".join(output.splitlines()[-TAIL:])
-    low = output.lower()
-    for words, message, fix in CAUSES:
-        if any(word in low for word in words):
-            return KitError(message, fix, tail)
-    if wheelhouse is not None and any(word in low for word in MISSING):
-        return KitError(
-            f"{wheelhouse} does not hold what requirements.lock names: they are not a pair",
-            "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
-            tail,
-        )
-    if any(word in low for word in NO_NETWORK):
-        return KitError(
-            "the packages cannot be fetched: there is no network, or something blocks it",
-            "./workshop setup --from DIR, with a folder of wheels from somebody who has one",
-            tail,
-        )
-    return KitError(otherwise, "./workshop setup", tail)
+    cause = cause_of(output, wheelhouse=wheelhouse is not None)
+    message, fix = EXPLANATIONS.get(cause, (otherwise, "./workshop setup"))
+    return KitError(message.replace("{wheelhouse}", str(wheelhouse)), fix, tail)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-CAUSES = (
-    (
-        ("no space left", "os error 28", "errno 28", "disk quota exceeded"),
-        "the disk is full",
-        "free 2 GB, then ./workshop setup",
+# Looked for in this order, in lower case.
+SYMPTOMS = {
+    Cause.DISK_FULL: ("no space left", "os error 28", "errno 28", "disk quota exceeded"),
+    Cause.NO_VENV: ("ensurepip is not", "no module named ensurepip", "no module named venv"),
+    Cause.OTHER_WHEELHOUSE: (
+        "no matching distribution",
+        "not found in the provided package locations",
+        "no version of",
+        "no solution found",
+        "hash mismatch",
+        "do not match the hashes",
     ),
-    (
-        ("ensurepip is not", "no module named ensurepip", "no module named venv"),
+    Cause.NO_NETWORK: (
+        "failed to establish a new connection",
+        "name resolution",
+        "name or service not known",
+        "nodename nor servname",
+        "dns error",
+        "network is unreachable",
+        "connection refused",
+        "error sending request",
+        "failed to fetch",
+        "timed out",
+        "cannot connect to proxy",
+        "unable to connect to proxy",
+    ),
+}
+NO_NETWORK = "the packages cannot be fetched: there is no network, or something blocks it"
+EXPLANATIONS = {
+    Cause.DISK_FULL: ("the disk is full", "free 2 GB, then ./workshop setup"),
+    Cause.NO_VENV: (
         "this Python comes without venv (Debian and Ubuntu split it off)",
         "sudo apt install python3-venv",
     ),
-)
-MISSING = (
-    "no matching distribution",
-    "not found in the provided package locations",
-    "no version of",
-    "no solution found",
-    "hash mismatch",
-    "do not match the hashes",
-)
-NO_NETWORK = (
-    "failed to establish a new connection",
-    "name resolution",
-    "name or service not known",
-    "nodename nor servname",
-    "dns error",
-    "network is unreachable",
-    "connection refused",
-    "error sending request",
-    "failed to fetch",
-    "timed out",
-    "cannot connect to proxy",
-    "unable to connect to proxy",
-)
+    Cause.OTHER_WHEELHOUSE: (
+        "{wheelhouse} does not hold what requirements.lock names: they are not a pair",
+        "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
+    ),
+    Cause.NO_NETWORK: (
+        NO_NETWORK,
+        "./workshop setup --from DIR, with a folder of wheels from somebody who has one",
+    ),
+}

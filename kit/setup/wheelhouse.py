@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from kit.errors import KitError
-from kit.setup.installer import TAIL, explain
+from kit.setup.installer import NO_NETWORK, TAIL, Cause, cause_of, explain
 from kit.workspace import ROOT
 
 LOCK = ROOT / "requirements.lock"
@@ -153,9 +153,10 @@ def _follow(lines: Iterable[str], on_package: Callable[[int, str], None]) -> lis
 def _explained(code: int, tail: str) -> KitError:
     """What the last lines of pip mean. There is no wheelhouse to fall back to here."""
     error = explain(f"pip could not fetch the packages (exit code {code})", tail)
-    if "setup" not in error.fix:
+    cause = cause_of(tail)
+    if cause not in (Cause.NO_NETWORK, Cause.UNKNOWN):
         return error
-    message = error.message
-    if "(from versions: none)" in tail:  # what pip prints after it has tried in vain
-        message = "the packages cannot be fetched: there is no network, or something blocks it"
+    # What pip prints after it has tried in vain.
+    offline = cause is Cause.NO_NETWORK or "(from versions: none)" in tail
+    message = NO_NETWORK if offline else error.message
     return KitError(message, "where there is a network, ./workshop pack again", error.detail)
