@@ -56,7 +56,7 @@ class Clone:
         self.calls_file = folder / "calls"
         kit = self.folder / "kit"
         (kit / "setup").mkdir(parents=True)
-        for name in ("__init__", "errors", "workspace", "setup/__init__"):
+        for name in ("__init__", "errors", "storage", "workspace", "setup/__init__"):
             shutil.copy(ROOT / "kit" / f"{name}.py", kit / f"{name}.py")
         for name in ("bootstrap", "installer"):
             shutil.copy(ROOT / "kit" / "setup" / f"{name}.py", kit / "setup")
