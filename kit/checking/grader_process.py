@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import psutil
 
+from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
@@ -229,6 +230,7 @@ class _Grader:
 
 def _new_process(papers: "_Papers", confine: Callable[[], None] | None) -> BaseProcess:
     if confine is None:
+        start_forkserver()  # unless it runs already
         return multiprocessing.get_context("forkserver").Process(
             target=_grade, args=(papers, None), daemon=True
         )
