@@ -224,7 +224,10 @@ class _Grader:
         return self._heard
 
     def close(self) -> None:
-        self.process.close()  # this ends a grader that has outlived its fork server
+        # This ends a grader that has outlived the fork server. It cannot be done when the clean-up
+        # of the sandbox has read the exit code: then the process counts as running.
+        with contextlib.suppress(ValueError):
+            self.process.close()
         self._open.close()
 
 
