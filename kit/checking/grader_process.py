@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import psutil
 
+from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
@@ -223,12 +224,16 @@ class _Grader:
         return self._heard
 
     def close(self) -> None:
-        self.process.close()  # this ends a grader that has outlived its fork server
+        # This ends a grader that has outlived the fork server. It cannot be done when the clean-up
+        # of the sandbox has read the exit code: then the process counts as running.
+        with contextlib.suppress(ValueError):
+            self.process.close()
         self._open.close()
 
 
 def _new_process(papers: "_Papers", confine: Callable[[], None] | None) -> BaseProcess:
     if confine is None:
+        start_forkserver()  # unless it runs already
         return multiprocessing.get_context("forkserver").Process(
             target=_grade, args=(papers, None), daemon=True
         )

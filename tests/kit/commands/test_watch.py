@@ -210,12 +210,18 @@ def test_killed_it_leaves_nothing(watch: Watch, learner: Learner) -> None:
     eventually(lambda: not learner.mark.processes(), "all to end")
 
 
-def test_it_goes_on_when_its_fork_server_dies(watch: Watch, learner: Learner) -> None:
+@pytest.mark.parametrize("server", ["kit.processes.forkserver", "multiprocessing.forkserver"])
+def test_it_goes_on_when_its_fork_server_dies(watch: Watch, learner: Learner, server: str) -> None:
     screen = watch()
     screen.wait_for("Look at")
-    for process in learner.mark.processes():
-        if "kit.processes.forkserver" in process.cmdline():
-            process.kill()
+    servers = [
+        process
+        for process in learner.mark.processes()
+        if any(server in word for word in process.cmdline())
+    ]
+    assert servers
+    for process in servers:
+        process.kill()
     learner.solve(HELLO)
     screen.wait_for("01 Hello: passed")
 
