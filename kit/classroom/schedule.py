@@ -24,7 +24,7 @@ from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.verdict import ProblemCode, Verdict, not_checked
 from kit.sandbox.bubblewrap import protection
-from kit.sandbox.cleanup import remove
+from kit.sandbox.folder_removal import remove
 from kit.sandbox.limits import Limits
 from kit.sandbox.session import Session
 

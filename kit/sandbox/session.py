@@ -27,7 +27,7 @@ from kit.grading.options import GraderOptions
 from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
 from kit.sandbox.bubblewrap import ScratchLayout, clean_env, outer_sandbox, protection
-from kit.sandbox.cleanup import empty, remove
+from kit.sandbox.folder_removal import empty, remove
 from kit.sandbox.limits import Limits, count_threads
 from kit.sandbox.process_tree import set_nondumpable
 from kit.workspace import ROOT

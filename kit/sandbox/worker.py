@@ -30,7 +30,7 @@ from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.sandbox.bubblewrap import ScratchLayout, inner_sandbox
-from kit.sandbox.cleanup import empty
+from kit.sandbox.folder_removal import empty
 from kit.sandbox.limits import Limits
 from kit.sandbox.monitor import Excess, Monitor
 from kit.sandbox.process_tree import (
