@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from kit.errors import KitError  # noqa: E402  (the kit is beside us, and need not be installed)
-from kit.site import builder  # noqa: E402
+from kit.site.server import serving  # noqa: E402
 
 PRINTED = "window.Reveal && Reveal.isReady() && document.querySelector('.pdf-page')"
 TIMEOUT = 60_000  # ms
@@ -26,7 +26,7 @@ def print_deck(page: Path, pdf: Path) -> None:
         raise KitError(f"there is no {page}", "make site")
     pdf.parent.mkdir(parents=True, exist_ok=True)
     # Served, because a page from a file may not ask for the files beside it.
-    with builder.served(page.parent) as address, sync_playwright() as playwright:
+    with serving(page.parent) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         tab = browser.new_page(viewport={"width": 1280, "height": 720})
         tab.goto(f"{address}{page.name}?print-pdf")

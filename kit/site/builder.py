@@ -1,23 +1,22 @@
-"""Built pages: made anew when their sources are newer, and served on 127.0.0.1 until Ctrl-C."""
+"""Pages that are built again when their sources are newer."""
 
 import contextlib
-import os
 import shutil
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from kit.errors import KitError
-from kit.processes.ports import free_socket
+from kit.processes.stack import Stack
 from kit.storage import replacing_folder
-from kit.workspace import ROOT, shown, workspace
+from kit.workspace import shown, workspace
 
 Build = Callable[[Path], None]
-BUILT = "built"  # a file in each folder of pages, as old as the sources it was made from
+BUILT = "built"  # a file in each folder of pages: when the newest source had been changed
+BUILD_TIMEOUT = 3600.0  # seconds
+NICENESS = 10  # a build must not slow down the checks that the learner waits for
 
 
 def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
@@ -43,48 +42,13 @@ def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
     return folder
 
 
-def run_builder(what: str, words: Sequence[str], env: Mapping[str, str]) -> None:
-    """Run a Python program that builds pages. Raises KitError, with its last words."""
-    done = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=ROOT,
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-20:])
-        raise KitError(f"the {what} cannot be built", "./workshop setup; git status", tail)
-
-
-@contextlib.contextmanager
-def served(folder: Path, port: int = 0) -> Iterator[str]:
-    """Serves `folder` from a thread; yields its address. `port` 0 is any free one.
-
-    Raises KitError, naming who holds the port, when it is taken.
-    """
-    with free_socket(port) as sock:
-        server = ThreadingHTTPServer(sock.getsockname(), _handler(folder), bind_and_activate=False)
-        server.socket.close()
-        server.socket = sock
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{sock.getsockname()[1]}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def until_interrupted(what: str, address: str) -> None:
-    """Say where it is, and wait for Ctrl-C."""
-    print(f"{what}: {address}\nCtrl-C stops it.", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    print("\nStopped.")
+def run_builder(stack: Stack, what: str, words: Sequence[str], env: Mapping[str, str]) -> None:
+    """Run a Python program that builds pages. Raises KitError with its last words."""
+    child = stack.start(what, [sys.executable, "-m", *words], env={**stack.env, **env})
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(child.pid).nice(NICENESS)
+    if child.wait(BUILD_TIMEOUT):
+        raise KitError(f"the {what} cannot be built", "./workshop setup; git status", child.tail())
 
 
 def _changed(source: Path) -> float:
@@ -96,18 +60,3 @@ def _changed(source: Path) -> float:
 
 def _is_cache(file: Path) -> bool:
     return any(part == "__pycache__" or part.endswith("_cache") for part in file.parts)
-
-
-def _handler(folder: Path) -> Callable[..., SimpleHTTPRequestHandler]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args, directory=str(folder))
-
-        def end_headers(self) -> None:
-            self.send_header("Cache-Control", "no-cache")  # a `git pull` may bring new pages
-            super().end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: it is the reader's terminal."""
-
-    return Quiet

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from kit import cli
 from kit.course import catalogue
-from kit.site import builder
 from kit.site.macros import verbs
 from kit.site.macros.markdown import outside_fences
+from kit.site.server import serving
 from kit.workspace import ROOT
 from tests.e2e.runner import start_runner
 from tests.support import axe, static_html
@@ -58,7 +58,7 @@ def site(built_site: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(built_site: Path) -> Iterator[str]:
-    with builder.served(built_site) as address:
+    with serving(built_site) as address:
         yield address
 
 

@@ -14,14 +14,14 @@ import httpx
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
-from kit.commands.instructor.slides import names
 from kit.course import agenda, catalogue, decks
 from kit.errors import KitError
 from kit.processes.ports import free_socket
 from kit.processes.project import Project, project_env, start_api, wait_for_api
 from kit.processes.stack import Stack
-from kit.site import builder
 from kit.site.macros import timetable
+from kit.site.server import serving
+from kit.site.slides import names
 from kit.workspace import ROOT
 from tests.support import axe
 from tests.support.browser import OpenPage, browser, open_page
@@ -89,7 +89,7 @@ def site(built_site: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(built_site: Path) -> Iterator[str]:
-    with builder.served(built_site / "slides") as address:
+    with serving(built_site / "slides") as address:
         yield address
 
 

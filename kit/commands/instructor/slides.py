@@ -1,20 +1,15 @@
 """`slides`: the decks, built when something in them has changed, and served on this machine."""
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kit.errors import KitError
-from kit.site import builder
-from kit.workspace import ROOT
+from kit.processes.stack import Stack
+from kit.site.server import serving, wait_for_interrupt
+from kit.site.slides import names, up_to_date
 
-# A slide shows of all of these.
-SOURCES = ("docs/assets", "exercises", "kit/course", "slides", "solutions")
-# It would tell of another course.
-ENVIRONMENT = {"WORKSHOP_COURSE": ""}
-PAGE = "{address}{deck}.html"
+RETRY = "./workshop slides --deck talk"
 
 
 def slides(
@@ -31,28 +26,8 @@ def slides(
     """
     if deck not in names():
         raise KitError(f"there is no deck {deck!r}; there is {', '.join(names())}", RETRY)
-    with builder.served(built(), port) as address:
+    with Stack() as stack:
+        folder = up_to_date(stack)
+    with serving(folder, port) as address:
         print(f"All decks: {address}")
-        builder.until_interrupted("Slides", PAGE.format(address=address, deck=deck))
-
-
-def names() -> list[str]:
-    """The decks, and the talk that is all of them."""
-    return sorted(file.stem for file in (ROOT / "slides").glob("*.md"))
-
-
-def built() -> Path:
-    """The folder of the built slides, up to date. Raises KitError."""
-    return builder.fresh("slides", [ROOT / each for each in SOURCES], build)
-
-
-def build(folder: Path) -> None:
-    """Build them into `folder`. Raises KitError."""
-    # A warning is for those who write them: `make site` is strict.
-    with tempfile.TemporaryDirectory(prefix="slides-") as doctrees:
-        options = ["-b", "revealjs", "-q", "-E", "-d", doctrees]
-        words = ["sphinx", *options, str(ROOT / "slides"), str(folder)]
-        builder.run_builder("slides", words, ENVIRONMENT)
-
-
-RETRY = "./workshop slides --deck talk"
+        wait_for_interrupt("Slides", f"{address}{deck}.html")

@@ -42,8 +42,8 @@ def home() -> None:
         print(f"Welcome back. {len(passed)} of {len(exercises)} exercises are passed.")
     with contextlib.ExitStack() as stack:
         if workspace().course == ROOT:  # handbook and slides are about our own course
-            from kit.site.pages_process import serving
+            from kit.site.server import serving_both
 
-            address = stack.enter_context(serving())
+            address = stack.enter_context(serving_both())
             print(f"Handbook: {address}   Slides: {address}slides/")
         Watch(exercises, done.here(exercises), Keys()).run()

@@ -59,8 +59,8 @@ def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> 
 
 
 MEANWHILE = (
-    "import sys\nfrom kit.site.pages_process import serving\n"
-    "with serving() as address: print(address); sys.stdin.readline()"
+    "import sys\nfrom kit.site.server import serving_both\n"
+    "with serving_both() as address: print(address); sys.stdin.readline()"
 )
 
 

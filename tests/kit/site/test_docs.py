@@ -1,9 +1,11 @@
 """`./workshop docs`: builds the handbook when there is need, serves it, and ends at Ctrl-C."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +16,11 @@ import pytest
 
 from kit.errors import KitError
 from kit.processes.ports import free_socket
+from kit.processes.stack import Stack
 from kit.site import builder
+from kit.site.server import serving, serving_both
 from kit.workspace import ROOT
-from tests.support.processes import Mark
+from tests.support.processes import Mark, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +66,7 @@ def test_docs_serves_the_handbook_until_ctrl_c_and_does_not_build_it_twice(
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
         assert (process.returncode, output) == (0, "\nStopped.\n")
-    assert [each.name for each in tmp_path.iterdir()] == ["handbook"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["handbook", "logs"]
     built = (tmp_path / "handbook" / "index.html").stat().st_mtime_ns
     began = time.monotonic()
     with docs(tmp_path, "--port", "0") as process:
@@ -75,7 +79,7 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
     with (
         free_socket() as sock,
         pytest.raises(KitError, match="is in use"),
-        builder.served(tmp_path, sock.getsockname()[1]),
+        serving(tmp_path, sock.getsockname()[1]),
     ):
         pass
 
@@ -136,7 +140,72 @@ def test_a_folder_that_cannot_be_written_to_is_said_in_words(
 def test_nothing_outside_of_the_folder_is_served(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "secret").write_text("secret")
-    with builder.served(tmp_path / "site") as address:
+    (tmp_path / "site" / "link").symlink_to(tmp_path / "secret")
+    with serving(tmp_path / "site") as address:
         assert address.startswith("http://127.0.0.1:")
-        answer = httpx.get(f"{address}%2e%2e/secret", trust_env=False)
-        assert answer.status_code == 404
+        for path in ("/../secret", "/%2e%2e/secret", "/..%2fsecret", "//../secret", "/link"):
+            connection = http.client.HTTPConnection(address.split("/")[2])
+            connection.request("GET", path)  # httpx would tidy the path first
+            assert connection.getresponse().status == 404, path
+            connection.close()
+
+
+def test_a_folder_is_not_listed_and_browsers_ask_each_time(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "page.html").write_text("a page")
+    with serving(tmp_path) as address:
+        assert httpx.get(f"{address}pages/", trust_env=False).status_code == 404
+        page = httpx.get(f"{address}pages/page.html", trust_env=False)
+    assert (page.text, page.headers["Cache-Control"]) == ("a page", "no-cache")
+
+
+def test_until_they_are_built_a_page_says_so_and_reloads_itself(
+    tmp_path: Path, set_workspace: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the handbook is served while the slides cannot be built."""
+    set_workspace(state=tmp_path / "state")
+    (tmp_path / "index.html").write_text("the handbook")
+    go_on = threading.Event()
+
+    def up_to_date(stack: Stack) -> Path:
+        go_on.wait(60)
+        return tmp_path
+
+    def fail(stack: Stack) -> Path:
+        raise KitError("no slides today", "make slides")
+
+    monkeypatch.setattr("kit.site.handbook.up_to_date", up_to_date)
+    monkeypatch.setattr("kit.site.slides.up_to_date", fail)
+    with serving_both() as address:
+        for path in ("", "slides/talk.html"):
+            early = httpx.get(address + path, trust_env=False)
+            assert (early.status_code, 'http-equiv="refresh"' in early.text) == (503, True)
+        go_on.set()
+        eventually(
+            lambda: httpx.get(address, trust_env=False).text == "the handbook", "the handbook"
+        )
+        eventually(
+            lambda: httpx.get(f"{address}slides/", trust_env=False).status_code == 500, "the error"
+        )
+        late = httpx.get(f"{address}slides/", trust_env=False)
+    assert late.text.startswith("no slides today") and late.text.endswith("Try: make slides")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_while_it_builds_it_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    mark = Mark()
+    with subprocess.Popen(
+        [sys.executable, "-m", "kit", "docs", "--port", "0"],
+        cwd=ROOT,
+        env={**os.environ, **mark.env, "WORKSHOP_STATE": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        eventually(lambda: any("mkdocs" in each for each in mark.commands()), "the build")
+        process.send_signal(number)
+        process.wait(60)
+    eventually(lambda: not mark.processes(), "all to end")
+    if number != signal.SIGKILL:
+        assert [each.name for each in tmp_path.iterdir()] == ["logs"]

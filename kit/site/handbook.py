@@ -1,0 +1,23 @@
+"""The handbook: what it is built from, and how."""
+
+from pathlib import Path
+
+from kit.processes.stack import Stack
+from kit.site import builder
+from kit.workspace import ROOT
+
+# A page tells of all of these.
+SOURCES = ("docs", "exercises", "kit", "mkdocs.yml", "notebooks", "solutions")
+# Otherwise it would be about another course, and MkDocs would advertise its successor.
+ENVIRONMENT = {"WORKSHOP_COURSE": "", "NO_MKDOCS_2_WARNING": "1"}
+
+
+def up_to_date(stack: Stack) -> Path:
+    """The folder of the built handbook, built again when a source is newer. Raises KitError."""
+
+    def build(folder: Path) -> None:
+        # Not strict: a warning is for authors, and must not keep a reader from reading.
+        words = ["mkdocs", "build", "--quiet", "--no-strict", "--site-dir", str(folder)]
+        builder.run_builder(stack, "handbook", words, ENVIRONMENT)
+
+    return builder.fresh("handbook", [ROOT / each for each in SOURCES], build)
