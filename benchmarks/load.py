@@ -11,8 +11,9 @@ from pathlib import Path
 
 from benchmarks.harness import Measurement, Report, Say, Target
 from kit.errors import KitError
+from kit.processes.child import wait_until
 from kit.processes.ports import free_socket
-from kit.processes.stack import Stack, wait_until
+from kit.processes.stack import Stack
 from tests.e2e.runner import start_runner, write_notebook
 
 CONNECTIONS, SECONDS = 64, 5

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import Measurement, Report, Say, Target
-from kit.processes.stack import Child, wait_until
+from kit.processes.child import Child, wait_until
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 RUNS, LOUD = 50, 60  # runs; megabytes

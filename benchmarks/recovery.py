@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import Measurement, Report, Say, Target
-from kit.processes.stack import wait_until
+from kit.processes.child import wait_until
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
 LEASES = (3, 15, 60)  # seconds

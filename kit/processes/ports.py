@@ -42,6 +42,17 @@ def holder(port: int) -> str:
     return ""
 
 
+def is_taken(port: int) -> bool:
+    """Whether another program listens on `port`, so that it cannot be bound."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
 def free_port() -> int:
     """A port that is free now, for programs that cannot take over a socket. It may be gone soon."""
     with free_socket() as sock:

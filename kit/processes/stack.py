@@ -15,9 +15,9 @@ from typing import Self
 import psutil
 
 from kit.errors import KitError
-from kit.processes.child import Child, NotReady, ending, wait_until
+from kit.processes.child import Child, NotReady, wait_until
 from kit.processes.forkserver import ForkServerClient
-from kit.processes.ports import free_port, free_socket, holder
+from kit.processes.ports import free_port, is_taken
 from kit.processes.redis_tiers import (
     RedisChoice,
     find_redis,
@@ -26,19 +26,6 @@ from kit.processes.redis_tiers import (
     without_password,
 )
 from kit.workspace import ROOT, workspace
-
-__all__ = [
-    "Child",
-    "NotReady",
-    "RedisChoice",
-    "RedisServer",
-    "Stack",
-    "ending",
-    "find_redis",
-    "free_socket",
-    "holder",
-    "wait_until",
-]
 
 KEEP_LOGS = 7 * 24 * 3600  # seconds
 
@@ -173,9 +160,9 @@ class Stack:
             try:
                 server.start()
                 break
-            except NotReady as error:
-                # A free port may be taken between our look and its bind. Then another one is.
-                if port or "in use" not in error.detail:
+            except NotReady:
+                # Another program may have taken the port before Redis did. Then try another port.
+                if port or not is_taken(server.port):
                     raise
         else:
             raise KitError("no port stays free long enough for Redis", "try again")

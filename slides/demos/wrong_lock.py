@@ -4,8 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from kit.processes.child import wait_until
 from kit.processes.project import Project, start_worker, wait_for_worker
-from kit.processes.stack import Stack, wait_until
+from kit.processes.stack import Stack
 
 WRONG = Path(__file__).parents[2] / "exercises" / "07-one-at-a-time" / "wrong"
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from kit.processes.child import wait_until
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
@@ -18,7 +19,7 @@ from kit.processes.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.processes.stack import Stack, wait_until
+from kit.processes.stack import Stack
 from kit.workspace import ROOT
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ import httpx
 import psutil
 import typer
 
-from kit.processes.stack import Child
+from kit.processes.child import Child
 from tests.e2e.runner import ENDED, Runner, start_runner, write_notebook
 
 LEASE = 2.0  # seconds

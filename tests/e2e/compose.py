@@ -18,9 +18,10 @@ import yaml
 from pathspec import GitIgnoreSpec
 from sqlalchemy import URL, make_url
 
+from kit.processes.child import Child
 from kit.processes.ports import free_port
 from kit.processes.redis_tiers import INSTALL_REDIS, find_redis, redis_answers
-from kit.processes.stack import Child, Stack
+from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.e2e.runner import ENDED, TIMEOUT, wait_until
 

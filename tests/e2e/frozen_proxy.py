@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kit.processes.stack import free_socket
+from kit.processes.ports import free_socket
 
 
 class FrozenProxy:

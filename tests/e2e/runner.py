@@ -13,7 +13,9 @@ import psutil
 
 from kit.course import catalogue
 from kit.processes import child
+from kit.processes.child import Child
 from kit.processes.forkserver import ForkServerClient
+from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
     project_env,
@@ -22,7 +24,7 @@ from kit.processes.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.processes.stack import Child, Stack, free_socket
+from kit.processes.stack import Stack
 from kit.workspace import NOTEBOOKS
 from tests.support.processes import Mark
 

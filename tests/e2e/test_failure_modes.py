@@ -20,7 +20,7 @@ import yaml
 from celery import Celery
 from redis import Redis
 
-from kit.processes.stack import Child
+from kit.processes.child import Child
 from kit.workspace import ROOT
 from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at

@@ -12,7 +12,7 @@ import pytest
 
 from kit.authoring import overview
 from kit.course import catalogue
-from kit.processes.stack import wait_until
+from kit.processes.child import wait_until
 from kit.workspace import ROOT
 from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo

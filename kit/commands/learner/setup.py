@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kit.processes.stack import find_redis
+from kit.processes.redis_tiers import find_redis
 from kit.workspace import ROOT, shown
 
 NAMED = ("fastapi", "celery", "redis", "nbclient", "poetry", "uv")

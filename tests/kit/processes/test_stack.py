@@ -14,8 +14,10 @@ import pytest
 import redis
 
 from kit.errors import KitError
-from kit.processes.child import ending
-from kit.processes.stack import NotReady, Stack, find_redis, free_socket, wait_until
+from kit.processes.child import NotReady, ending, wait_until
+from kit.processes.ports import free_port, free_socket
+from kit.processes.redis_tiers import find_redis
+from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually
 
@@ -375,6 +377,27 @@ def test_waiting_in_vain_ends_at_the_deadline(stack: Stack) -> None:
     child = stack.start("child", python("import signal; signal.pause()"))
     with pytest.raises(NotReady, match=r"waited 0\.2 s for a miracle, in vain"):
         wait_until(lambda: False, "a miracle", 0.2, child)
+
+
+@pytest.mark.parametrize("tier", ["", "fakeredis"])
+def test_redis_gets_another_port_when_its_first_one_is_taken_meanwhile(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    stack.env["WORKSHOP_REDIS"] = tier
+    with free_socket() as sock:
+        ports = [sock.getsockname()[1], free_port()]
+        monkeypatch.setattr("kit.processes.stack.free_port", iter(ports).__next__)
+        assert stack.redis() == f"redis://127.0.0.1:{ports[1]}/0"
+
+
+def test_redis_that_ends_for_another_reason_is_an_error(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "kit.processes.stack.redis_command", lambda *_, **__: python("raise SystemExit(3)")
+    )
+    with pytest.raises(NotReady, match=r"redis ended \(exit code 3\)"):
+        stack.redis()
 
 
 def test_a_port_in_use_is_an_error_that_names_the_holder() -> None:
