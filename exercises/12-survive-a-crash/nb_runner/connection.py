@@ -8,11 +8,11 @@ from .config import settings
 
 # Who waits for a silent Redis for longer than the lease has lost it without noticing. So we give up
 # early, and whether to try again is for the caller to say.
-PATIENCE = settings.lease_seconds / 9
+SOCKET_TIMEOUT = settings.lease_seconds / 9
 redis = Redis.from_url(
     settings.redis_url,
     decode_responses=True,
-    socket_timeout=PATIENCE,
-    socket_connect_timeout=PATIENCE,
+    socket_timeout=SOCKET_TIMEOUT,
+    socket_connect_timeout=SOCKET_TIMEOUT,
     retry=Retry(NoBackoff(), 0),
 )

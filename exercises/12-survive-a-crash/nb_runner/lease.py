@@ -14,7 +14,7 @@ from .connection import redis
 LEASE = "nb:lease"  # holds the id of the run that may go on
 LEASE_MS = int(settings.lease_seconds * 1000)
 BEAT = min(1.0, settings.lease_seconds / 9)  # a third would keep the lease; a cancel is in a hurry
-PATIENCE = settings.lease_seconds * 2 / 3  # without an answer for so long, we give up in time
+ANSWER_TIMEOUT = settings.lease_seconds * 2 / 3  # without an answer for so long, we give up in time
 
 
 def take(run_id: str) -> bool:
@@ -91,8 +91,8 @@ class Heartbeat:
         # TODO(12.2): keep the lease while the notebook runs.
         #   Every BEAT seconds, until the run is over: renew. When the lease is somebody else's by
         #   now, or gone, the kernel has to go too: `_end("lost")`. A Redis that does not answer
-        #   (RedisError) is another matter: it may be back in a moment. But after PATIENCE seconds
-        #   without an answer nobody can be sure of the lease any more.
+        #   (RedisError) is another matter: it may be back in a moment. But after ANSWER_TIMEOUT
+        #   seconds without an answer the lease is not sure any more.
         # TODO(12.4): look whether the run is to end (`_cancelled`), at each beat.
         self._over.wait()
 

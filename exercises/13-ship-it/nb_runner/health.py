@@ -72,7 +72,7 @@ class _Snapshot:
                 ended.add_metric([status], self._totals.get(status, 0))
         yield ended
         # TODO(13.3): nb_runner_refused_starts_total, how many starts were answered 409.
-        #   It is counted already, in Redis, under "refused" (see lua/admit.lua, lua/peek.lua):
+        #   It is counted already, in Redis, under "refused" (see lua/admit.lua, lua/refuse.lua):
         #   what this process alone has counted would be a part of it only. To Prometheus, what only
         #   ever grows is a counter; the library puts the `_total` behind its name.
         yield GaugeMetricFamily("nb_runner_workers", "Workers heard of lately", self._workers)

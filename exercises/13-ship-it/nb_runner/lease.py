@@ -16,7 +16,7 @@ from .runs import INDEX, LEASE, TOTALS, Run, Status, record_key
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2 / 3  # of the lease may pass without an answer; then there is still time to stop
+ANSWER_SHARE = 2 / 3  # of the lease may pass without an answer; then there is still time to stop
 
 
 class Order(Enum):
@@ -79,14 +79,14 @@ class Lease:
         answer = self._tell(self._lease_ms)
         return {"cancel": Order.CANCELLED, "lost": Order.LOST}.get(answer)
 
-    def finish(self, status: Status, error: str | None, patience: float) -> bool:
+    def finish(self, status: Status, error: str | None, timeout: float) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
-        Tries for `patience` seconds. False: the lease was gone, or Redis was; the run reads LOST.
+        Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
         """
         self.run.status, self.run.error = status, error
         self.run.finished = datetime.now(UTC)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 return bool(self._tell(0) != "lost")
@@ -124,7 +124,7 @@ class Heartbeat:
         self._answered = lease.claimed
         # A third of the lease would do to keep it; a cancel should be seen sooner than that.
         self._period = min(lease_seconds / 3, 0.5)
-        self._patience = lease_seconds * PATIENCE
+        self._answer_timeout = lease_seconds * ANSWER_SHARE
         self._told_to_stop = told_to_stop
         self._beat = beat
         self._stop_run = stop_run
@@ -141,7 +141,7 @@ class Heartbeat:
         self._news.set()
         self._thread.join()
         # The guard may have been quicker to notice than we were.
-        if self.order is None and time.monotonic() - self._answered > self._patience:
+        if self.order is None and time.monotonic() - self._answered > self._answer_timeout:
             self.order = Order.SILENCE
 
     def stopped(self) -> bool:
@@ -159,7 +159,7 @@ class Heartbeat:
             self._news.wait(self._period)
             self._news.clear()
             asked = time.monotonic()
-            order = Order.SILENCE if asked - self._answered > self._patience else None
+            order = Order.SILENCE if asked - self._answered > self._answer_timeout else None
             if order is None:
                 try:
                     order = self._lease.renew()

@@ -17,9 +17,9 @@ from typing import Self
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 
+from .coalescing import Coalescing
 from .config import Settings
 from .lua import script
-from .together import Together
 
 LEASE, INDEX, TOTALS = "nb:lease", "nb:runs", "nb:totals"
 
@@ -127,10 +127,10 @@ class Runs:
         self._admit = redis.register_script(script("admit"))
         self._withdraw = redis.register_script(script("withdraw"))
         self._cancel = redis.register_script(script("cancel"))
-        self._peek = redis.register_script(script("peek"))
+        self._refuse_script = redis.register_script(script("refuse"))
         # What is asked most: by those who try to start, and by those who wait for the end.
-        self.in_the_way = Together(self._refuse)
-        self.latest = Together(self._newest)
+        self.in_the_way = Coalescing(self._refuse)
+        self.latest = Coalescing(self._newest)
 
     async def look(self) -> None:
         """Take a first look at Redis, so that a later restart is seen as one."""
@@ -193,7 +193,7 @@ class Runs:
 
     async def _refuse(self, starts: int) -> str | None:
         """The run in the way of that many starts, counted as refused. None: there is none."""
-        running: str | None = await self._peek(keys=[LEASE, TOTALS], args=[starts])
+        running: str | None = await self._refuse_script(keys=[LEASE, TOTALS], args=[starts])
         return running
 
     async def _newest(self, _: int) -> Run | None:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LEASE = "nb:lease"  # holds the id of the run that may go on
 LEASE_MS = int(settings.lease_seconds * 1000)
 BEAT = min(1.0, settings.lease_seconds / 9)  # a third would keep the lease; a cancel is in a hurry
-PATIENCE = settings.lease_seconds * 2 / 3  # without an answer for so long, we give up in time
+ANSWER_TIMEOUT = settings.lease_seconds * 2 / 3  # without an answer for so long, we give up in time
 
 # Look and act in one step. In two, the lease may change hands between them.
 RENEW = redis.register_script("""
@@ -104,7 +104,7 @@ class Heartbeat:
                     return self._end("cancelled")
             except RedisError as error:  # one silence is no reason to give up
                 log.warning("No heartbeat: %s", error)
-                if time.monotonic() - answered > PATIENCE:
+                if time.monotonic() - answered > ANSWER_TIMEOUT:
                     return self._end("lost")
 
     def _end(self, order: str) -> None:

@@ -20,11 +20,11 @@ Progress = Callable[[int, int], None]  # cells done, of cells in all
 class Executor:
     """Runs notebooks in this process, one after the other, on an event loop of its own."""
 
-    def __init__(self, cell_timeout: int, database_url: str, patience: float) -> None:
+    def __init__(self, cell_timeout: int, database_url: str, beat_timeout: float) -> None:
         self._cell_timeout = cell_timeout
         self._database_url = database_url
         self._loop = asyncio.Runner()
-        self._warm = WarmKernel(patience)
+        self._warm = WarmKernel(beat_timeout)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
         self.where = ""  # in words: which cell it is at
@@ -126,6 +126,6 @@ class Executor:
             progress(len(cells), len(cells))
         finally:
             self._kernel = self._task = None
-            await kernel.bury()
+            await kernel.shutdown()
             for left_over in asyncio.all_tasks() - {asyncio.current_task()}:
                 left_over.cancel()  # nbclient's own watchers of the kernel

@@ -28,7 +28,7 @@ class Kernel:
         self.name = name
         self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
         self._lifeline: io.FileIO | None = None
-        self._hand = threading.Lock()  # on the lifeline
+        self._lock = threading.Lock()  # on the lifeline
         self.client: AsyncKernelClient | None = None
         # Sockets are files in a folder only we can read: no port for others to find or to take.
         self.manager = _GuardedManager(
@@ -40,11 +40,11 @@ class Kernel:
 
     @classmethod
     async def start(
-        cls, name: str, folder: Path, variables: dict[str, str], patience: float
+        cls, name: str, folder: Path, variables: dict[str, str], beat_timeout: float
     ) -> Self:
         """Start a kernel in a folder; it gets our environment, less our secrets, plus `variables`.
 
-        Once it has had a beat, `patience` seconds without another one end it.
+        Once it has had a beat, `beat_timeout` seconds without another one end it.
 
         Raises:
             jupyter_client.kernelspec.NoSuchKernel: no kernel of that name is installed.
@@ -56,7 +56,7 @@ class Kernel:
         kernel._lifeline = io.FileIO(theirs, "wb")
         kernel.manager.guard = [
             *(sys.executable, "-I", "-S", str(GUARD)),
-            *(str(ours), str(patience), kernel.scratch),
+            *(str(ours), str(beat_timeout), kernel.scratch),
         ]
         try:
             await kernel.manager.start_kernel(
@@ -66,7 +66,7 @@ class Kernel:
                 extra_arguments=kernel.history_off(),
             )
         except BaseException:
-            await kernel.bury()
+            await kernel.shutdown()
             raise
         finally:
             os.close(ours)
@@ -101,13 +101,13 @@ class Kernel:
 
     def beat(self) -> None:
         """Tell the guard that the lease is ours. Safe from any thread."""
-        with self._hand, contextlib.suppress(OSError):  # it is gone, or will be in a moment
+        with self._lock, contextlib.suppress(OSError):  # it is gone, or will be in a moment
             if self._lifeline and not self._lifeline.closed:
                 self._lifeline.write(b".")
 
     def kill(self) -> None:
         """Let go of the lifeline: the guard kills the kernel's group. Safe from any thread."""
-        with self._hand:
+        with self._lock:
             if self._lifeline:
                 self._lifeline.close()
 
@@ -115,7 +115,7 @@ class Kernel:
         """Whether the kernel can still be used."""
         return bool(await self.manager.is_alive())
 
-    async def bury(self) -> None:
+    async def shutdown(self) -> None:
         """Kill it, wait until it is gone, and free what its manager holds."""
         self.kill()
         if self.client:
@@ -134,16 +134,16 @@ class Kernel:
 class WarmKernel:
     """One kernel, started ahead of need and used once: a cold start takes most of a second."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, beat_timeout: float) -> None:
         self._waiting: Kernel | None = None
-        self._patience = patience
+        self._beat_timeout = beat_timeout
 
     async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
         """See to it that the kernel which the next run will take is there, and up."""
         if self._waiting and self._waiting.name == name and await self._waiting.alive():
             return
         await self.discard()
-        self._waiting = await Kernel.start(name, folder, variables, self._patience)
+        self._waiting = await Kernel.start(name, folder, variables, self._beat_timeout)
         await self._waiting.connect()
 
     async def take(self, name: str, folder: Path, variables: dict[str, str]) -> Kernel:
@@ -155,14 +155,14 @@ class WarmKernel:
         if kernel and kernel.name == name and kernel.speaks_python and await kernel.alive():
             return kernel
         if kernel:
-            await kernel.bury()
-        return await Kernel.start(name, folder, variables, self._patience)
+            await kernel.shutdown()
+        return await Kernel.start(name, folder, variables, self._beat_timeout)
 
     async def discard(self) -> None:
         """End the waiting kernel, if there is one."""
         kernel, self._waiting = self._waiting, None
         if kernel:
-            await kernel.bury()
+            await kernel.shutdown()
 
 
 class _GuardedManager(AsyncKernelManager):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import artifacts, fencing, notebook
 from .config import Settings
 from .executor import Executor
-from .lease import PATIENCE, Heartbeat, Lease, Order
+from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
 from .runs import Status
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Worker:
         self._redis = connect(settings)
         self._database = fencing.connect(settings.database_url)
         self._executor = Executor(
-            settings.cell_timeout, settings.database_url, settings.lease_seconds * PATIENCE
+            settings.cell_timeout, settings.database_url, settings.lease_seconds * ANSWER_SHARE
         )
         self.told_to_stop = threading.Event()
 
@@ -72,7 +72,7 @@ class Worker:
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
         status, error = _verdict(error, heart.order, self._executor.where)
-        lease.finish(status, error, patience=min(30, 2 * lease_seconds))
+        lease.finish(status, error, timeout=min(30, 2 * lease_seconds))
         log.info("Run %s %s. %s", run_id, status, error or "")
 
     def _take_token(self, run_id: str) -> tuple[int | None, str | None]:

@@ -1,4 +1,4 @@
-"""Many callers, one trip: those who ask in the same turn of the event loop share an answer."""
+"""Request coalescing: callers that ask in the same turn of the event loop share one request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
-    """Asks once for all who have come by the time the question is put.
+class Coalescing(Generic[T]):
+    """Sends one request for all callers that have come by the time it is sent.
 
     `ask` gets the number of callers that its answer is for. An answer is never older than the
-    question: who comes while one is under way is in time for the next only.
+    call: a caller that comes while a request is under way gets the answer to the next one.
     """
 
     def __init__(self, ask: Callable[[int], Awaitable[T]]) -> None:
@@ -20,13 +20,13 @@ class Together(Generic[T]):
         self._waiting = 0
 
     async def __call__(self) -> T:
-        """The answer to a question put after this call."""
+        """The answer to a request that is sent after this call."""
         if self._next is None:
-            self._next = asyncio.create_task(self._together())
+            self._next = asyncio.create_task(self._ask_once())
         self._waiting += 1
-        # A caller that hangs up must not take the others' answer with it.
+        # A caller that hangs up must not cancel the request of the others.
         return await asyncio.shield(self._next)
 
-    async def _together(self) -> T:
+    async def _ask_once(self) -> T:
         callers, self._next, self._waiting = self._waiting, None, 0
         return await self._ask(callers)
