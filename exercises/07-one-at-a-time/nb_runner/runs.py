@@ -48,7 +48,7 @@ class Run(BaseModel):
 class Record(Run):
     """A run, as we keep it."""
 
-    client: str = Field(description="The address that asked for it: nobody else's business")
+    client: str = Field(description="The client's address: it is kept, and never goes out")
 
     @classmethod
     def new(cls, requested_by: str | None, client: str) -> Self:

@@ -53,7 +53,7 @@ class Run(BaseModel):
 class Record(Run):
     """A run, as we keep it."""
 
-    client: str = Field(description="The address that asked for it: nobody else's business")
+    client: str = Field(description="The client's address: it is kept, and never goes out")
 
     @classmethod
     def new(cls, requested_by: str | None, client: str) -> Self:
@@ -77,7 +77,7 @@ def admit(record: Record) -> None:
 
     Looking and writing are two steps, so they need a lock around them: or two who look at the same
     time would both see nothing in the way. It is held for these two steps only, and by the API
-    only; and should its holder die in between, it opens by itself.
+    only. When its holder dies in between, its timeout opens it.
 
     Raises:
         Busy: another run is queued or running.

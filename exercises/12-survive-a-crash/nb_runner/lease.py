@@ -18,7 +18,7 @@ ANSWER_TIMEOUT = settings.lease_seconds * 2 / 3  # without an answer for so long
 
 
 def take(run_id: str) -> bool:
-    """Take the lease, if nobody has it."""
+    """Take the lease, if no run holds it."""
     # TODO(12.1): a lease that ends by itself.
     #   This one is a lock: whoever holds it and dies holds it for ever. Redis can be told, in the
     #   same command, when to let go (LEASE_MS). A second command for it could be the one that never
@@ -42,7 +42,7 @@ def renew(run_id: str) -> bool:
 def release(run_id: str, record: str, **fields: str) -> bool:
     """Compare and delete: let go of the lease if it is still ours, and write how the run ended.
 
-    False: it is somebody else's by now, and stays theirs.
+    False: another run holds it by now, and keeps it.
     """
     # TODO(12.3): only if it is still ours.
     #   A worker that was asleep for longer than its lease comes here too, and by now the lease may

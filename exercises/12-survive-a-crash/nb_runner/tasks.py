@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 app = Celery("nb_runner", broker=settings.redis_url)
 app.conf.update(
     task_ignore_result=True,  # the state of a run is ours: no rule hangs on a result backend
-    worker_disable_prefetch=True,  # who is busy, or paused, takes no message away from the others
+    worker_disable_prefetch=True,  # a busy or paused worker takes no message away from the others
     broker_connection_retry_on_startup=True,
 )
 

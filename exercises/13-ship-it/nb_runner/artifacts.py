@@ -15,7 +15,7 @@ from .notebook import printed
 
 log = logging.getLogger(__name__)
 
-# A run's folder, whole or not. Whatever else is in there is somebody else's.
+# A run's folder, whole or not. The runner leaves everything else in there alone.
 OURS = re.compile(r"\.?\d{8}-\d{6}-[0-9a-f]{6}")
 NOTEBOOK, TEXT, HTML = "executed.ipynb", "output.txt", "report.html"
 
@@ -26,7 +26,7 @@ def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written to.
     """
-    unfinished = folder / f".{run_id}"  # seen by nobody until it is whole
+    unfinished = folder / f".{run_id}"  # no reader sees it until it is whole
     unfinished.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, unfinished / NOTEBOOK)
     (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
@@ -40,5 +40,5 @@ def _written(folder: Path) -> float:
     """When its run ended. (Ids sort by time, too, but only by whole seconds.)"""
     try:
         return (folder / NOTEBOOK).stat().st_mtime
-    except OSError:  # half written by somebody who died
+    except OSError:  # half written by a worker that died
         return 0

@@ -13,7 +13,7 @@ from .api import UNKNOWN, KnownRun, answers, problem
 from .config import settings
 from .security import key_needed
 
-# A notebook's output is somebody's HTML, scripts included. Served under these rules, a browser
+# A notebook's output may be any HTML, scripts included. Served under these rules, a browser
 # runs none of it and lets it load nothing: no script, no network, no access to our page.
 LOCKED_UP = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "

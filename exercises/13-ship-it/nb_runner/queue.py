@@ -9,7 +9,7 @@ from .config import settings
 
 producer = Celery("nb_runner", broker=str(settings().redis_url))
 producer.conf.broker_transport_options = {
-    # Fail fast: somebody is waiting for the answer.
+    # Fail fast: a client is waiting for the answer.
     "socket_timeout": 1,
     "socket_connect_timeout": 1,
     "max_retries": 0,

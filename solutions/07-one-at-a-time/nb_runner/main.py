@@ -36,8 +36,8 @@ def start(request: Request, body: StartRequest | None = None) -> Record:
     """Start a run, unless one is going: a second start gets 409."""
     body = body or StartRequest()
     record = Record.new(body.requested_by, request.client.host if request.client else "")
-    # Known first, queued second: should we die between the two, a run is missing its worker,
-    # which people can see. The other way round, a worker would run what nobody knows of.
+    # Known first, queued second. When the API dies between the two, a run lacks its message, and
+    # people can see it. The other way round, a worker could run what has no record.
     runs.admit(record)
     run_notebook.apply_async((body.seconds, body.rows), task_id=record.run_id)
     return record

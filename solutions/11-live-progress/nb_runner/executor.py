@@ -17,7 +17,7 @@ class NotebookFailed(Exception):
     """The notebook did not run to its end: why, in words, and what it left by then.
 
     Celery keeps an exception as its name and its arguments, in JSON, and makes a new one of them
-    for whoever asks. So the arguments have to say it all.
+    for each reader. So the arguments have to say it all.
     """
 
     def __init__(self, why: str, left: dict[str, Any]) -> None:

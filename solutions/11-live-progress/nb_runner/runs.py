@@ -51,7 +51,7 @@ class Run(BaseModel):
     status: Status = Status.QUEUED
     requested_by: str | None
     queued: datetime
-    cells_done: int | None = Field(None, description="null when nobody has counted them (yet)")
+    cells_done: int | None = Field(None, description="null until the worker has counted them")
     cells_total: int | None = None
     error: str | None = Field(None, description="Why it failed, in words")
 
@@ -69,7 +69,7 @@ class Output(BaseModel):
 class Record(Run):
     """A run, as we keep it."""
 
-    client: str = Field(description="The address that asked for it: nobody else's business")
+    client: str = Field(description="The client's address: it is kept, and never goes out")
 
     @classmethod
     def new(cls, requested_by: str | None, client: str) -> Self:
@@ -93,7 +93,7 @@ def admit(record: Record) -> None:
 
     Looking and writing are two steps, so they need a lock around them: or two who look at the same
     time would both see nothing in the way. It is held for these two steps only, and by the API
-    only; and should its holder die in between, it opens by itself.
+    only. When its holder dies in between, its timeout opens it.
 
     Raises:
         Busy: another run is queued or running.
@@ -115,7 +115,7 @@ def save(record: Record) -> None:
 def cancel() -> Record | None:
     """Stop the current run: the message, or the process that works on it. None: nothing runs.
 
-    SIGKILL, because the task may be deep in somebody's C code, where Python hears no other signal.
+    SIGKILL, because the task may be deep in C code, where Python handles no other signal.
     """
     current = latest()
     if current is None or not current.status.active:

@@ -35,7 +35,7 @@ RELEASE = redis.register_script("""
 
 
 def take(run_id: str) -> bool:
-    """Take the lease, if nobody has it."""
+    """Take the lease, if no run holds it."""
     return bool(redis.set(LEASE, run_id, nx=True, px=LEASE_MS))
 
 
@@ -52,7 +52,7 @@ def renew(run_id: str) -> bool:
 def release(run_id: str, record: str, **fields: str) -> bool:
     """Compare and delete: let go of the lease if it is still ours, and write how the run ended.
 
-    False: it is somebody else's by now, and stays theirs.
+    False: another run holds it by now, and keeps it.
     """
     pairs = [part for pair in fields.items() for part in pair]
     return bool(RELEASE(keys=[LEASE, record], args=[run_id, *pairs]))

@@ -40,7 +40,7 @@ class Run(BaseModel):
     status: Status = Status.QUEUED
     requested_by: str | None = None
     queued: datetime
-    cells_done: int | None = Field(None, description="null when nobody has counted them (yet)")
+    cells_done: int | None = Field(None, description="null until the worker has counted them")
     cells_total: int | None = None
     error: str | None = Field(None, description="Why it failed, in words")
 
@@ -58,7 +58,7 @@ class Output(BaseModel):
 class Record(Run):
     """A run, as we keep it: a hash in Redis."""
 
-    client: str = Field(description="The address that asked for it: nobody else's business")
+    client: str = Field(description="The client's address: it is kept, and never goes out")
     cancel_requested: bool = False
     result: str | None = None  # as JSON
     traceback: str | None = None
@@ -105,8 +105,8 @@ def note(run_id: str, /, **fields: Any) -> None:
 def cancel() -> Record | None:
     """Mark the current run as cancelled. None: nothing runs.
 
-    The mark is in the record, so it outlives API, worker and message: whoever takes the run, now
-    or later, finds it there.
+    The mark is in the record, so it outlives API, worker and message: the worker that takes
+    the run, now or later, finds it there.
     """
     current = latest()
     if current is None or not current.status.active:
@@ -116,7 +116,7 @@ def cancel() -> Record | None:
 
 
 def cancel_requested(run_id: str) -> bool:
-    """Whether somebody wants that run to end."""
+    """Whether a client has asked for that run's end."""
     return bool(redis.hexists(key(run_id), "cancel_requested"))
 
 

@@ -17,7 +17,7 @@ from .queue import enqueue
 from .runs import Run
 from .security import key_needed
 
-LOOK_EVERY = 0.25  # seconds between two looks at a run that somebody watches
+LOOK_EVERY = 0.25  # seconds between two looks at a run whose events are read
 
 
 def _unicode(text: str) -> str:

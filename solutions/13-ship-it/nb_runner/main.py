@@ -89,7 +89,7 @@ async def grace(_: Request, error: Grace) -> JSONResponse:
 @app.exception_handler(ConnectionError)
 @app.exception_handler(TimeoutError)
 async def redis_is_away(_: Request, error: RedisError) -> JSONResponse:
-    """Without Redis nobody can know what is running, so nothing is started."""
+    """Without Redis the API cannot know what is running, so it starts nothing."""
     return JSONResponse({"detail": "Redis does not answer."}, 503, {"Retry-After": "1"})
 
 

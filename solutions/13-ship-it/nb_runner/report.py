@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
-# nbconvert's page, without its scripts: they would come from somebody else's server.
+# nbconvert's page, without its scripts: they would come from another server.
 TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
 {% block html_head_js %}{% endblock %}

@@ -175,7 +175,7 @@ class Runs:
         return await self.get(run_id) if run_id else None
 
     async def get(self, run_id: str) -> Run | None:
-        """The run of that id. None: nobody started it, or it is too long ago."""
+        """The run of that id. None: it was never started, or it is too long ago."""
         async with self._redis.pipeline() as both:
             both.hgetall(record_key(run_id))
             both.get(LEASE)
