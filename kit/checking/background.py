@@ -1,4 +1,4 @@
-"""Checks in the background, quick ones: what they need is there already when they begin."""
+"""Checks in the background. They are quick, because imports and Redis are ready beforehand."""
 
 import contextlib
 import os
@@ -29,9 +29,9 @@ class Checker:
         start_forkserver(everything=True)
         env = {name: value for name, value in os.environ.items() if name not in OURS}
         self._stack = Stack(env=env)
-        self._forks: ForkServer | None = None
+        self._fork_server: ForkServer | None = None
         if sys.platform == "linux":
-            self._forks = ForkServer(self._stack.logs / "forkserver.log", env)
+            self._fork_server = ForkServer(self._stack.logs / "forkserver.log", env)
         self._from_env = GraderOptions.from_env(os.environ)
         self._redis_url = ""
         self._grading: Grading | None = None
@@ -45,12 +45,12 @@ class Checker:
 
     @property
     def job(self) -> Job | None:
-        """What is being checked, or was last."""
+        """The check that is under way, or was the last one."""
         return self._job
 
     @property
     def sentinel(self) -> int | None:
-        """Something to wait for: ready when the check that is under way has ended."""
+        """For `multiprocessing.connection.wait`: ready when the check has ended."""
         return self._grading.sentinel if self._grading else None
 
     @property
@@ -67,32 +67,32 @@ class Checker:
         self.stop()
         folder = exercise.work
         if Project(folder).has_worker:
-            self._keep_redis()
+            self._ensure_redis()
         self._job = job(exercise, folder)
         self._grading = Grading(exercise, folder, self._options(), stop_early=True)
 
     def take(self) -> tuple[Job, Verdict]:
-        """What came of it. Waits for the end."""
+        """The verdict, and what it is about. Waits for the end of the check."""
         assert self._grading is not None and self._job is not None
         verdict = self._grading.finish()
         self._grading = None
-        self._sweep()
+        self._kill_leftovers()
         return self._job, verdict
 
     def stop(self) -> None:
-        """End the check that is under way, if one is, with all its processes."""
+        """End the check that is under way, if there is one, with all its processes."""
         if self._grading is not None:
             self._grading.cancel()
             self._grading = None
-            self._sweep()
+            self._kill_leftovers()
 
     def close(self) -> None:
         """End everything."""
         try:
             self.stop()
         finally:
-            if self._forks is not None:
-                self._forks.close()
+            if self._fork_server is not None:
+                self._fork_server.close()
             self._stack.kill()
             self._stack.stop()
 
@@ -100,27 +100,29 @@ class Checker:
         return replace(
             self._from_env,
             redis_url=self._redis_url,
-            fork_server=self._forks.client if self._forks else None,
+            fork_server=self._fork_server.client if self._fork_server else None,
         )
 
-    def _keep_redis(self) -> None:
-        """Have a Redis up that stays up between checks."""
+    def _ensure_redis(self) -> None:
+        """Have a Redis running, which goes on between checks."""
         server = self._stack.redis_server
         if server is None:
             self._redis_url = ""
-            with contextlib.suppress(KitError):  # the check will say what is wrong with it
+            with contextlib.suppress(KitError):  # the check tries it too, and reports the error
                 self._redis_url = self._stack.redis()
         elif server.child is None or not server.child.running:
             with contextlib.suppress(KitError):
                 server.start()
 
-    def _sweep(self) -> None:
-        """End what a check left. Who was forked cannot be found by its environment, but below
-        the fork server, to which the system hands its orphans too.
+    def _kill_leftovers(self) -> None:
+        """Kill the processes that a check has left.
+
+        A forked process has the environment of the fork server, so its mark does not show. But it
+        is below the fork server in the process tree, also as an orphan.
         """
-        if self._forks is not None:
+        if self._fork_server is not None:
             with contextlib.suppress(psutil.Error):
-                left = psutil.Process(self._forks.pid).children(recursive=True)
+                left = psutil.Process(self._fork_server.pid).children(recursive=True)
                 for process in left:
                     with contextlib.suppress(psutil.Error):
                         process.kill()

@@ -1,4 +1,4 @@
-"""Grade projects: each grader runs in a process of its own, and we read what came of it."""
+"""Graders in processes of their own, and the verdicts that their reports make."""
 
 import contextlib
 import json
@@ -27,22 +27,22 @@ from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown, workspace
 
-DEADLINE = 240.0  # seconds for one exercise; ours are done in a tenth of it
-LOOK = 0.2  # seconds between looks at deadlines
-# What pytest brings along and no grader needs: half of the time that it takes for itself.
-WITHOUT = (
+DEADLINE = 240.0  # seconds for one exercise; the solutions take a tenth of it
+POLL_INTERVAL = 0.2  # seconds
+# Plugins of pytest that no grader needs. They take half of the time that pytest takes to start.
+UNUSED_PLUGINS = (
     *("cacheprovider", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging"),
     *("pastebin", "recwarn", "setuponly", "setupplan", "stepwise", "subtests", "threadexception"),
     *("unittest", "unraisableexception", "warnings"),
 )
-MARK = "WORKSHOP_CHECK"  # a variable that everything under a grader inherits
+MARK = "WORKSHOP_CHECK"  # a variable that all processes below a grader inherit
 
 
 class Grading:
     """The check of one project, under way from the start. Ends by `finish` or `cancel`.
 
-    `options` are for the graders. `stop_early`: no further than the first task that fails.
-    `deadline` is in seconds. `confine` is called first in the process of its own.
+    `options` are for the grader. `stop_early`: no further than the first task that fails.
+    `deadline` is in seconds. `confine` is called first in the process of the grader.
 
     Once it has ended, `killed` says whether a signal ended it.
     """
@@ -81,24 +81,24 @@ class Grading:
     @property
     def over(self) -> bool:
         """Whether `finish` would not have to wait."""
-        self._grader.hear()  # or it might have to wait for us
+        self._grader.receive()  # a full socket would block the grader
         return self._left() == 0 or not self._process.is_alive()
 
     def finish(self) -> Verdict:
-        """Wait for the end, or bring it about when it is overdue, and say what came of it."""
+        """Wait for the end of the grader, kill it at the deadline, and return the verdict."""
         while not self.over:
-            self._process.join(min(LOOK, self._left()))
+            self._process.join(min(POLL_INTERVAL, self._left()))
         late = self._process.is_alive()
         self._kill()
         code = self._process.exitcode
         self.killed = not late and code is not None and code < 0
-        # A grader that was stopped may have left half a line.
-        lines = self._grader.hear().decode(errors="replace").splitlines(keepends=True)
-        told = [json.loads(line) for line in lines if line.endswith("\n")]
-        counts: dict[str, int] = next((line["tests"] for line in told if "tests" in line), {})
+        # The last line of a grader that was killed may be cut off.
+        received = self._grader.receive().decode(errors="replace").splitlines(keepends=True)
+        lines = [json.loads(line) for line in received if line.endswith("\n")]
+        counts: dict[str, int] = next((line["tests"] for line in lines if "tests" in line), {})
         if self._stop_early and not late:
             counts = {}  # the tests after the first that failed were not run, on purpose
-        tests = [_test_report(line["test"]) for line in told if "test" in line]
+        tests = [_test_report(line["test"]) for line in lines if "test" in line]
         problem = _problem(tests, code, late, _read(self._grader.log))
         if not self.exercise.grader.is_file():
             missing = f"its grader is missing: {shown(self.exercise.grader)}"
@@ -113,7 +113,7 @@ class Grading:
         )
 
     def cancel(self) -> None:
-        """Nobody wants to know any more."""
+        """End the grader. There is no verdict."""
         self._kill()
         self._grader.close()
 
@@ -121,14 +121,14 @@ class Grading:
         return max(0.0, self.began + self._deadline - time.monotonic())
 
     def _kill(self) -> None:
-        """End the grader, if it has not ended, and what it or the project left behind."""
+        """Kill the grader, and all processes that it or the project has left."""
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
-        # Even a daemon with a session of its own inherits its environment.
+        # A daemon with a session of its own has inherited the environment too.
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                young = process.create_time() > self._grader.born - 2
+                young = process.create_time() > self._grader.started - 2
                 if young and process.environ().get(MARK) == self._grader.mark:
                     process.kill()
 
@@ -161,7 +161,7 @@ def grade_all(
             while waiting and len(under_way) < at_once:
                 under_way.append(Grading(*waiting.pop(0), options, stop_early=stop_early))
             meanwhile(under_way)
-            wait([grading.sentinel for grading in under_way], LOOK)
+            wait([grading.sentinel for grading in under_way], POLL_INTERVAL)
             for grading in [each for each in under_way if each.over]:
                 verdict = grading.finish()
                 under_way.remove(grading)
@@ -200,28 +200,28 @@ class _Grader:
 
     def __init__(self, task: _Task, confine: Callable[[], None] | None = None) -> None:
         self.mark = uuid.uuid4().hex
-        self.born = time.time()
+        self.started = time.time()
         self._open = contextlib.ExitStack()
-        place = self._open.enter_context(tempfile.TemporaryDirectory(prefix="workshop-grade-"))
-        # A file without a name: the project has no business with it, and must not find it.
-        self.log = self._open.enter_context(_nameless())
-        # Verdicts come by a socket. All else that is open could be opened once more, by its name
-        # in /proc, should a grader be led to write into a link that the project has put there.
-        self._told, tell = socket.socketpair()
-        self._open.enter_context(self._told)
-        self._heard = b""
-        files = _OpenFile(tell.fileno()), _OpenFile(self.log.fileno())
-        papers = _Papers(place, *files, self.mark, task)
-        self.process = _new_process(papers, confine)
-        with tell:
+        temporary = self._open.enter_context(tempfile.TemporaryDirectory(prefix="workshop-grade-"))
+        # A file without a name, which the project cannot find.
+        self.log = self._open.enter_context(_unnamed_file())
+        # Reports come through a socket. A file or a pipe can be opened a second time by its name in
+        # /proc: the project could put a link to it where the grader writes. A socket cannot.
+        self._reports, report = socket.socketpair()
+        self._open.enter_context(self._reports)
+        self._received = b""
+        files = _OpenFile(report.fileno()), _OpenFile(self.log.fileno())
+        arguments = _GraderArguments(temporary, *files, self.mark, task)
+        self.process = _new_process(arguments, confine)
+        with report:
             self.process.start()
 
-    def hear(self) -> bytes:
-        """All that it has told so far."""
+    def receive(self) -> bytes:
+        """All reports so far."""
         with contextlib.suppress(BlockingIOError):
-            while data := self._told.recv(1 << 16, socket.MSG_DONTWAIT):
-                self._heard += data
-        return self._heard
+            while data := self._reports.recv(1 << 16, socket.MSG_DONTWAIT):
+                self._received += data
+        return self._received
 
     def close(self) -> None:
         # This ends a grader that has outlived the fork server. It cannot be done when the clean-up
@@ -231,54 +231,55 @@ class _Grader:
         self._open.close()
 
 
-def _new_process(papers: "_Papers", confine: Callable[[], None] | None) -> BaseProcess:
+def _new_process(arguments: "_GraderArguments", confine: Callable[[], None] | None) -> BaseProcess:
     if confine is None:
         start_forkserver()  # unless it runs already
         return multiprocessing.get_context("forkserver").Process(
-            target=_grade, args=(papers, None), daemon=True
+            target=_run_grader, args=(arguments, None), daemon=True
         )
-    # A confined grader is forked from this process, which has no threads (see sandbox/worker.py).
-    # It inherits that no other process may look into it. A fork server would be a program of its
-    # own, into which the work could look, and which ends with all else that a project leaves.
+    # A confined grader is forked from the process of sandbox/worker.py, which has no threads. The
+    # fork inherits that no other process may access its memory; an exec would reset that. The fork
+    # server of multiprocessing is started by an exec, so a submission could access it. And the
+    # clean-up after each project would kill it.
     return multiprocessing.get_context("fork").Process(
-        target=_grade, args=(papers, confine), daemon=True
+        target=_run_grader, args=(arguments, confine), daemon=True
     )
 
 
 @dataclass(frozen=True)
-class _Papers:
-    """What a grader gets: a folder, a socket and a file, its mark, and its task."""
+class _GraderArguments:
+    """What the process of a grader is started with: the numbers of a socket and a file among it."""
 
-    place: str
-    tell: _OpenFile
+    temporary: str
+    report: _OpenFile
     log: _OpenFile
     mark: str
     task: _Task
 
 
-def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
-    """In the process of its own."""
+def _run_grader(arguments: _GraderArguments, confine: Callable[[], None] | None) -> None:
+    """Run pytest, in the process of the grader."""
     if confine is not None:
         confine()
-    os.setpgrp()  # Ctrl-C is for those who wait for us: they end us
+    os.setpgrp()  # Ctrl-C is for the process that waits for the grader, and ends it
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in signals:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # the fork server blocks one of them
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(papers.log.number, 1)
-    os.dup2(papers.log.number, 2)
-    tempfile.tempdir = papers.place  # which is removed, however this ends
-    os.environ[MARK] = papers.mark
+    os.dup2(arguments.log.number, 1)
+    os.dup2(arguments.log.number, 2)
+    tempfile.tempdir = arguments.temporary  # the other process removes it
+    os.environ[MARK] = arguments.mark
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    import pytest  # not above: the process that waits for graders does not need it
+    import pytest  # here, because the process that waits for graders does not need it
 
     from kit.grading.plugin import OptionsPlugin
 
-    task = papers.task
+    task = arguments.task
     words = [str(task.exercise.grader), "--submission", str(task.folder)]
-    words += ["--verdict", str(papers.tell.number)]
-    # Elsewhere, pytest would look through all that lies beside the course.
+    words += ["--verdict", str(arguments.report.number)]
+    # Without --rootdir, pytest would read the folders beside the course.
     words += [
         "--rootdir",
         str(workspace().course),
@@ -288,7 +289,7 @@ def _grade(papers: _Papers, confine: Callable[[], None] | None) -> None:
         "filterwarnings=default",
     ]
     words += ["--noconftest", "-p", "kit.grading.plugin", "-q"]
-    words += [word for name in WITHOUT for word in ("-p", f"no:{name}")]
+    words += [word for name in UNUSED_PLUGINS for word in ("-p", f"no:{name}")]
     words += ["-x"] if task.stop_early else []
     raise SystemExit(int(pytest.main(words, [OptionsPlugin(task.options)])))
 
@@ -297,7 +298,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    os._exit(3)  # what we started is on a leash, and sees it
+    os._exit(3)  # the leashes of the project's processes notice it
 
 
 def _tasks(
@@ -344,7 +345,7 @@ def _test_report(told: dict[str, Any]) -> TestReport:
     return TypeAdapter(TestReport).validate_python(told)
 
 
-def _nameless() -> IO[bytes]:
+def _unnamed_file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 

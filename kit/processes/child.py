@@ -1,4 +1,4 @@
-"""One process on a leash, its log, and waiting for it."""
+"""A process on a leash: its log, its end, and waiting until it is ready."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ from typing import IO, TypeVar
 import psutil
 
 from kit.errors import KitError
-from kit.processes.forkserver import Forked, ForkServerClient, Order
+from kit.processes.forkserver import ForkedLeash, ForkServerClient, StartRequest
 from kit.workspace import shown
 
 LEASH = Path(__file__).with_name("leash.py")
-POLL = 0.02  # seconds
+POLL_INTERVAL = 0.02  # seconds
 
 T = TypeVar("T")
 
@@ -29,14 +29,14 @@ class NotStarted(KitError):
 
 
 class NotReady(KitError):
-    """What was waited for did not come, or its process ended first."""
+    """A process was not ready in time, or ended before it was ready."""
 
 
 class Child:
-    """A process on a leash. Its output goes straight to the end of the file `log`.
+    """A process on a leash. Its output is appended to the file `log`.
 
-    `largest_file` limits what it may write into one file, the log included; 0 means no limit.
-    `fork_server`: Python programs that it has imported are forked from it instead of started.
+    `largest_file` limits each file that it writes, in bytes, the log included; 0 means no limit.
+    `fork_server` forks the Python programs that it knows; the others are started as usual.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Child:
         self.started = time.monotonic()
         self._begin = log.stat().st_size if log.exists() else 0
         self._returncode: int | None = None
-        self._held = -1
+        self._leash_end = -1
         words = [str(word) for word in argv]
-        order = Order(words, str(cwd), dict(env), list(pass_fds), grace, largest_file)
+        request = StartRequest(words, str(cwd), dict(env), list(pass_fds), grace, largest_file)
         with log.open("ab") as output:
-            self._leash = self._fork(order, output) or self._start(order, output)
+            self._leash = self._fork(request, output) or self._start(request, output)
         assert self._leash.stdout is not None
         self._reports: IO[bytes] = self._leash.stdout
         word, _, rest = self._reports.readline().decode().strip().partition(" ")
@@ -77,7 +77,7 @@ class Child:
     def returncode(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self._returncode is None and self._leash.poll() is not None:
-            self._settle()
+            self._read_exit_code()
         return self._returncode
 
     @property
@@ -101,34 +101,34 @@ class Child:
         return code
 
     def stop(self) -> None:
-        """SIGTERM, up to `grace` seconds, SIGKILL: for it and all it started."""
+        """SIGTERM, and SIGKILL after `grace` seconds, for the process and all that it started."""
         if not self.running:
             return
-        family = self._family()
-        self._let_go()
+        tree = self._process_tree()
+        self._release()
         try:
             self._leash.wait(self.grace + 5)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._settle()
-        # Those who moved to a session of their own, as kernels do, get a moment to follow.
-        _, stayed = psutil.wait_procs(family, timeout=2)
+        self._read_exit_code()
+        # A process with a session of its own, as a kernel has, ends a moment later by itself.
+        _, stayed = psutil.wait_procs(tree, timeout=2)
         _kill_all(stayed)
 
     def kill(self) -> None:
-        """SIGKILL for it and all it started, at once."""
+        """SIGKILL for the process and all that it started."""
         if not self.running:
             return
-        family = self._family()
+        tree = self._process_tree()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        _kill_all(family)
+        _kill_all(tree)
         try:
             self._leash.wait(5)
         except subprocess.TimeoutExpired:
             self._leash.kill()
             self._leash.wait()
-        self._settle()
+        self._read_exit_code()
 
     def tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
@@ -145,63 +145,64 @@ class Child:
             return file.read().decode(errors="replace")
         return ""
 
-    def _start(self, order: Order, output: IO[bytes]) -> "subprocess.Popen[bytes] | Forked":
-        limits = [str(order.grace), str(order.largest_file)]
+    def _start(self, request: StartRequest, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+        limits = [str(request.grace), str(request.largest_file)]
         with self._new_leash() as leash:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", LEASH, *limits, *order.argv],
+                [sys.executable, "-I", "-S", LEASH, *limits, *request.argv],
                 stdin=leash,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                cwd=order.cwd,
-                env=order.env,
-                pass_fds=order.fds,
-                start_new_session=True,  # Ctrl-C is for us; who is told what, we decide
+                cwd=request.cwd,
+                env=request.env,
+                pass_fds=request.fds,
+                start_new_session=True,  # Ctrl-C must reach this process only
             )
 
-    def _fork(self, order: Order, output: IO[bytes]) -> Forked | None:
+    def _fork(self, request: StartRequest, output: IO[bytes]) -> ForkedLeash | None:
         if self._fork_server is None:
             return None
         with self._new_leash() as leash:
-            return self._fork_server.start(order, leash, output)
+            return self._fork_server.start(request, leash, output)
 
     @contextlib.contextmanager
     def _new_leash(self) -> Iterator[int]:
-        """Hold a new leash, and let go of the one before. Yields the end that is not held."""
-        self._let_go()
-        leash, self._held = os.pipe()
+        """Make the pipe of a new leash, and release the old one. Yields the end for the leash."""
+        self._release()
+        leash, self._leash_end = os.pipe()
         try:
             yield leash
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         finally:
             os.close(leash)
 
-    def _family(self) -> list[psutil.Process]:
+    def _process_tree(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             return psutil.Process(self.pid).children(recursive=True)
         return []
 
-    def _settle(self) -> None:
-        """Read the exit code and close what is open, once the leash has ended."""
+    def _read_exit_code(self) -> None:
+        """Read the exit code from the reports, and close the files. Waits for the leash."""
         if self._returncode is not None:
             return
         code = self._leash.wait()
         reported = [line.split()[1] for line in self._reports if line.startswith(b"exit ")]
-        if not reported:  # somebody killed the leash: its work is ours
+        if not reported:  # the leash was killed, and could not kill the process group
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._returncode = int(reported[0]) if reported else code
         self._close()
 
-    def _let_go(self) -> None:
-        held, self._held = self._held, -1  # first, for Ctrl-C may come between any two lines
+    def _release(self) -> None:
+        # First forget the number: a KeyboardInterrupt may come between any two lines.
+        held, self._leash_end = self._leash_end, -1
         if held >= 0:
             os.close(held)
 
     def _close(self) -> None:
-        self._let_go()
+        self._release()
         self._reports.close()
 
 
@@ -212,13 +213,12 @@ def wait_until(
     child: Child | None = None,
     meanwhile: Callable[[], None] = lambda: None,
     *,
-    every: float = POLL,
+    every: float = POLL_INTERVAL,
 ) -> T:
-    """Call `check` until it returns something other than None or False, and return that.
+    """Call `check` every `every` seconds, until it returns something other than None or False.
 
-    `meanwhile` is called between the looks, which are `every` so many seconds.
-
-    Raises NotReady after `timeout` seconds, or as soon as `child` has ended, with its last words.
+    Returns that. `meanwhile` is called in between. Raises NotReady after `timeout` seconds, or as
+    soon as `child` has ended, with the last lines of its log.
     """
     deadline = time.monotonic() + timeout
     while True:

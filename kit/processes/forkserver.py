@@ -1,16 +1,20 @@
-"""A process that has the imports ready, and forks Python programs that need not import them again.
+"""The fork server: a process that has imported uvicorn, FastAPI and Celery, and forks programs.
 
 Most of the time that `python -m uvicorn` or `python -m celery` take to start goes into imports.
-`watch` checks after every save, so there this process is kept at hand: it imports once, and forks
-what Child asks for. Every program runs on a leash with the contract of leash.py: it gets a session
-of its own, and dies with the program that asked for it. Whatever cannot be done this way, or stops
-working, is started the common way instead.
+`watch` checks after every save. So it keeps a fork server, which imports once, and forks the
+programs that Child asks for. Each program runs on a leash with the contract of leash.py: it has a
+session of its own, and ends with the program that asked for it. When the fork server cannot do a
+request, or does not answer, Child starts the program as usual.
 
-`grade` has another use for it: started in a sandbox, it starts there whatever it is asked for, by
-an exec where a fork will not do. Then nothing is started the common way: that would be outside.
+`grade` uses the fork server for another reason. It runs in the inner sandbox, and starts every
+program of the submission there. Some programs cannot be forked; it starts them by an exec. Child
+starts none of them, because they would run outside of the inner sandbox.
 
-This file is both sides: the kit imports it to ask, and runs it as a program to be asked. It is for
-Linux only: the libraries of macOS do not survive a fork.
+The fork server of multiprocessing forks functions, not programs: it has no sessions, no leashes and
+no files under given numbers. (Graders are functions: checking/preload.py uses it for them.)
+
+This file has two sides: the kit imports it to send requests, and runs it as a program to serve
+them. It is for Linux only: the system libraries of macOS do not survive a fork.
 """
 
 import contextlib
@@ -37,13 +41,13 @@ from kit.errors import KitError
 from kit.processes import leash
 from kit.workspace import ROOT
 
-PATIENCE = 20.0  # seconds until the first report: the first one waits for the imports as well
-LONGEST = 1 << 20  # bytes of one order
-MOST_FDS = 16
-PR_SET_DUMPABLE = 4  # these from Linux's prctl.h
+REPORT_TIMEOUT = 20.0  # seconds until a leash reports; the first request waits for the imports too
+MAX_REQUEST_BYTES = 1 << 20
+MAX_FDS = 16
+PR_SET_DUMPABLE = 4  # this and the next are from prctl.h of Linux
 PR_SET_CHILD_SUBREAPER = 36
 
-# What we fork, and what that imports when it is started for a project of the course.
+# The programs to fork, and what each of them imports for a project of the course.
 IMPORTS = {
     "uvicorn": (
         *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
@@ -61,10 +65,10 @@ PROGRAMS = tuple(IMPORTS)
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to start. `fds` are the files to pass on, under the numbers that they have here.
+class StartRequest:
+    """A program to start. `fds` are open files; the program gets them under the same numbers.
 
-    `fresh`: by an exec, because what a fork of the server is will not do.
+    `by_exec`: the program cannot be forked.
     """
 
     argv: list[str]
@@ -73,41 +77,41 @@ class Order:
     fds: list[int]
     grace: float
     largest_file: int
-    fresh: bool = False
+    by_exec: bool = False
 
 
 class ForkServerGone(KitError):
-    """The fork server does not do what it is asked for."""
+    """The fork server has ended, or does not answer."""
 
     code = "fork_server_gone"
 
 
-class Forked:
-    """The leash of a forked program, as much of it as Child uses of a Popen."""
+class ForkedLeash:
+    """The leash of a forked program, with the part of a Popen that Child uses."""
 
     def __init__(self, pid: int, reports: IO[bytes]) -> None:
         self.pid = pid
         self.stdout: IO[bytes] | None = reports
 
     def poll(self) -> int | None:
-        """Something other than None once it has ended. (The code itself is in its report.)"""
-        return self._look(0)
+        """None while the leash runs. (The exit code is in its report.)"""
+        return self._poll(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end. Raises subprocess.TimeoutExpired."""
-        code = self._look(timeout)
+        """Wait for the end of the leash. Raises subprocess.TimeoutExpired."""
+        code = self._poll(timeout)
         if code is None:
             raise subprocess.TimeoutExpired("the leash", timeout or 0)
         return code
 
     def kill(self) -> None:
-        """End the leash itself."""
+        """Kill the leash itself."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
-    def _look(self, timeout: float | None) -> int | None:
-        # After the first there is one report more, the last: that, or end of file, means the end.
+    def _poll(self, timeout: float | None) -> int | None:
+        # After the first report there is one more. That report, or end of file, means the end.
         if self.stdout is None or self.stdout.closed:
             return -signal.SIGKILL
         poll = select.poll()
@@ -117,11 +121,11 @@ class Forked:
 
 @dataclass(frozen=True)
 class ForkServerClient:
-    """What asks a fork server to start programs. A process may hand it on to others.
+    """Sends requests to a fork server. Can be pickled, for a process that is being started.
 
-    `programs` are those that the server forks. Python reads the variables in `python` when it
-    starts, so a fork has the server's. `starts_all`: the server runs in a sandbox, so nothing may
-    be started without it.
+    `programs` are those that the fork server forks. `python` are its variables `PYTHON…`: Python
+    reads them when it starts, so a fork cannot have others. `starts_all`: the fork server runs in a
+    sandbox, so no program may be started without it.
     """
 
     connection: socket.socket
@@ -129,51 +133,52 @@ class ForkServerClient:
     python: Mapping[str, str]
     starts_all: bool
 
-    def start(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
-        """Fork it on the leash `held`, or None: then it has to be started the common way.
+    def start(self, request: StartRequest, leash: int, log: IO[bytes]) -> ForkedLeash | None:
+        """Start a program, with the pipe `leash` as its leash. None: it has to be started as usual.
 
-        Raises KitError when it must not be.
+        Raises ForkServerGone when it must not be started as usual.
         """
-        if not self._forks(order):
+        if not self._forks(request):
             if not self.starts_all:
                 return None
-            order = replace(order, fresh=True)
-        forked = self._ask(order, held, log)
+            request = replace(request, by_exec=True)
+        forked = self._request(request, leash, log)
         if forked is None and self.starts_all:
             raise ForkServerGone("the process that starts programs has ended, or does not answer")
         return forked
 
-    def _forks(self, order: Order) -> bool:
-        """Whether a fork of the server will do."""
-        python = _python_variables(order.env)
-        known = order.argv[:2] == [sys.executable, "-m"] and order.argv[2] in self.programs
-        return known and python == self.python and len(order.fds) <= MOST_FDS - 3
+    def _forks(self, request: StartRequest) -> bool:
+        """Whether the program can be forked."""
+        python = _python_variables(request.env)
+        known = request.argv[:2] == [sys.executable, "-m"] and request.argv[2] in self.programs
+        return known and python == self.python and len(request.fds) <= MAX_FDS - 3
 
-    def _ask(self, order: Order, held: int, log: IO[bytes]) -> Forked | None:
-        told, report = os.pipe()
-        reports = os.fdopen(told, "rb")
+    def _request(self, request: StartRequest, leash: int, log: IO[bytes]) -> ForkedLeash | None:
+        read_end, report = os.pipe()
+        reports = os.fdopen(read_end, "rb")
         try:
-            message = json.dumps(asdict(order)).encode()
-            socket.send_fds(self.connection, [message], [held, report, log.fileno(), *order.fds])
-        except (OSError, ValueError):  # it is gone, or does not keep up, or the order is too long
+            message = json.dumps(asdict(request)).encode()
+            socket.send_fds(self.connection, [message], [leash, report, log.fileno(), *request.fds])
+        except (OSError, ValueError):  # the fork server has ended, or the request is too long
             reports.close()
             return None
         finally:
             os.close(report)
-        # Silence means that it is stuck; should it wake up, it finds the leash let go of.
-        ready, _, _ = select.select([reports], [], [], PATIENCE)
+        # Without a report, the fork server hangs. If it goes on later and forks the program, the
+        # leash is released already, and ends the program.
+        ready, _, _ = select.select([reports], [], [], REPORT_TIMEOUT)
         word, _, pid = (reports.readline() if ready else b"").decode().partition(" ")
         if word != "leash":
             reports.close()
             return None
-        return Forked(int(pid), reports)
+        return ForkedLeash(int(pid), reports)
 
 
 class ForkServer:
-    """The fork server's process, and the `client` that asks it.
+    """The process of the fork server, and its `client`.
 
-    `inside` is a command line before its own: that of a sandbox. With one, it starts everything,
-    and what it cannot start is not started at all. `confine` is called in the new process first.
+    `inside` is a command line that comes before its own: that of a sandbox. With it, the fork
+    server starts every program. `confine` is called first in the new process.
     """
 
     def __init__(
@@ -220,14 +225,14 @@ class ForkServer:
         self.close()
 
     def close(self) -> None:
-        """End it. What it has forked goes on until its leash is let go of."""
+        """Kill the fork server. The programs that it has forked go on until they are released."""
         self.client.connection.close()
         self._process.kill()
         self._process.wait()
 
 
 def _python_variables(env: Mapping[str, str]) -> dict[str, str]:
-    """What configures Python itself, without PYTHONUNBUFFERED: the fork server has that anyway."""
+    """The variables for Python itself. The fork server has PYTHONUNBUFFERED anyway."""
     return {
         name: value
         for name, value in env.items()
@@ -235,23 +240,23 @@ def _python_variables(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# From here on: the program's side.
+# The program's side.
 
 
 class Command:
-    """A forked program, as much of it as leash.py uses of a Popen."""
+    """A forked program, with the part of a Popen that leash.py uses."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._ended = threading.Event()
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code. With a `timeout` (the other thread's) only whether there is one."""
+        """The exit code. With a `timeout`, as the other thread waits, 0 once there is one."""
         if timeout is not None:
             if not self._ended.wait(timeout):
                 raise subprocess.TimeoutExpired("the command", timeout)
             return 0
-        # Known to have ended before its pid is free for another.
+        # The other thread must know of the end before the system gives the pid to a new process.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         self._ended.set()
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -261,82 +266,86 @@ class Command:
             os.kill(self.pid, signal.SIGTERM)
 
 
-def serve(orders: socket.socket) -> tuple[Order, list[int]]:
-    """Fork a leash for each order. Returns in the leashes only; exits when nobody can ask more."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries our dead
+def serve(requests: socket.socket) -> tuple[StartRequest, list[int]]:
+    """Fork a leash for each request. Returns in the leashes only.
+
+    The fork server exits when the last client has ended.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the leashes
     while True:
-        message, fds, _, _ = socket.recv_fds(orders, LONGEST, MOST_FDS)
+        message, fds, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, MAX_FDS)
         if not message:
             os._exit(0)
-        order = Order(**json.loads(message))
-        if not order.fresh:
-            import_for(order.argv[2])
+        request = StartRequest(**json.loads(message))
+        if not request.by_exec:
+            import_for(request.argv[2])
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return order, fds
+            return request, fds
         for fd in fds:
             os.close(fd)
 
 
-def become_leash(order: Order, fds: list[int]) -> int:
-    """Fork the program and keep it on the leash. Returns in the program only.
+def become_leash(request: StartRequest, fds: list[int]) -> int:
+    """Fork the program, and supervise it in this process. Returns in the program only.
 
-    What is returned has to be closed once the program can take signals: its pid is told then.
+    The program has to close the returned file once it handles signals. The leash reports the pid
+    then, and not before.
     """
     os.setsid()
-    leash.be_deaf()
-    # Out of the way of the numbers that they shall have.
-    high = [_moved(fd, above=max([*order.fds, 2]) + 1) for fd in fds]
-    for fd, number in zip(high, [0, 1, 2, *order.fds], strict=True):
+    leash.ignore_signals()
+    # First move the files to numbers above those that they get.
+    high = [_move(fd, above=max([*request.fds, 2]) + 1) for fd in fds]
+    for fd, number in zip(high, [0, 1, 2, *request.fds], strict=True):
         os.dup2(fd, number)
-    kept = sorted({0, 1, 2, *order.fds})
+    kept = sorted({0, 1, 2, *request.fds})
     for low, next_one in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
         os.closerange(low + 1, next_one)
     leash.report(f"leash {os.getpid()}")
-    leash.limit_files(order.largest_file)
-    ready, tell = os.pipe()
+    leash.limit_files(request.largest_file)
+    ready, started = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(ready)
-        return tell
-    os.close(tell)
+        return started
+    os.close(started)
     os.read(ready, 1)
     os.close(ready)
-    for fd in order.fds:
+    for fd in request.fds:
         os.close(fd)
-    os._exit(leash.attend(Command(pid), order.grace))
+    os._exit(leash.supervise(Command(pid), request.grace))
 
 
-def become_program(order: Order) -> None:
+def become_program(request: StartRequest) -> None:
     """Make this process look as if Python had just been started for the program."""
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # it has nothing of ours any more
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    for fd in order.fds:
+    for fd in request.fds:
         os.set_inheritable(fd, True)
     os.environ.clear()
-    os.environ.update(order.env)
-    os.chdir(order.cwd)
-    if order.fresh:
-        execute(order.argv)
-    sys.path.insert(0, order.cwd)
-    if shadowed(Path(order.cwd)):
-        os.execv(sys.executable, order.argv)  # slowly, but it finds what is meant
-    sys.argv = order.argv[2:]
-    sys.orig_argv = order.argv
+    os.environ.update(request.env)
+    os.chdir(request.cwd)
+    if request.by_exec:
+        execute(request.argv)
+    sys.path.insert(0, request.cwd)
+    if shadows_imports(Path(request.cwd)):
+        os.execv(sys.executable, request.argv)  # slower, and imports the files of the folder
+    sys.argv = request.argv[2:]
+    sys.orig_argv = request.argv
     for name in [name for name in sys.modules if name.split(".")[0] == "kit"]:
         del sys.modules[name]
 
 
 def execute(argv: list[str]) -> NoReturn:
     """Make this process another program, as if it had just been started."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(argv[0], argv)
@@ -345,8 +354,8 @@ def execute(argv: list[str]) -> NoReturn:
         os._exit(127)
 
 
-def shadowed(folder: Path) -> bool:
-    """Whether something in the folder would be imported instead of what is imported already."""
+def shadows_imports(folder: Path) -> bool:
+    """Whether a file in the folder has the name of a module that is imported already."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.stem in sys.modules and (
@@ -356,37 +365,38 @@ def shadowed(folder: Path) -> bool:
     return False
 
 
-def _moved(fd: int, above: int) -> int:
+def _move(fd: int, above: int) -> int:
     moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above)
     os.close(fd)
     return moved
 
 
-def keep_to_ourselves() -> None:
-    """Have orphans of what we fork become our children, so that they can be found; and what we fork
-    may not look into us.
+def set_up_process() -> None:
+    """Become the parent of all orphans below, so that they can be found and killed.
+
+    And deny the programs of a submission access to the memory of this process.
     """
     for what, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
         ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
-    sys.path.pop(0)  # our own folder
+    sys.path.pop(0)  # the folder of the kit
 
 
 @functools.cache
 def import_for(program: str) -> None:
-    """Import what the program will, once."""
+    """Import what the program imports, once."""
     for name in IMPORTS.get(program, ()):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # or the next collection would touch, and so copy, all pages that forks share
+    gc.freeze()  # a collection in a fork would write to, and so copy, all shared pages of memory
 
 
 if __name__ == "__main__":
-    # On the top level, so that a program that ends unwinds nothing of ours.
-    keep_to_ourselves()
-    import_for(sys.argv[1])  # the others once they are asked for: not every project has a worker
-    order, fds = serve(socket.socket(fileno=os.dup(0)))
-    tell = become_leash(order, fds)
-    become_program(order)
-    os.close(tell)
-    runpy.run_module(order.argv[2], run_name="__main__", alter_sys=True)
+    # On the top level: a program that ends must not unwind functions of the fork server.
+    set_up_process()
+    import_for(sys.argv[1])  # the others at their first request: not every project has a worker
+    request, fds = serve(socket.socket(fileno=os.dup(0)))
+    started = become_leash(request, fds)
+    become_program(request)
+    os.close(started)
+    runpy.run_module(request.argv[2], run_name="__main__", alter_sys=True)

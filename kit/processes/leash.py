@@ -2,16 +2,19 @@
 
     python -I -S leash.py GRACE LARGEST COMMAND [ARGUMENT ...]
 
-Standard input is the leash: a pipe whose other end only the starting program holds. The system
-closes that end however the program dies, SIGKILL included, on Linux as on macOS. (Linux could
-signal a parent's death by itself, but does so when the starting *thread* ends; macOS cannot.)
-At end of file the command gets SIGTERM, then, after GRACE seconds, its whole process group SIGKILL.
-When it ends by itself, what is left of its group goes with it. No file it writes can grow beyond
-LARGEST bytes; 0 means that it may.
+The leash is a process between the two. A program that is killed with SIGKILL cannot clean up, so
+another process has to notice its end. Standard input of the leash is a pipe, and only the starting
+program has the other end. The system closes that end however the program ends, on Linux and on
+macOS. (Linux can also signal the end of a parent, but it does so when the starting *thread* ends.
+macOS has no such signal.)
 
-Standard output is for reports, a line each: `pid N`, later `exit N` (negative: a signal), or
-`error …` when there is no such command. The command itself writes to standard error.
-Exit code: the command's own, or 128 + signal. Standard library only; it holds on to nothing else.
+At end of file, the leash sends SIGTERM to the command. GRACE seconds later, it kills the process
+group of the command. When the command ends by itself, the leash kills the rest of the group. No
+file that the command writes can grow beyond LARGEST bytes; 0 means no limit.
+
+The leash reports on standard output, a line each: `pid N`, later `exit N` (negative: a signal), or
+`error …` when there is no such command. The command writes to standard error. The exit code is
+that of the command, or 128 + signal. Standard library only, so that the leash starts fast.
 """
 
 import contextlib
@@ -25,7 +28,7 @@ from typing import Protocol
 
 
 class Command(Protocol):
-    """What we need of the command: a Popen has it, and what forkserver.py forks."""
+    """The part of a Popen that the leash uses. The fork server has a Command of its own."""
 
     @property
     def pid(self) -> int: ...
@@ -36,7 +39,7 @@ class Command(Protocol):
 
 
 def report(line: str) -> None:
-    """Tell the starting program, if there is still one."""
+    """Write a line for the starting program, if it still runs."""
     with contextlib.suppress(OSError):
         os.write(1, f"{line}\n".encode())
 
@@ -48,8 +51,8 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def hold(command: Command, grace: float) -> None:
-    """Wait until the leash is let go of, then end `command`."""
+def end_when_released(command: Command, grace: float) -> None:
+    """Wait until the starting program has closed its end of the leash, then end `command`."""
     while os.read(0, 1024):
         pass
     command.terminate()
@@ -59,25 +62,25 @@ def hold(command: Command, grace: float) -> None:
         kill_group(command.pid)
 
 
-def be_deaf() -> None:
-    """Let no signal that is meant for others end this process."""
+def ignore_signals() -> None:
+    """Signals that end the command, or the starting program, must not end the leash."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A handler that does nothing, not SIG_IGN: the command would inherit that one.
+        # A handler that does nothing. The command would inherit SIG_IGN.
         signal.signal(number, lambda *_: None)
 
 
 def limit_files(largest: int) -> None:
-    """Let files that are written from now on grow to so many bytes; 0 means no limit."""
+    """Limit the size of files that are written from now on, in bytes; 0 means no limit."""
     if largest:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         if hard == resource.RLIM_INFINITY or largest < hard:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
 
-def attend(command: Command, grace: float) -> int:
+def supervise(command: Command, grace: float) -> int:
     """Report how `command` begins and ends; return the exit code for this process."""
     report(f"pid {command.pid}")
-    threading.Thread(target=hold, args=(command, grace), daemon=True).start()
+    threading.Thread(target=end_when_released, args=(command, grace), daemon=True).start()
     code = command.wait()
     kill_group(command.pid)
     report(f"exit {code}")
@@ -86,7 +89,7 @@ def attend(command: Command, grace: float) -> int:
 
 def main(grace: float, largest: int, argv: list[str]) -> int:
     """Run `argv` on the leash and return the exit code for this process."""
-    be_deaf()
+    ignore_signals()
     limit_files(largest)
     try:
         command = subprocess.Popen(
@@ -94,13 +97,13 @@ def main(grace: float, largest: int, argv: list[str]) -> int:
             stdin=subprocess.DEVNULL,
             stdout=2,
             stderr=2,
-            close_fds=False,  # what the starting program passed on is meant for the command
+            close_fds=False,  # the files that the starting program passed on are for the command
             start_new_session=True,
         )
     except OSError as error:
         report(f"error {error.strerror}: {error.filename}")
         return 127
-    return attend(command, grace)
+    return supervise(command, grace)
 
 
 if __name__ == "__main__":

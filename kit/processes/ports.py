@@ -18,8 +18,8 @@ def free_socket(port: int = 0) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
-        # Who takes this socket over by number may not see that it is TCP, and leave Nagle's wait
-        # on: 40 ms for each answer. Connections inherit this from the listener.
+        # A server that is handed this socket by its number may not turn Nagle's algorithm off,
+        # which costs 40 ms for each answer. Connections inherit the option from the listener.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.listen(2048)
     except OSError as error:
@@ -33,7 +33,7 @@ def free_socket(port: int = 0) -> socket.socket:
 
 
 def holder(port: int) -> str:
-    """` by NAME (pid N)` for who listens on `port`, or nothing when the system does not tell."""
+    """` by NAME (pid N)` for the process that listens on `port`; empty where it is not known."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             here = connection.laddr and connection.laddr.port == port
@@ -54,7 +54,10 @@ def is_taken(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that is free now, for programs that cannot take over a socket. It may be gone soon."""
+    """A port that is free now, for programs that cannot take over a socket.
+
+    Another program may take it at any time.
+    """
     with free_socket() as sock:
         port: int = sock.getsockname()[1]
         return port

@@ -14,7 +14,7 @@ from kit.processes.stack import Stack
 from kit.workspace import NOTEBOOKS, shown
 
 OFFLINE_DOCS = Path(__file__).with_name("offline_docs.py")
-START_UP = 60.0  # seconds; a cold disk and two busy cores can take half of it
+START_TIMEOUT = 60.0  # seconds; a cold disk and two busy cores can take half of it
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_notebook(named: Path | None, env: Mapping[str, str]) -> Path:
             raise KitError(f"there is no notebook {named}", f"ls {shown(NOTEBOOKS)}")
         return named.absolute()
     if env.get("NOTEBOOK_PATH"):
-        # Relative means relative to where the user stands, and children stand elsewhere.
+        # A relative path is relative to the user's folder. The processes run in another one.
         return Path(env["NOTEBOOK_PATH"]).absolute()
     return NOTEBOOKS / "hello.ipynb"
 
@@ -77,26 +77,26 @@ def start_api(
     fd = sock.fileno()
     uvicorn = [str(OFFLINE_DOCS)] if offline else ["-m", "uvicorn"]
     argv = [sys.executable, *uvicorn, "nb_runner.main:app", "--fd", str(fd)]
-    # A browser may hold a stream of events open for as long as it likes; we do not wait for it.
+    # A browser may keep a stream of events open without end. Shutting down does not wait for it.
     argv += ["--timeout-graceful-shutdown", "3"]
     return stack.start(f"api-{n}", argv, cwd=project.path, env=env, pass_fds=[fd])
 
 
 def start_worker(stack: Stack, project: Project, n: int, env: Mapping[str, str]) -> Child:
     """Start the n-th Celery worker."""
-    # A name of its own for each start: Celery tells workers apart by it.
+    # Celery tells workers apart by their names, so each start has a new one.
     hostname = f"worker-{n}-{uuid.uuid4().hex[:6]}@%h"
     celery = [sys.executable, "-m", "celery", "-A", "nb_runner.tasks", "worker"]
     options = ["--loglevel", "INFO", "--concurrency", "1", "--hostname", hostname]
-    # A second less to start: nobody here needs workers to know of one another.
+    # These save a second of the start. The workers need not know of one another.
     options += ["--without-mingle", "--without-gossip"]
     return stack.start(f"worker-{n}", [*celery, *options], cwd=project.path, env=env)
 
 
 def wait_for_worker(
-    child: Child, timeout: float = START_UP, meanwhile: Callable[[], None] = lambda: None
+    child: Child, timeout: float = START_TIMEOUT, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    """Wait until a worker takes tasks. (`celery inspect ping` takes half a second to ask.)"""
+    """Wait until a worker takes tasks. (`celery inspect ping` would take half a second.)"""
     wait_until(
         lambda: " ready." in child.output(),
         f"{child.name} to be ready",
@@ -109,13 +109,13 @@ def wait_for_worker(
 def wait_for_api(
     child: Child,
     sock: socket.socket,
-    timeout: float = START_UP,
+    timeout: float = START_TIMEOUT,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Wait until an API process has started and something answers over HTTP, with any status."""
     import httpx
 
-    # The processes share a socket, so an answer does not say whose: the log does.
+    # Several API processes share the socket, so an answer may come from another one of them.
     wait_until(
         lambda: "Application startup complete" in child.output(),
         f"{child.name} to start",

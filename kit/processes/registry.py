@@ -1,4 +1,4 @@
-"""What `run` has running, for those who want to break it: .workshop/running.json."""
+"""The processes of `run`, written down for `break`: .workshop/running.json."""
 
 import contextlib
 import json
@@ -18,13 +18,13 @@ START_FIRST = "./workshop run 12, in another terminal"
 
 
 def registry_file() -> Path:
-    """Where a running `run` tells of itself."""
+    """The file that `run` writes."""
     return workspace().state / "running.json"
 
 
 @dataclass(frozen=True)
 class Started:
-    """A process. Ids are given out again, so the time of its start belongs to it."""
+    """A process. The system reuses pids, so the time of its start belongs to it."""
 
     pid: int
     created: float
@@ -32,14 +32,14 @@ class Started:
 
     @classmethod
     def of(cls, pid: int, log: Path | str = "") -> "Started | None":
-        """The process of that id. None: it has ended."""
+        """The process with that pid. None: it has ended."""
         try:
             return cls(pid, psutil.Process(pid).create_time(), str(log))
         except psutil.Error:
             return None
 
     def process(self) -> psutil.Process | None:
-        """The process, if it is still alive."""
+        """The process, if it still runs."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             alive = process.status() != psutil.STATUS_ZOMBIE
@@ -52,8 +52,7 @@ class Started:
 class Running:
     """A `run`, its API, and its processes by name.
 
-    `adopted_redis` is the URL of a Redis that was there before; empty when Redis is a process of
-    ours.
+    `adopted_redis` is the URL of a Redis that ran before; empty when `run` has started Redis.
     """
 
     run: Started
@@ -64,11 +63,11 @@ class Running:
     processes: Mapping[str, Started]
 
     def write(self) -> None:
-        """Make it known; whole, or not at all."""
+        """Replace the file."""
         write_whole(registry_file(), json.dumps(asdict(self), indent=1).encode())
 
 
-def tell(
+def write_running(
     project: Path,
     url: str,
     env: Mapping[str, str],
@@ -76,17 +75,17 @@ def tell(
     *,
     adopted_redis: str = "",
 ) -> None:
-    """Write down what is running now."""
+    """Write down the processes that run now."""
     run = Started.of(os.getpid())
     assert run is not None
-    there = {child.name: Started.of(child.pid, child.log) for child in children if child.running}
-    processes = {name: started for name, started in there.items() if started is not None}
+    started = {child.name: Started.of(child.pid, child.log) for child in children if child.running}
+    processes = {name: each for name, each in started.items() if each is not None}
     lease = _lease_seconds(env)
     Running(run, str(project), url, adopted_redis, lease, processes).write()
 
 
-def forget() -> None:
-    """Nothing of ours is running any more. (Of another `run`, perhaps: that one's file stays.)"""
+def remove() -> None:
+    """Remove the file. The file of another `run` stays."""
     running = _read()
     if running is None or running.run.pid == os.getpid():
         registry_file().unlink(missing_ok=True)
@@ -101,7 +100,7 @@ def find() -> Running:
 
 
 def _read() -> Running | None:
-    """What the file says. None: there is none, or none that can be read."""
+    """The content of the file. None: there is none, or it cannot be read."""
     from pydantic import TypeAdapter, ValidationError  # slow to import, and `run` writes only
 
     try:

@@ -1,6 +1,6 @@
-"""Start what a runner needs, wait until it answers, and leave nothing behind.
+"""Processes that belong together: Redis, API processes, workers.
 
-Every child runs on a leash (see leash.py), so it dies with this process however this process dies.
+Each runs on a leash (see leash.py), so it ends with this process, however this process ends.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from kit.processes.redis_tiers import (
 )
 from kit.workspace import ROOT, workspace
 
-KEEP_LOGS = 7 * 24 * 3600  # seconds
+LOG_RETENTION = 7 * 24 * 3600  # seconds
 
 
 class RedisServer:
-    """A Redis of our own, which can be stopped and killed, and started again where it was."""
+    """A Redis server that the stack has started. It can be started again on the same port."""
 
     def __init__(
         self, stack: "Stack", choice: RedisChoice, port: int, folder: Path, appendonly: bool
@@ -48,19 +48,19 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server, and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         argv = redis_command(self.choice, self.port, self.folder, appendonly=self.appendonly)
         self.child = self.stack.start("redis", argv, cwd=ROOT)
         wait_until(lambda: redis_answers(self.url), "Redis to answer", 30, self.child)
 
     def stop(self) -> None:
-        """End it as an administrator would."""
+        """End it with SIGTERM, as an administrator would."""
         if self.child is not None:
             self.child.stop()
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it with SIGKILL, as a power cut would."""
         if self.child is not None:
             self.child.kill()
 
@@ -68,10 +68,11 @@ class RedisServer:
 class Stack:
     """Processes that belong together: started in order, stopped in reverse.
 
-    `state` (default: the workspace's) is where data goes, and `logs` unless they have a place of
-    their own; `env` is what children inherit (default: our own). Their temporary files go to
-    `temporary`; by default, to a folder that is removed when the stack stops, because a process
-    that is killed, as workers and kernels are here, removes none. `fork_server`: see Child.
+    `state` is the folder for data (default: that of the workspace), and `logs` the one for logs
+    (default: below `state`). `env` is the environment of the processes (default: that of this
+    process). `temporary` is the folder for their temporary files. By default it is a new folder,
+    removed when the stack stops: a worker or a kernel that is killed removes no file itself.
+    `fork_server`: see Child.
     """
 
     def __init__(
@@ -90,16 +91,16 @@ class Stack:
         self.redis_choice: RedisChoice | None = None
         self.redis_server: RedisServer | None = None
         self.largest_file = 0  # bytes that a child may write into one file; 0 means no limit
-        self._throw_away: list[Path] = []
+        self._temporary_folders: list[Path] = []
         if temporary is None:
-            # Not below `state`: kernels have sockets there, whose paths must be short.
-            temporary = _own_folder("workshop-", self.env.get("TMPDIR"))
-            self._throw_away.append(temporary)
+            # Not below `state`: kernels make sockets in it, and the path of a socket must be short.
+            temporary = _new_folder("workshop-", self.env.get("TMPDIR"))
+            self._temporary_folders.append(temporary)
         self._temporary = temporary
         if logs is None:
             logs = state / "logs"
             logs.mkdir(parents=True, exist_ok=True)
-            _tidy(state, temporary.parent)
+            _remove_leftovers(state, temporary.parent)
         self.logs = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=logs))
 
     def __enter__(self) -> Self:
@@ -118,7 +119,7 @@ class Stack:
         pass_fds: Sequence[int] = (),
         grace: float = 10.0,
     ) -> Child:
-        """Start a process; one of the same name that has ended gives up its place to it."""
+        """Start a process. It takes the place of one of the same name that has ended."""
         child = Child(
             name,
             argv,
@@ -153,8 +154,8 @@ class Stack:
                 )
             return choice.url
         if folder is None:
-            folder = _own_folder("redis-", self.state)
-            self._throw_away.append(folder)
+            folder = _new_folder("redis-", self.state)
+            self._temporary_folders.append(folder)
         for _ in range(4):
             server = RedisServer(self, choice, port or free_port(), folder, appendonly)
             try:
@@ -170,7 +171,7 @@ class Stack:
         return server.url
 
     def stop(self) -> None:
-        """Stop all, the last started first. Interrupted, it kills what is left and raises."""
+        """Stop all processes, the last one first. An exception, as Ctrl-C, kills the others."""
         try:
             while self.children:
                 self.children[-1].stop()
@@ -181,28 +182,28 @@ class Stack:
         self._clear()
 
     def kill(self) -> None:
-        """Kill all at once."""
+        """Kill all processes."""
         while self.children:
             self.children.pop().kill()
         self._clear()
 
     def _clear(self) -> None:
-        while self._throw_away:
-            shutil.rmtree(self._throw_away.pop(), ignore_errors=True)
+        while self._temporary_folders:
+            shutil.rmtree(self._temporary_folders.pop(), ignore_errors=True)
 
 
-def _own_folder(prefix: str, place: Path | str | None) -> Path:
-    """A new folder that tells whose it is, for `_tidy`."""
+def _new_folder(prefix: str, place: Path | str | None) -> Path:
+    """A new folder with the pid of this process in its name, for `_remove_leftovers`."""
     return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
 
 
-def _tidy(state: Path, temporary: Path) -> None:
-    """Remove old logs, and what others have left who were killed before they could."""
+def _remove_leftovers(state: Path, temporary: Path) -> None:
+    """Remove old logs, and the folders of processes that were killed before they could do it."""
     for folder in [*state.glob("redis-*-*"), *temporary.glob("workshop-*-*")]:
         owner = folder.name.split("-")[1]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in (state / "logs").iterdir():
         with contextlib.suppress(OSError):
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > KEEP_LOGS:
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > LOG_RETENTION:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -81,7 +81,12 @@ def run(
             url = f"http://127.0.0.1:{sock.getsockname()[1]}"
             adopted = "" if stack.redis_server else redis_url
             tell = partial(
-                registry.tell, project.path, url, env, stack.children, adopted_redis=adopted
+                registry.write_running,
+                project.path,
+                url,
+                env,
+                stack.children,
+                adopted_redis=adopted,
             )
             tell()
             feed.console.print(f"ready {url}", highlight=False)
@@ -96,7 +101,7 @@ def run(
         except KeyboardInterrupt:
             feed.say("stopping; Ctrl-C again kills")
             code = 0
-        registry.forget()
+        registry.remove()
         # Not left to the end of the block: the feed shows the last lines of the logs, too.
         stack.stop()
         feed.show(rest=True)

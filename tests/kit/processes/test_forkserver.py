@@ -280,7 +280,7 @@ def test_a_dead_server_is_done_without(start: Start, tmp_path: Path, env: dict[s
 def test_a_stuck_server_is_done_without_and_does_not_start_it_twice(
     start: Start, tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.processes.forkserver.PATIENCE", 0.2)
+    monkeypatch.setattr("kit.processes.forkserver.REPORT_TIMEOUT", 0.2)
     with ForkServer(tmp_path / "server", env, PROGRAMS) as server:
         process = psutil.Process(server.pid)
         process.suspend()
@@ -290,7 +290,7 @@ def test_a_stuck_server_is_done_without_and_does_not_start_it_twice(
         process.resume()
         eventually(lambda: "up" in child.output(), "it to be up")
         # It reads the order now, forks, and finds the leash let go of.
-        monkeypatch.setattr("kit.processes.forkserver.PATIENCE", 60)
+        monkeypatch.setattr("kit.processes.forkserver.REPORT_TIMEOUT", 60)
         second = start("import time; time.sleep(600)", fork_server=server.client)
         assert is_forked(second)
         eventually(
