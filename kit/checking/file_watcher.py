@@ -36,13 +36,13 @@ class Saves:
         self.close()
 
     def take(self) -> list[str]:
-        """What was saved, as names below the folder. Raises KitError when nobody watches."""
+        """What was saved, as names below the folder. Raises KitError when the thread has ended."""
         names: list[str] = []
         try:
             while self.connection.poll():
                 names += self.connection.recv()
         except (EOFError, OSError):
-            raise KitError("nobody watches the folder any more", "./workshop watch") from None
+            raise KitError("the folder is not watched any more", "./workshop watch") from None
         return list(dict.fromkeys(names))
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ class Watch:
         self.line = StatusLine()
         self.asked = ""  # the key that asked something, which the next key answers
         self.before = ""  # what was asked before the key at hand
-        self.typing = False  # somebody types a command
+        self.typing = False  # the learner types a command
         self.quits = False
         self.actions: dict[str, Callable[[], None]] = {
             "h": self.hint,

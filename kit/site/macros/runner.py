@@ -25,7 +25,7 @@ def told(field):
 settings = {name.upper(): told(field) for name, field in Settings.model_fields.items()}
 print(json.dumps({"openapi": app.openapi(), "settings": settings}))
 """
-OK = "Successful Response"  # what FastAPI says when nobody said more
+OK = "Successful Response"  # FastAPI's own description
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
