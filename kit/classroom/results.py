@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from kit.checking.wording import problem_text
 from kit.course.catalogue import Exercise, Task
 from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import State, TaskVerdict, Verdict, all_tasks
+from kit.grading.verdict import Problem, State, TaskVerdict, Verdict, all_tasks
 
 
 @dataclass
@@ -84,15 +83,14 @@ class ClassResult:
         """The points of all tasks together."""
         return sum((self.points_for(task.number) for _, task in self.tasks), Fraction())
 
-    def problems(self) -> dict[str, list[str]]:
+    def problems(self) -> dict[Problem, list[str]]:
         """Why verdicts are missing: for each reason, the exercises and learners it concerns."""
-        problems: dict[str, list[str]] = {}
+        problems: dict[Problem, list[str]] = {}
         for learner in self.learners:
             for verdict in learner.verdicts:
                 if verdict.problem is not None:
-                    problems.setdefault(problem_text(verdict.problem), []).append(
-                        f"{verdict.exercise} of {learner.name}"
-                    )
+                    where = f"{verdict.exercise} of {learner.name}"
+                    problems.setdefault(verdict.problem, []).append(where)
         return problems
 
     def points_for(self, number: str) -> Fraction:

@@ -253,6 +253,6 @@ EXPLANATIONS = {
     ),
     Cause.NO_NETWORK: (
         NO_NETWORK,
-        "./workshop setup --from DIR, with a folder of wheels that `./workshop pack` made elsewhere",
+        "./workshop setup --from DIR, with a folder that `./workshop pack` has made elsewhere",
     ),
 }

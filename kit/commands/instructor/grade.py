@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kit.checking.wording import problem_text
 from kit.classroom import points
 from kit.classroom.exercise_selection import select_exercises
 from kit.classroom.progress_bar import ProgressBar
@@ -122,7 +123,7 @@ def _print_result(result: ClassResult, out: Path) -> int:
     if problems := result.problems():
         for problem, verdicts in problems.items():
             print(f"workshop: {_enumerated(verdicts)} could not be graded:", file=sys.stderr)
-            print(indented(problem), file=sys.stderr)
+            print(indented(problem_text(problem)), file=sys.stderr)
         print("This is not about the work. Try: ./workshop doctor", file=sys.stderr)
         return 2
     if result.passed:
