@@ -236,7 +236,7 @@ def test_the_report_can_be_read_back(tmp_path: Path) -> None:
 
 def test_the_report_keeps_to_its_schema(tmp_path: Path) -> None:
     schema = json.loads(json_report.SCHEMA.read_text(encoding="utf-8"))
-    assert schema == json_report.schema(), "write the result of json_report.schema() to this file"
+    assert schema == json_report.schema(), "make schema writes it anew"
     json_report.write(a_class(), tmp_path)
     data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     jsonschema.validate(data, schema)
