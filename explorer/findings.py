@@ -96,17 +96,18 @@ def _decisions(steps: Sequence[Step]) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _never_ends(trace: Trace) -> Finding | None:
-    """The one who took a key is dead, and nothing ends that key."""
-    dead = [one.actor for one in trace.outcomes if one.state in ("killed", "paused")]
+    """One took a key and is dead, or never heard that it has it; and nothing ends that key."""
+    dead = {one.actor: one.state for one in trace.outcomes if one.state in ("killed", "paused")}
     for number, step in enumerate(trace.steps):
-        if step.actor not in dead or not step.command.takes or not step.wrote:
+        if not (step.command.takes and step.wrote and (step.cut or step.actor in dead)):
             continue
-        key = (step.keys or ("",))[0]
-        rest = trace.steps[number + 1 :]
+        key = step.command.words[1]
         ends = step.command.options & {"EX", "PX", "EXAT", "PXAT"}
-        if not ends and not any(key in (one.keys or ()) and one.wrote for one in rest):
-            sentence = f"{step.actor} died after {step.command.name} {key}: nothing ends that key."
-            return Finding("never ends", sentence, (number,))
+        if not ends and not any(_writes(one, key) for one in trace.steps[number + 1 :]):
+            took = f"{step.command.name} {key}"
+            what = f"was {dead[step.actor]} after {took}" if step.actor in dead else ""
+            what = what or f"never heard that {took} had worked"
+            return Finding("never ends", f"{step.actor} {what}: nothing ends that key.", (number,))
     return None
 
 

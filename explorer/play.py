@@ -142,6 +142,19 @@ def play(
     return trace
 
 
+def attempt(player: Player, data: Data, clear: Callable[[], object]) -> Trace:
+    """Let one operation be performed alone, on the data as they are.
+
+    Its outcome `waits` when it could only go on if others did. Then `clear` sets it free.
+    """
+    game = Play([player], data, ())
+    game.start()
+    game.go()
+    trace = game.trace()
+    let_go([player], clear)
+    return trace
+
+
 def let_go(players: Sequence[Player], reset: Callable[[], object]) -> None:
     """Hold nobody any more, and wait until all have ended."""
     for player in players:

@@ -11,7 +11,8 @@ from explorer.resp import ErrorReply, Value
 
 State = Literal["done", "failed", "waits", "killed", "paused"]
 
-WORD = 28  # characters of a word that are shown
+KEY = 28  # characters of a key that are shown
+WORD = 12  # of any other word
 TEXT = 72  # characters of a command or a reply
 
 
@@ -46,7 +47,7 @@ class Step:
         if self.event:
             return self.command.words[0]
         parts = self.command.parts or (self.command,)
-        return _shortened("; ".join(" ".join(map(_word, part.words)) for part in parts), TEXT)
+        return _shortened("; ".join(map(_asked, parts)), TEXT)
 
     @property
     def saw(self) -> str:
@@ -154,7 +155,7 @@ def reply_text(reply: Value) -> str:
         case None:
             return "nothing"
         case bytes():
-            return _word(reply.decode(errors="backslashreplace")) or '""'
+            return _shortened(reply.decode(errors="backslashreplace"), KEY) or '""'
         case ErrorReply():
             return f"error: {reply}"
         case list():
@@ -162,9 +163,12 @@ def reply_text(reply: Value) -> str:
     return str(reply)
 
 
-def _word(word: str) -> str:
-    return _shortened(" ".join(word.split()), WORD)
+def _asked(command: Command) -> str:
+    keys = command.keys or ()
+    name, *words = command.words
+    return " ".join([name, *(_shortened(word, KEY if word in keys else WORD) for word in words)])
 
 
 def _shortened(text: str, size: int) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= size else text[: size - 1] + "…"
