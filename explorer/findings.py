@@ -49,7 +49,7 @@ def _taken_twice(trace: Trace) -> Finding | None:
         if not gone and events and later:
             return Finding(
                 "ended too early",
-                f"{key} ended by itself while {holder} was at work: so {taker} took it, too.",
+                f"The key {key} ended while {holder} was at work: so {taker} took it, too.",
                 (first, *events, second, later[0]),
             )
     return None

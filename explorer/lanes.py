@@ -41,7 +41,7 @@ def lane_actors(trace: Trace) -> list[str]:
     return [actor for actor in trace.actors if actor not in moments]
 
 
-def lanes(trace: Trace, finding: Finding, *, width: int = 100, full: bool = False) -> str:
+def as_lanes(trace: Trace, finding: Finding, *, width: int = 100, full: bool = False) -> str:
     """The schedule as text of so many columns, and the sentence below it."""
     actors = lane_actors(trace)
     size = max(12, (width - NUMBER) // max(1, len(actors)) - GAP)
@@ -72,7 +72,7 @@ def more(count: int) -> str:
     return f"⋮ {count} other step{'s' if count > 1 else ''}"
 
 
-def table(points: Sequence[Point]) -> str:
+def as_table(points: Sequence[Point]) -> str:
     """Crash points and what came of each, as text."""
     happened = {"kill": "killed", "cut": "cut off", "pause": "paused"}
     lines = []

@@ -17,9 +17,9 @@ STYLE = """
     .drawing .name { font-size: 19px; font-weight: 700; }
     .drawing .code { font-family: ui-monospace, monospace; }
     .drawing .mid { text-anchor: middle; }
-    .drawing .end { text-anchor: end; }
+    .drawing .say {
+      paint-order: stroke; stroke: #f7f8fb; stroke-width: 6px; stroke-linejoin: round; }
     .drawing .quiet { fill: #475066; }
-    .drawing text.bad { fill: #a5141a; font-weight: 700; }
     .d-api { fill: #d9e7fd; stroke: #1d5fb8; stroke-width: 2; }
     .d-redis { fill: #fdebc8; stroke: #96590a; stroke-width: 2; }
     .d-worker { fill: #d8f0dc; stroke: #21783a; stroke-width: 2; }
@@ -30,7 +30,7 @@ STYLE = """
 """
 
 
-def svg(trace: Trace, finding: Finding, *, name: str = "schedule", full: bool = False) -> str:
+def as_svg(trace: Trace, finding: Finding, *, name: str = "schedule", full: bool = False) -> str:
     """The schedule as a drawing. `name` begins its ids, so that a page may hold several."""
     return _Drawing(trace).draw(finding, name, full)
 
@@ -48,7 +48,7 @@ class _Drawing:
         begin = self.y
         for row in rows(self.trace, finding, full=full):
             if row.step is None:
-                self._text(WIDTH / 2, self.y + 20, more(row.left_out), "quiet mid")
+                self._text(LEFT, self.y + 20, more(row.left_out), "say quiet")
                 self.y += 34
             else:
                 self._step(row.step, row.number)

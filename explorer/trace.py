@@ -12,7 +12,7 @@ from explorer.resp import ErrorReply, Value
 State = Literal["done", "failed", "waits", "killed", "paused"]
 
 KEY = 28  # characters of a key that are shown
-WORD = 12  # of any other word
+WORD = 9  # of any other word
 TEXT = 72  # characters of a command or a reply
 
 

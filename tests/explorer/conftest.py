@@ -52,7 +52,7 @@ class Program:
             [sys.executable, PROGRAMS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"REDIS_URL": self.gate.url},
+            env={"REDIS_URL": self.gate.url, "NAME": self.name},
             text=True,
         )
         assert process.stdout and process.stdout.readline() == "ready\n"
@@ -84,8 +84,6 @@ def programs(redis_url: str) -> Iterator[list[Program]]:
     """Three processes."""
     with ExitStack() as open_ones:
         yield [
-            open_ones.enter_context(closing(Program(f"program {n}", redis_url)))
-            for n in (1, 2, 3)
+            open_ones.enter_context(closing(Program(name, redis_url)))
+            for name in ("Ada", "Bob", "Cleo")
         ]
-
-

@@ -11,6 +11,7 @@ import uuid
 from redis import Redis
 
 redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
+NAME = os.environ["NAME"]
 ME = uuid.uuid4().hex
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
 
@@ -98,6 +99,12 @@ def looks_twice() -> str:
         return "refused"
     redis.set("current", ME)
     return "started"
+
+
+def writes_its_own_keys() -> str:
+    for n in range(5):
+        redis.set(f"key of {NAME}", n)
+    return "written"
 
 
 if __name__ == "__main__":
