@@ -46,12 +46,12 @@ def _taken_twice(trace: Trace) -> Finding | None:
             )
         events = [n for n in between if steps[n].event]
         later = [n for n in range(second + 1, len(steps)) if steps[n].actor == holder]
-        if not gone and events and later:
-            return Finding(
-                "ended too early",
-                f"The key {key} ended while {holder} was at work: so {taker} took it, too.",
-                (first, *events, second, later[0]),
-            )
+        if not gone and events:
+            ended = f"The key {key} of {holder} ended by itself"
+            if later:
+                ended = f"The key {key} ended while {holder} was at work"
+            sentence = f"{ended}: so {taker} took it, too."
+            return Finding("ended too early", sentence, (first, *events, second, *later[:1]))
     return None
 
 

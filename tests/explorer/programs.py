@@ -71,7 +71,7 @@ def expires_in_a_second_command() -> str:
 
 def transaction() -> str:
     with redis.pipeline() as pipe:
-        pipe.watch("current")
+        pipe.watch("current")  # type: ignore[no-untyped-call]
         if pipe.get("current"):
             return "refused"
         pipe.multi()

@@ -64,10 +64,16 @@ class Apis:
 
     def starts(self) -> list[Actor]:
         """One start for each process."""
-        return [
-            Actor(f"API {n}", gate, lambda url=url: post(f"{url}/start"))  # type: ignore[misc]
-            for n, (gate, url) in enumerate(zip(self.gates, self.urls, strict=True), 1)
-        ]
+        return [self._start(number) for number in range(self.count)]
+
+    def _start(self, number: int) -> Actor:
+        url, child = self.urls[number], self.children[number]
+        return Actor(
+            f"API {number + 1}",
+            self.gates[number],
+            lambda: post(f"{url}/start"),
+            lambda: child.pid,
+        )
 
 
 def post(url: str) -> Answer:
