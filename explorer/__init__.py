@@ -11,7 +11,7 @@ from explorer.findings import Finding, find
 from explorer.gate import Gate
 from explorer.lanes import as_lanes, as_table
 from explorer.moments import Moment, time_passes
-from explorer.play import DoesNotEnd, attempt, play
+from explorer.play import DoesNotEnd, attempt, play_once
 from explorer.schedules import Report, explore
 from explorer.svg import as_svg
 from explorer.trace import Outcome, Step, Trace
@@ -37,6 +37,6 @@ __all__ = [
     "explore",
     "find",
     "is_step",
-    "play",
+    "play_once",
     "time_passes",
 ]

@@ -56,9 +56,9 @@ class Actor:
         self._run += 1
         threading.Thread(target=self._perform, args=(self._run,), daemon=True).start()
 
-    def settle(self, seconds: float) -> None:
+    def settle(self, seconds: float) -> bool:
         """Wait until it has a command to send, or has ended, or Redis lets it wait."""
-        self.gate.wait(self._settled, seconds)
+        return self.gate.wait(self._settled, seconds)
 
     def ready(self, data: Data) -> bool:
         """Whether it could go on. One that repeats itself in vain could, once what it asks for

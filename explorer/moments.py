@@ -23,8 +23,9 @@ class Moment:
         """It has not happened yet."""
         self.ended = False
 
-    def settle(self, seconds: float) -> None:
+    def settle(self, seconds: float) -> bool:
         """Nothing to wait for."""
+        return True
 
     def ready(self, data: Data) -> bool:
         """It can always happen, once."""

@@ -10,7 +10,7 @@ from explorer.trace import Choice, Step, Trace
 
 Rule = Callable[[Trace], str | None]  # what is wrong, in words; None: nothing is
 
-PATIENCE = 2.0  # seconds of silence after which others may go on before an actor
+PATIENCE = 10.0  # seconds of silence after which others may go on before an actor
 LIMIT = 30.0  # seconds of silence after which nobody is expected to go on any more
 WAKE = 0.02  # seconds in which Redis wakes those that wait for what has just been written
 TRIES = 7  # steps that each may take, when all wait, to show that it does not only wait
@@ -27,7 +27,7 @@ class Play:
         self.players, self.data, self.plan = players, data, plan
         self.steps: list[Step] = []
         self.choices: list[Choice] = []
-        self.diverged = False
+        self.diverged = self.silent = False
         self._unanswered: dict[str, Step] = {}  # by actor: what Redis has not answered yet
         self._began = monotonic()
         self._current: Player | None = None
@@ -51,7 +51,13 @@ class Play:
         """What has happened until now."""
         outcomes = [outcome for player in self.players if (outcome := player.outcome())]
         steps = (*self.steps, *self._unanswered.values())
-        return Trace(steps, tuple(outcomes), tuple(self.choices), diverged=self.diverged)
+        return Trace(
+            steps,
+            tuple(outcomes),
+            tuple(self.choices),
+            diverged=self.diverged,
+            silent=self.silent,
+        )
 
     def _planned(self) -> Player | None:
         """The one that the plan names, if it can go on."""
@@ -70,8 +76,8 @@ class Play:
 
     def _free(self) -> Player | None:
         """The one that is at it, if it can go on; else the first that can."""
-        for player in self.players:
-            player.settle(PATIENCE)
+        settled = [player.settle(PATIENCE) for player in self.players]
+        self.silent = self.silent or not all(settled)
         ready = [player for player in self.players if player.ready(self.data)]
         if not ready:
             return None
@@ -124,7 +130,7 @@ class Play:
             del self._unanswered[player.name]
 
 
-def play(
+def play_once(
     players: Sequence[Player],
     data: Data,
     reset: Callable[[], object],

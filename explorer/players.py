@@ -22,8 +22,8 @@ class Player(Protocol):
 
     def start(self) -> None: ...
 
-    def settle(self, seconds: float) -> None:
-        """Wait until it is known what it does next; not for longer than this."""
+    def settle(self, seconds: float) -> bool:
+        """Wait until it is known what it does next. False: it is not, after this time."""
 
     def ready(self, data: Data) -> bool:
         """Whether it could go on."""

@@ -15,7 +15,7 @@ from time import monotonic
 from explorer.data import Data
 from explorer.findings import Finding, find
 from explorer.moments import Moment
-from explorer.play import Rule, play
+from explorer.play import Rule, play_once
 from explorer.players import Player
 from explorer.trace import Choice, Trace
 
@@ -35,6 +35,7 @@ class Report:
     seconds: float = 0.0
     complete: bool = False  # whether all schedules within the bound were tried
     diverged: int = 0  # schedules that could not be played as planned
+    silent: int = 0  # schedules in which an actor was not waited for: its turn may have been missed
     stuck: int = 0  # schedules that ended with actors that wait for ever
     failing: Trace | None = None
     again: bool = False  # whether it failed again when it was played again
@@ -125,10 +126,11 @@ def explore(
     search = Search(preemptions, [one.name for one in players if isinstance(one, Moment)])
     left = SHORTEN
     for plan in search:
-        trace = play(players, data, reset, rule, plan)
+        trace = play_once(players, data, reset, rule, plan)
         tried(trace)
         report.schedules += 1
         report.diverged += trace.diverged
+        report.silent += trace.silent
         report.stuck += bool(trace.stuck)
         search.learn(trace, len(plan))
         if trace.fault is not None:
@@ -140,7 +142,7 @@ def explore(
     else:
         report.complete = report.failing is None
     if report.failing is not None:
-        again = play(players, data, reset, rule, report.failing.choices)
+        again = play_once(players, data, reset, rule, report.failing.choices)
         report.again = again.fault is not None
     report.seconds = monotonic() - began
     return report

@@ -1,9 +1,8 @@
 """What happened in one schedule, as data."""
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from explorer.commands import Command
@@ -37,9 +36,9 @@ class Step:
     @property
     def wrote(self) -> bool:
         """Whether it changed the data, as far as can be known."""
-        if self.changed is None:
-            return not self.command.reads_only
-        return self.changed
+        if self.changed is not None:
+            return self.changed
+        return bool(self.reply) if self.command.takes else not self.command.reads_only
 
     @property
     def asked(self) -> str:
@@ -95,7 +94,7 @@ class Trace:
     choices: tuple[Choice, ...] = ()
     fault: str | None = None
     diverged: bool = False  # an actor was not ready where the plan wanted it to go on
-    began: float = field(default_factory=time.time)
+    silent: bool = False  # an actor sent nothing for so long that others went on before it
 
     @property
     def preemptions(self) -> int:

@@ -15,22 +15,18 @@ def loop(command: Command, steps: Sequence[Step]) -> Sequence[Step]:
     To take what is taken is asked again only in order to wait. Everything else has to be asked
     several times, with the same answers, before it is waiting.
     """
-    if steps and command.takes and _in_vain(steps[-1]) and steps[-1].command == command:
+    if steps and command.takes and not steps[-1].wrote and steps[-1].command == command:
         return steps[-1:]
     for length in range(1, LONGEST + 1):
         last = steps[-length:]
         if len(steps) < length * ROUNDS or last[0].command != command:
             continue
         rounds = [steps[-length * n : len(steps) - length * (n - 1)] for n in range(1, ROUNDS + 1)]
-        if all(map(_in_vain, last)) and all(_told(one) == _told(last) for one in rounds):
+        if not any(step.wrote for step in last) and all(
+            _told(one) == _told(last) for one in rounds
+        ):
             return last
     return ()
-
-
-def _in_vain(step: Step) -> bool:
-    if step.changed is None:  # this Redis does not tell
-        return step.command.reads_only or (step.command.takes and not step.reply)
-    return not step.changed
 
 
 def _told(steps: Sequence[Step]) -> list[tuple[Command, object]]:

@@ -107,6 +107,12 @@ def writes_its_own_keys() -> str:
     return "written"
 
 
+def works_for_long() -> str:
+    busy = redis.get("current")
+    time.sleep(0.3)
+    return "refused" if busy else set_nx()
+
+
 if __name__ == "__main__":
     redis.ping()
     print("ready", flush=True)

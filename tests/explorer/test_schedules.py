@@ -146,3 +146,26 @@ def test_a_step_that_nobody_can_notice_is_no_place_to_switch(
     actors = [program.does("writes_its_own_keys") for program in programs[:2]]
     report = explore(actors, data, reset=data.redis.flushdb, rule=lambda _: None)
     assert report.complete and report.schedules == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("lock_around_both", True), ("transaction", True), ("lock_around_the_look", False)],
+)
+def test_a_redis_that_does_not_count_its_changes_will_do(
+    name: str, right: bool, programs: list[Program], data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "changes", lambda: None)
+    report = try_all(programs, data, name, name)
+    assert report.complete is right and report.stuck == 0
+    if not right:
+        assert report.finding is not None and report.finding.kind == "both looked"
+
+
+def test_one_that_sends_nothing_for_long_is_not_waited_for_and_counted(
+    programs: list[Program], data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("explorer.play.PATIENCE", 0.05)
+    actors = [programs[0].does("works_for_long"), programs[1].does("set_nx")]
+    report = explore(actors, data, reset=data.redis.flushdb, rule=one_at_a_time)
+    assert report.complete and report.silent > 0
