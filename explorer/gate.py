@@ -121,7 +121,7 @@ class Gate:
                 connection.start()
 
     def admit(self, command: Command, connection: Connection) -> Passed | None:
-        """For a connection: wait until the command may pass. None: the connection has ended."""
+        """For a connection: wait until the command may pass. None: nobody asks for its answer."""
         with self.changed:
             self.held.append(command)
             self.changed.notify_all()
@@ -133,13 +133,11 @@ class Gate:
                 )
             )
             self.held = [other for other in self.held if other is not command]
-            if connection.closed:
-                self.changed.notify_all()
-                return None
-            cut = False if self._free else self._permits.popleft()
-            passed = Passed(command, cut)
-            self.passed.append(passed)
             self.changed.notify_all()
+            if connection.closed or self._free:
+                return None
+            passed = Passed(command, cut=self._permits.popleft())
+            self.passed.append(passed)
             return passed
 
     def ended(self, connection: Connection) -> None:

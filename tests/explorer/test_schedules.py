@@ -169,3 +169,42 @@ def test_one_that_sends_nothing_for_long_is_not_waited_for_and_counted(
     actors = [programs[0].does("works_for_long"), programs[1].does("set_nx")]
     report = explore(actors, data, reset=data.redis.flushdb, rule=one_at_a_time)
     assert report.complete and report.silent > 0
+
+
+def test_a_script_that_redis_does_not_know_yet_is_no_step(
+    programs: list[Program], data: Data
+) -> None:
+    tried: list[Trace] = []
+
+    def reset() -> None:
+        data.redis.flushdb()
+        data.redis.script_flush()
+
+    explore(
+        [programs[0].does("lock_around_both")],
+        data,
+        reset=reset,
+        rule=one_at_a_time,
+        tried=tried.append,
+    )
+    names = [step.command.name for step in tried[0].steps]
+    assert names == ["SET", "GET", "SET", "EVALSHA"]
+    assert tried[0].steps[-1].reply == 1
+
+
+def test_one_that_waited_may_go_on_as_soon_as_the_lock_is_free(
+    programs: list[Program], data: Data
+) -> None:
+    tried: list[Trace] = []
+    actors = [program.does("lock_around_the_look") for program in programs[:2]]
+    explore(actors, data, reset=data.redis.flushdb, rule=lambda _: None, tried=tried.append)
+
+    def overtakes(trace: Trace) -> bool:
+        """Bob fails to take the lock, and takes it later, before Ada has written."""
+        taken = [step.wrote for step in trace.steps if step.actor == "Bob" and step.command.takes]
+        last = max(n for n, step in enumerate(trace.steps) if step.actor == "Ada")
+        return taken[0] is False and any(
+            step.actor == "Bob" and step.command.takes and step.wrote for step in trace.steps[:last]
+        )
+
+    assert any(map(overtakes, tried))
