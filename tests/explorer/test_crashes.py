@@ -1,5 +1,6 @@
 """Crash points: after each command of a program."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +73,8 @@ def test_a_killed_process_is_dead_and_what_it_would_have_sent_never_arrives(
 
     def look(_: object) -> None:
         victim.process.wait(5)
+        victim.gate.open()
+        time.sleep(0.1)  # for what might still come
         seen.append(bool(data.redis.exists("current")))
 
     crash_points(victim.does("look_then_write"), data, reset=reset, rule=look, ways=["kill"])
