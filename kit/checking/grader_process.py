@@ -1,6 +1,7 @@
 """Graders in processes of their own, and the verdicts that their reports make."""
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
@@ -26,6 +27,9 @@ from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown, workspace
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 DEADLINE = 240.0  # seconds for one exercise; the solutions take a tenth of it
 POLL_INTERVAL = 0.2  # seconds
@@ -98,7 +102,9 @@ class Grading:
         counts: dict[str, int] = next((line["tests"] for line in lines if "tests" in line), {})
         if self._stop_early and not late:
             counts = {}  # the tests after the first that failed were not run, on purpose
-        tests = [_test_report(line["test"]) for line in lines if "test" in line]
+        tests = [
+            _report_adapter().validate_python(line["test"]) for line in lines if "test" in line
+        ]
         problem = _problem(tests, code, late, _read(self._grader.log))
         if not self.exercise.grader.is_file():
             missing = f"its grader is missing: {shown(self.exercise.grader)}"
@@ -338,11 +344,12 @@ def _problem(tests: Sequence[TestReport], code: int | None, late: bool, log: str
     return Problem(ProblemCode.GRADER_ENDED, f"the grader ended with code {code}", tail)
 
 
-def _test_report(told: dict[str, Any]) -> TestReport:
-    # Imported late: a grader that is forked early has no use for it, and it takes 60 ms.
+@functools.cache
+def _report_adapter() -> "TypeAdapter[TestReport]":
+    # Imported late: a grader process that is forked here has no use for pydantic.
     from pydantic import TypeAdapter
 
-    return TypeAdapter(TestReport).validate_python(told)
+    return TypeAdapter(TestReport)
 
 
 def _unnamed_file() -> IO[bytes]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kit.checking.wording import LOOK_AT, WE_DID, Entry, entries, hint_command, problem_text
 from kit.course.catalogue import Exercise
-from kit.course.progress import Progress
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import fitted, mark, paint
 from kit.workspace import shown
@@ -64,34 +63,6 @@ def unchecked(verdict: Verdict) -> str:
     lines = [f"workshop: {verdict.exercise} could not be checked: {first}"]
     lines += [f"  | {line}" for line in rest]
     return "\n".join([*lines, "This is not about your work. Try: ./workshop doctor"])
-
-
-def what_next(exercise: Exercise, course: list[Exercise], done: Progress) -> str:
-    """The lines after the verdict: what the learner can do next."""
-    record = done.of(exercise)
-    if record.passed is not None and not record.failures:
-        following = done.current(course)
-        if following is None:
-            return "That was the last one. All of them: ./workshop list"
-        return f"Compare with ours: ./workshop diff {exercise.number:02}\n{go_to(following)}"
-    if record.failures >= 2 and record.failed:
-        task = next((each for each in exercise.tasks if each.number == record.failed), None)
-        count = record.hints.get(record.failed, 0)
-        if task and count < len(task.hints):
-            which = f"hint {count + 1} of {len(task.hints)} for task {task.number}"
-            return f"Stuck? ./workshop hint {exercise.number:02} shows {which}."
-        return f"Stuck? ./workshop solution {exercise.number:02} shows how we did it."
-    return f"The tasks are in {shown(exercise.work / 'README.md')}"
-
-
-def go_to(exercise: Exercise) -> str:
-    """The line that says how to open or check an exercise."""
-    n, there = f"{exercise.number:02}", exercise.work.is_dir()
-    what = "checks" if there else "opens"
-    return (
-        f"Next: {n} {exercise.title}, {exercise.minutes} min. "
-        f"`./workshop check {n}` {what} {shown(exercise.work)}"
-    )
 
 
 def _placed(text: str, folder: Path, *, beside: bool = False) -> str:

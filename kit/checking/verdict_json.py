@@ -1,12 +1,16 @@
 """A verdict as JSON, for programs to read: `check --json`, and each exercise of report.json."""
 
+import functools
 from dataclasses import asdict
-from typing import Any, NotRequired, cast
+from typing import TYPE_CHECKING, Any, NotRequired, cast
 
 from typing_extensions import TypedDict
 
 from kit.grading.failure import FailureCode
 from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class FailureJson(TypedDict):
@@ -66,9 +70,15 @@ def as_json(verdict: Verdict) -> VerdictJson:
 
 def from_json(data: VerdictJson) -> Verdict:
     """The verdict that `as_json` was given. Raises ValueError."""
+    return verdict_adapter().validate_python(data)
+
+
+@functools.cache
+def verdict_adapter() -> "TypeAdapter[Verdict]":
+    """Reads verdicts from data or JSON. Raises ValueError for anything else."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Verdict).validate_python(data)
+    return TypeAdapter(Verdict)
 
 
 def _task(task: TaskVerdict) -> TaskJson:

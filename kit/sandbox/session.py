@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
-from pydantic import TypeAdapter
 
+from kit.checking.verdict_json import verdict_adapter
 from kit.course.catalogue import Exercise
 from kit.grading.failure import LINES, FailureCode, clipped
 from kit.grading.options import GraderOptions
@@ -237,7 +237,7 @@ def _started_line(exercise: Exercise) -> bytes:
 
 def _parse_verdict(line: bytes, exercise: Exercise) -> Verdict:
     """The verdict in a line. Raises ValueError unless it is one on this exercise."""
-    verdict = TypeAdapter(Verdict).validate_json(line)
+    verdict = verdict_adapter().validate_json(line)
     subject = verdict.exercise, [task.number for task in verdict.tasks]
     if subject != (exercise.slug, [task.number for task in exercise.tasks]):
         raise ValueError(f"a verdict on {subject}")

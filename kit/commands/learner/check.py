@@ -12,7 +12,8 @@ import typer
 from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
 from kit.checking.job import Job, job, record
-from kit.checking.report import go_to, headline, report, unchecked, what_next
+from kit.checking.report import headline, report, unchecked
+from kit.commands.learner.next_steps import go_to, what_next
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.work import open_exercise

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kit.checking.report import go_to
+from kit.commands.learner.next_steps import go_to
 from kit.course import catalogue, progress
 from kit.course.hints import ShownHints, find_task, show_hints
 from kit.terminal.screen import fitted, paint

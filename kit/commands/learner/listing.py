@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.checking.report import go_to
+from kit.commands.learner.next_steps import go_to
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.progress import Progress, State

@@ -17,6 +17,8 @@ from tests.kit.authoring.test_missing import course
 
 __all__ = ["course"]
 
+pytestmark = pytest.mark.longest
+
 NEXT = catalogue.load()[-1].number + 1
 SLUG, TITLE, MINUTES = "second-look", "A second look", 25
 FOLDER = f"{NEXT:02}-{SLUG}"
