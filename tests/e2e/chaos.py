@@ -22,7 +22,14 @@ import psutil
 import typer
 
 from kit.processes.child import Child
-from tests.e2e.runner import ENDED, Runner, start_runner, write_notebook
+from tests.e2e.runner import (
+    ENDED,
+    Runner,
+    kill_worker,
+    start_runner,
+    worker_processes,
+    write_notebook,
+)
 
 LEASE = 2.0  # seconds
 SLACK = 10.0  # seconds on top, for a machine that is busy with something else
@@ -127,8 +134,7 @@ class Chaos:
 
     def kill_a_worker(self) -> None:
         place, worker = self._a_worker()
-        for process in _family(worker):
-            process.kill()
+        kill_worker(worker)
         self._replace(place)
 
     def kill_a_main_process(self) -> None:
@@ -144,7 +150,7 @@ class Chaos:
     def freeze_a_worker(self) -> None:
         """Stop a worker. Its kernel runs on until its guard ends it."""
         _, worker = self._a_worker()
-        self._suspend(_family(worker))
+        self._suspend(worker_processes(worker))
 
     def suspend_a_host(self) -> None:
         """Stop a worker with its kernels and guards, as when the lid of a laptop closes."""
@@ -224,11 +230,6 @@ class Chaos:
             assert status != "SUCCEEDED" or run in runs, f"{run} succeeded and wrote nothing"
             assert status in STATUSES
         self.counts["writes"] = len(written)
-
-
-def _family(child: Child) -> list[psutil.Process]:
-    main = psutil.Process(child.pid)
-    return [main, *main.children()]
 
 
 def _do(act: Callable[[], None]) -> bool:

@@ -26,7 +26,7 @@ from kit.processes.project import (
 )
 from kit.processes.stack import Stack
 from kit.workspace import NOTEBOOKS
-from tests.support.processes import Mark
+from tests.support.processes import Mark, kill_all
 
 PRODUCT = Project(catalogue.product().solution)
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"}
@@ -144,6 +144,17 @@ def is_kernel(process: psutil.Process) -> bool:
     except psutil.Error:
         return False
     return "ipykernel_launcher" in command and not any("guard.py" in part for part in command)
+
+
+def worker_processes(worker: Child) -> list[psutil.Process]:
+    """A worker's main process first, then its pool's, without their kernels."""
+    main = psutil.Process(worker.pid)
+    return [main, *main.children()]
+
+
+def kill_worker(worker: Child) -> None:
+    """SIGKILL a worker, as the loss of its host would."""
+    kill_all(worker_processes(worker))
 
 
 def is_dead(process: psutil.Process) -> bool:

@@ -20,11 +20,18 @@ import yaml
 from celery import Celery
 from redis import Redis
 
-from kit.processes.child import Child
 from kit.workspace import ROOT
 from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
-from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook
+from tests.e2e.runner import (
+    Runner,
+    is_dead,
+    kill_worker,
+    start_runner,
+    wait_until,
+    worker_processes,
+    write_notebook,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
@@ -36,18 +43,6 @@ SLACK = 5.0  # seconds on top, for a machine that is busy with something else
 @pytest.fixture
 def own_gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
-
-
-def family(child: Child) -> list[psutil.Process]:
-    """A worker: its main process first, then the pool's, without the kernel's."""
-    main = psutil.Process(child.pid)
-    return [main, *main.children()]
-
-
-def kill(child: Child) -> None:
-    """SIGKILL a worker, as the loss of its host would."""
-    for process in family(child):
-        process.kill()
 
 
 def start_in_the_end(runner: Runner, within: float) -> str:
@@ -82,7 +77,7 @@ def test_02_a_worker_that_dies_leaves_a_lost_run_no_kernel_and_a_free_runner(
         busy = next(w for w in runner.workers if "Executing notebook" in w.output())
         began = time.monotonic()
         if who == "all of it":
-            kill(busy)
+            kill_worker(busy)
         else:
             psutil.Process(busy.pid).kill()
         second = start_in_the_end(runner, LEASE + SLACK)
@@ -139,7 +134,7 @@ def test_05_a_message_that_comes_twice_or_late_claims_nothing(
         refused(1)
         own_gate.open()
         run = runner.wait_for(run_id, "SUCCEEDED")
-        pools = [process for worker in runner.workers for process in family(worker)[1:]]
+        pools = [process for worker in runner.workers for process in worker_processes(worker)[1:]]
         wait_until(lambda: len(runner.kernels()) == 2, "both kernels to be warm", 20)
         before = sum(pool.num_fds() for pool in pools)
         for late in range(2, 8):
@@ -177,7 +172,7 @@ def test_06_a_cell_that_holds_the_gil_and_its_subprocess_end_with_the_run(
         if ending == "cancel":
             runner.client.post("/cancel")
         else:
-            kill(runner.workers[0])
+            kill_worker(runner.workers[0])
         wait_until(lambda: is_dead(kernel) and is_dead(child), "both to be dead", LEASE + SLACK)
         runner.wait_for(run_id, "CANCELLED" if ending == "cancel" else "LOST")
 

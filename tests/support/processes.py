@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -16,6 +17,13 @@ def eventually(check: Callable[[], object], what: str, timeout: float = TIMEOUT)
     while not check():
         assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
         time.sleep(0.1)
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL each. One that ended by itself is fine: a process may follow its parent."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @dataclass

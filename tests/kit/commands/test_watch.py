@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.support.learner import Learner
-from tests.support.processes import eventually
+from tests.support.processes import eventually, kill_all
 from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
@@ -220,8 +220,7 @@ def test_it_goes_on_when_its_fork_server_dies(watch: Watch, learner: Learner, se
         if any(server in word for word in process.cmdline())
     ]
     assert servers
-    for process in servers:
-        process.kill()
+    kill_all(servers)
     learner.solve(HELLO)
     screen.wait_for("01 Hello: passed")
 

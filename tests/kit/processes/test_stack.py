@@ -19,7 +19,7 @@ from kit.processes.ports import free_port, free_socket
 from kit.processes.redis_tiers import find_redis
 from kit.processes.stack import Stack
 from kit.workspace import ROOT
-from tests.support.processes import Mark, eventually
+from tests.support.processes import Mark, eventually, kill_all
 
 NO_REDIS = {"PATH": ""}
 
@@ -38,8 +38,7 @@ def environment(**more: str) -> dict[str, str]:
 def mark() -> Iterator[Mark]:
     mark = Mark()
     yield mark
-    for process in mark.processes():  # a test that fails leaves nothing running either
-        process.kill()
+    kill_all(mark.processes())  # a test that fails leaves nothing running either
 
 
 @pytest.fixture
