@@ -49,8 +49,10 @@ class Report:
 class Search:
     """The schedules that are still to be played, those with the fewest preemptions first."""
 
-    def __init__(self, preemptions: int, moments: Collection[str] = ()) -> None:
-        self._moments = moments
+    def __init__(
+        self, preemptions: int, moments: Collection[str] = (), alike: Sequence[str] = ()
+    ) -> None:
+        self._moments, self._alike = moments, alike
         self._plans: list[deque[Plan]] = [deque() for _ in range(preemptions + 1)]
         self._plans[0].append(())
         # Put off: a switch right before a step that nobody else can notice is the same schedule
@@ -67,13 +69,19 @@ class Search:
         self._note_keys(trace)
         for number in range(planned, len(trace.choices)):
             choice = trace.choices[number]
+            later = self._later(trace.choices[:number])
             for other in choice.ready:
-                if other != choice.chosen:
+                if other != choice.chosen and other not in later:
                     change = Choice(other, choice.ready, choice.current, choice.next)
                     self._add((*trace.choices[:number], change))
         waiting, self._put_off = self._put_off, []
         for keys, plan in waiting:
             self._file(keys, plan)
+
+    def _later(self, before: Sequence[Choice]) -> Sequence[str]:
+        """Those of the alike that have not begun, but the first, which begins in their place."""
+        begun = {choice.chosen for choice in before}
+        return [name for name in self._alike if name not in begun][1:]
 
     def _add(self, plan: Plan) -> None:
         change = plan[-1]
@@ -114,16 +122,20 @@ def explore(
     reset: Callable[[], object],
     rule: Rule,
     preemptions: int = PREEMPTIONS,
+    alike: Sequence[Player] = (),
     tried: Callable[[Trace], object] = lambda _: None,
 ) -> Report:
     """Play all schedules with at most so many preemptions, until one breaks the rule.
 
     `reset` makes everything as it was before, and `rule` says what is wrong with a schedule, or
-    None. `tried` hears of each schedule. The one that fails is played again, to be sure, and a
-    few others with it, so that the report has the shortest.
+    None. `alike` are actors that do the same, so of those that have not begun the first one begins:
+    the others would give the same schedules under other names. `tried` hears of each schedule. The
+    one that fails is played again, to be sure, and a few others with it, so that the report has the
+    shortest.
     """
     report, began = Report(), monotonic()
-    search = Search(preemptions, [one.name for one in players if isinstance(one, Moment)])
+    moments = [one.name for one in players if isinstance(one, Moment)]
+    search = Search(preemptions, moments, [one.name for one in alike])
     left = SHORTEN
     for plan in search:
         trace = play_once(players, data, reset, rule, plan)

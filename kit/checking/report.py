@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kit.checking.wording import LOOK_AT, WE_DID, Entry, entries, hint_command, problem_text
+from kit.checking.wording import LOOK_AT, ORDER, WE_DID, Entry, entries, hint_command, problem_text
 from kit.course.catalogue import Exercise
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import fitted, mark, paint
@@ -51,8 +51,12 @@ def _failure(labelled: list[Entry], folder: Path) -> Iterator[str]:
             continue
         for start, line in [(label, first), *(("", line) for line in rest)]:
             column = f"{start:<{LABEL_WIDTH}}"
-            # A command line is not wrapped, so that it can be pasted.
-            whole = column + line if label == WE_DID else fitted(column + line, LABEL_WIDTH, MARGIN)
+            # A command line is not wrapped, so that it can be pasted, and a drawing neither.
+            whole = (
+                column + line
+                if label in (WE_DID, ORDER)
+                else fitted(column + line, LABEL_WIDTH, MARGIN)
+            )
             yield paint(start, "faint") + whole[len(start) :] if start else whole
 
 

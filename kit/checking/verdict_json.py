@@ -22,6 +22,7 @@ class FailureJson(TypedDict):
     got: NotRequired[str]
     where: NotRequired[str]
     cut: NotRequired[bool]
+    schedule: NotRequired[str]
     limit: NotRequired[float]
     detail: NotRequired[str]
 

@@ -11,6 +11,7 @@ from kit.grading.verdict import Problem, State, TaskVerdict
 MIB = 1 << 20
 CUT = " … (cut short)"
 WE_DID, EXPECTED, GOT, LOOK_AT, HINT = "We did", "Expected", "Got", "Look at", "Hint"
+ORDER = "In order"
 
 NOT_HANDED_IN = "Not handed in."
 NOT_REACHED = "Not checked yet: what comes before it has to pass first."
@@ -70,6 +71,7 @@ def failure_entries(failure: Failure, hint: str = "") -> list[Entry]:
     if failure.code is FailureCode.WRONG:
         got = failure.got + (CUT if failure.cut else "")
         labelled = [(WE_DID, failure.did), (EXPECTED, failure.expected), (GOT, got)]
+        labelled += [(ORDER, failure.schedule)]
         labelled += [(LOOK_AT, failure.where), (HINT, hint)]
         return [(label, text) for label, text in labelled if text]
     sentence = SENTENCES[failure.code]

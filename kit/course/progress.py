@@ -119,7 +119,9 @@ def hash_of_grader(exercise: Exercise) -> str:
     shared = [
         file for file in workspace().graders.glob("*.py") if not file.name.startswith("test_")
     ]
-    return _hash([exercise.grader, *shared, *(ROOT / "kit" / "grading").glob("*.py")])
+    for name in ("kit/grading", "explorer"):
+        shared += (ROOT / name).glob("*.py")
+    return _hash([exercise.grader, *shared])
 
 
 def _hash(files: Sequence[Path], top: Path | None = None) -> str:

@@ -33,6 +33,7 @@ class Failure:
 
     `did` is a line to paste, `expected` and `got` say what should have come back and what did,
     `where` is the file and the function to look at. `cut`: `got` is longer than what is kept.
+    `schedule` is the order of commands that shows it, one line for each, if the order decides.
     `limit` is the amount that was exceeded, in the unit that the code names. `detail` is text from
     another program.
     """
@@ -43,6 +44,7 @@ class Failure:
     got: str = ""
     where: str = ""
     cut: bool = False
+    schedule: str = ""
     limit: float = 0
     detail: str = ""
 
@@ -50,12 +52,15 @@ class Failure:
 class Wrong(Exception):
     """A test has found that a task is not done. A bug of the grader raises another error."""
 
-    def __init__(self, did: str, expected: str, got: str, where: str = "") -> None:
+    def __init__(
+        self, did: str, expected: str, got: str, where: str = "", schedule: str = ""
+    ) -> None:
         super().__init__(did, expected, got, where)
         self.did = did
         self.expected = expected
         self.got = got
         self.where = where
+        self.schedule = schedule
 
     @property
     def failure(self) -> Failure:
@@ -67,6 +72,7 @@ class Wrong(Exception):
             expected=clipped(self.expected),
             got=got[:LONGEST] if cut else got,
             where=clipped(self.where),
+            schedule=clipped(self.schedule),
             cut=cut,
         )
 

@@ -137,6 +137,7 @@ def _mapped(task: TaskVerdict, change: Callable[[str], str]) -> TaskVerdict:
         expected=change(task.failure.expected),
         got=change(task.failure.got),
         where=change(task.failure.where),
+        schedule=change(task.failure.schedule),
         detail=change(task.failure.detail),
     )
     return replace(task, failure=failure, notes=tuple(change(note) for note in task.notes))

@@ -159,7 +159,7 @@ def inner_sandbox(layout: ScratchLayout) -> list[str]:
     argv += ["--cap-drop", "ALL", *_system()]
     # No process namespace of its own: graders look up processes by the ids that kernels report.
     argv += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    argv += _read_only([*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()])
+    argv += _read_only([*_pythons(), ROOT / "kit", ROOT / "explorer", NOTEBOOKS, *_redis()])
     for folder in (layout.work, layout.home, layout.temporary):
         argv += ["--bind", str(folder), str(folder)]
     argv += ["--bind", str(layout.shared_memory), "/dev/shm"]
@@ -184,7 +184,14 @@ def _system() -> list[str]:
 def _kit() -> list[Path]:
     """The files of the kit and the course that the worker process and the graders need."""
     exercises = sorted(workspace().exercises.glob("*/exercise.toml"))
-    return [ROOT / "kit", ROOT / "pyproject.toml", NOTEBOOKS, workspace().graders, *exercises]
+    return [
+        ROOT / "kit",
+        ROOT / "explorer",
+        ROOT / "pyproject.toml",
+        NOTEBOOKS,
+        workspace().graders,
+        *exercises,
+    ]
 
 
 def _read_only(paths: Sequence[Path]) -> list[str]:

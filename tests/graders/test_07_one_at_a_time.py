@@ -1,44 +1,36 @@
-"""Exercise 07: one run at a time, with many starts at once, and when a process dies."""
+"""Exercise 07: one run at a time, however many starts there are at once, and when a process dies.
 
-import re
+For 7.2 and 7.3 each API process has a gate before Redis, and the grader tries every schedule.
+"""
+
 import signal
-import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 
-import psutil
 import pytest
-from redis import Redis
-from redis.exceptions import RedisError
 
+from explorer import Actor, Trace, attempt, crash_points, explore, time_passes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong, require
-from kit.grading.runs import ACTIVE, ENDED, STATUS_POLL_INTERVAL, follow, run_id_of, start, status
-from kit.grading.slow_proxy import SlowProxy
+from kit.grading.failure import Wrong
+from kit.grading.gated import Called, Gated, broken, calls, require_kept, statuses, unanswered
+from kit.grading.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
-from kit.grading.values import duration, times
 from kit.processes.child import Child
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
 LOCK = "nb_runner/runs.py: the lock"
 TWO_STARTS = f"{curl('POST', '/start', {'seconds': 60})}\n{curl('POST', '/start')}"
-AT_ONCE = 6  # starts
-DELAY = 0.005  # seconds for each message to Redis and back, so that all starts stay in step
-REFUSAL_TIMEOUT = 2.0  # seconds that a refusal may take
-RESTART_TIMEOUT = 15.0  # seconds after a crash until a start is accepted again
+APIS = 3  # with two, no schedule shows that a start deletes a lock which it does not hold
 LONGEST_LOCK = 300  # seconds; a lock that is held for a decision needs only a few
+LONGEST_RUN = 600  # seconds; what POST /start allows
 
 
 class Runner:
-    """Two API processes, each with a proxy of its own to Redis, and one worker."""
+    """The API processes, each with a gate before Redis, and one worker."""
 
-    def __init__(self, submission: Submission, proxies: list[SlowProxy]) -> None:
-        self.redis = submission.redis
-        self.proxies = proxies
-        envs = [{"REDIS_URL": proxy.url} for proxy in proxies]
-        self.apis = submission.up_apart(*envs, workers=1)
+    def __init__(self, submission: Submission, gated: Gated) -> None:
+        self.gated = gated
+        self.apis = [each.api for each in gated.apis]
         self.worker: Child = submission.workers[0]
 
     @property
@@ -63,9 +55,8 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def runner(submission: Submission) -> Iterator[Runner]:
-    with ExitStack() as contexts:
-        proxies = [contexts.enter_context(SlowProxy(submission.redis_url)) for _ in range(2)]
-        yield Runner(submission, proxies)
+    with Gated(submission, apis=APIS, workers=1) as gated:
+        yield Runner(submission, gated)
 
 
 def require_refusal(answer: Answer, running: str, meanwhile: str) -> None:
@@ -97,174 +88,105 @@ def test_a_start_is_possible_again_when_the_run_has_ended(runner: Runner) -> Non
     follow(runner.api, again, ENDED, START)
 
 
+@pytest.fixture(scope="module")
+def starts(runner: Runner) -> Iterator[list[Actor]]:
+    """A start for each API process. No worker is there any more, so a run stays queued."""
+    runner.worker.kill()
+    runner.gated.warm_up("/start")
+    yield [api.actor("POST", "/start") for api in runner.gated.apis]
+
+
+def one_is_accepted(trace: Trace) -> str | None:
+    """The rule: one start gets in. 503 is a start that did not get the lock in time."""
+    if (wrong := unanswered(trace)) is not None:
+        return wrong.got
+    if trace.stuck:
+        return f"{' and '.join(trace.stuck)} waited for ever"
+    codes = statuses(trace)
+    refused = [code for code in codes if code in (409, 503)]
+    return None if (codes.count(202), len(refused)) == (1, len(codes) - 1) else calls(codes)
+
+
 @pytest.mark.task("7.2")
-def test_one_of_many_simultaneous_starts_is_accepted(runner: Runner) -> None:
-    runner.wait_until_idle()
-    did = f"{AT_ONCE} of these at once, to two API processes:\n{curl('POST', '/start')}"
-    with runner.worker_paused():
-        answers = simultaneous_starts(runner)
-    broken = [answer for answer in answers if answer.status not in (202, 409, 503)]
-    if broken:
-        expected = "202 Accepted for one of them, 409 Conflict for all others"
-        raise Wrong(did, expected, f"among others, {broken[0]}", START)
-    counts = Counter(answer.status for answer in answers)
-    got = ", ".join(f"{times(count)} {code}" for code, count in sorted(counts.items()))
-    expected = f"once 202 Accepted, {AT_ONCE - 1} times 409 Conflict"
-    require(counts[202] == 1, did, expected, got, START)
+@pytest.mark.parametrize(
+    ("number", "preemptions"), [("two", 2), ("three", 1)], ids=["two", "three"]
+)
+def test_of_starts_at_the_same_moment_one_is_accepted(
+    runner: Runner, starts: list[Actor], number: str, preemptions: int
+) -> None:
+    chosen = starts[: {"two": 2, "three": 3}[number]]
+    data = runner.gated.data
+    report = explore(
+        chosen,
+        data,
+        reset=runner.gated.reset,
+        rule=one_is_accepted,
+        preemptions=preemptions,
+        alike=chosen,
+    )
+    did = f"{number} of these at once, to {number} API processes:\n{curl('POST', '/start')}"
+    expected = "once 202 Accepted, and else 409 Conflict, in whatever order they reach Redis"
+    require_no_error(report.failing, did, expected)
+    require_kept(report, did, expected, START)
 
 
-def simultaneous_starts(runner: Runner) -> list[Answer]:
-    """The answers to many starts, whose first messages reach Redis at the same moment."""
-    for proxy in runner.proxies:
-        proxy.hold()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            asked = [
-                pool.submit(runner.apis[n % 2].post, "/start", {"seconds": 0})
-                for n in range(AT_ONCE)
-            ]
-            wait_until_all_are_held(runner.proxies)
-        finally:
-            for proxy in runner.proxies:
-                proxy.delay = DELAY
-                proxy.release()
-        try:
-            return [answer.result() for answer in asked]
-        finally:
-            for proxy in runner.proxies:
-                proxy.delay = 0
-
-
-def wait_until_all_are_held(proxies: list[SlowProxy]) -> None:
-    """Wait until both API processes have sent a message to Redis, and no more messages come.
-
-    Their number depends on the project: one for each start, or one for each process.
-    """
-    deadline, last, since = time.monotonic() + 5, [0, 0], time.monotonic()
-    while time.monotonic() < deadline:
-        held = [proxy.held for proxy in proxies]
-        if held != last:
-            last, since = held, time.monotonic()
-        enough = sum(held) >= AT_ONCE or (all(held) and time.monotonic() - since > 0.3)
-        if enough and all(held):
-            return
-        time.sleep(0.01)
+def require_no_error(trace: Trace | None, did: str, expected: str) -> None:
+    """Raise Wrong when a start was answered with an error: its log says more than the schedule."""
+    for one in trace.outcomes if trace else ():
+        if isinstance(one.result, Called) and one.result.status not in (202, 409, 503):
+            raise Wrong(did, expected, f"among others, {one.result.answer}", START)
 
 
 @pytest.mark.task("7.3")
-def test_the_lock_opens_by_itself(runner: Runner) -> None:
-    runner.wait_until_idle()
-    with runner.redis as client, recorded_commands(client) as commands:
-        run_id = start(runner.api, {"seconds": 0})
-    for key in locks_without_timeout(commands):
-        raise Wrong(
-            curl("POST", "/start"),
-            "a lock with a timeout: SET … NX PX …, or a process that dies while it holds it "
-            "shuts it for ever",
-            f"a lock without one: {key}",
-            LOCK,
-        )
-    for seconds in sorted(lock_timeouts(commands, runner.redis), reverse=True):
-        require(
-            seconds <= LONGEST_LOCK,
-            curl("POST", "/start"),
-            "a lock with a timeout of seconds: it is held for a decision, not for a run",
-            f"a lock that stays shut for {seconds:g} s when its holder dies",
-            LOCK,
-        )
-    follow(runner.api, run_id, ENDED, START)
+def test_whoever_stands_still_with_the_lock_loses_it(runner: Runner, starts: list[Actor]) -> None:
+    victim, other, *_ = starts
+    gated = runner.gated
 
+    def next_start_is_decided(_: Trace) -> str | None:
+        gated.data.advance(LONGEST_LOCK)
+        after = attempt(other, gated.data, gated.reset)
+        if after.stuck:
+            return f"still waiting for the lock after {LONGEST_LOCK} s"
+        if (wrong := unanswered(after)) is not None:
+            return wrong.got
+        result = after.outcomes[0].result
+        assert isinstance(result, Called)
+        if result.status == 202 or (result.status == 409 and is_in_the_way(result.answer)):
+            return None
+        return f"{result.answer}, and no run is in the way"
 
-@pytest.mark.task("7.3")
-def test_the_lock_is_free_while_the_work_goes_on(runner: Runner) -> None:
-    runner.wait_until_idle()
-    run_id = start(runner.api, {"seconds": 60})
-    follow(runner.api, run_id, ("RUNNING",), START)
-    began = time.monotonic()
-    answer = runner.apis[1].post("/start")
-    took = time.monotonic() - began
-    answer.did = TWO_STARTS
-    answer.expect(409, f"run {run_id} is running", START)
-    expected = f"a refusal within {REFUSAL_TIMEOUT:g} s: the lock is free while the work goes on"
-    require(took < REFUSAL_TIMEOUT, answer.did, expected, f"one after {duration(took)}", LOCK)
-    with runner.worker_paused():
-        kill_pool_process(runner.worker)
-    did = f"kill -9 the worker's process that runs {run_id}, then\n{curl('POST', '/start')}"
-    require_restart(runner.api, did)
+    def is_in_the_way(answer: Answer) -> bool:
+        return status(runner.apis[1], str(answer.field("running", START))) in ACTIVE
 
-
-def kill_pool_process(worker: Child) -> None:
-    """Kill the worker's child process, as the kernel does when memory is short.
-
-    The worker itself lives on, and records the failure. The worker has to be stopped meanwhile:
-    if it wakes up before its child is a zombie, Celery checks again only five seconds later.
-    """
-    with suppress(psutil.Error):  # the worker may have ended already
-        children = psutil.Process(worker.pid).children()
-        for process in children:
-            process.kill()
-        while any(process.status() != psutil.STATUS_ZOMBIE for process in children):
-            time.sleep(STATUS_POLL_INTERVAL)
-
-
-def require_restart(api: Api, did: str) -> None:
-    """Raise Wrong unless a start is accepted again in time."""
-    deadline = time.monotonic() + RESTART_TIMEOUT
-    while (answer := api.post("/start", {"seconds": 0})).status != 202:
-        if answer.status != 409 or time.monotonic() > deadline:
-            expected = (
-                f"202 Accepted within {RESTART_TIMEOUT:g} s: Celery says that the run has FAILED"
+    points = crash_points(
+        victim, gated.data, reset=gated.reset, rule=next_start_is_decided, ways=["pause"]
+    )
+    for point in points:
+        if point.fault is not None:
+            did = (
+                f"kill -STOP the API process in the middle of a start, and {LONGEST_LOCK} s later "
+                f"to another one:\n{curl('POST', '/start')}"
             )
-            raise Wrong(did, expected, str(answer), LOCK)
-        time.sleep(STATUS_POLL_INTERVAL)
-    follow(api, run_id_of(answer), ENDED, START)
+            expected = (
+                "a lock that opens by itself when its holder dies: it has a timeout of seconds, "
+            )
+            expected += "from the moment it is taken"
+            raise broken(point.trace, did, expected, LOCK)
 
 
-@contextmanager
-def recorded_commands(client: "Redis") -> Iterator[list[str]]:
-    """The commands that Redis receives meanwhile; empty with fakeredis, which has no MONITOR."""
-    recorded: list[str] = []
-    with ExitStack() as contexts:
-        try:
-            monitor = contexts.enter_context(client.monitor())  # type: ignore[no-untyped-call]
-        except RedisError:
-            yield recorded
-            return
-        yield recorded
-        client.echo("the end")
-        while (command := monitor.next_command())["command"] != "ECHO the end":
-            if command["client_type"] != "lua":  # the commands of a script are one atomic step
-                recorded.append(command["command"])
-
-
-def locks_without_timeout(commands: list[str]) -> list[str]:
-    """The commands that take a lock without a timeout."""
-    found = []
-    for command in commands:
-        name, _, rest = command.partition(" ")
-        key = rest.partition(" ")[0]
-        takes = name.upper() == "SETNX" or (
-            name.upper() == "SET" and re.search(r" NX\b", rest, re.IGNORECASE)
-        )
-        ends = re.search(r" (PX|EX|PXAT|EXAT) \d+", rest, re.IGNORECASE) or any(
-            re.match(rf"P?EXPIRE(AT)? {re.escape(key)} ", other, re.IGNORECASE)
-            for other in commands
-        )
-        if takes and not ends:
-            found.append(command)
-    return found
-
-
-def lock_timeouts(commands: list[str], redis: "Redis") -> list[float]:
-    """The timeouts, in seconds, of the locks that were taken in one step.
-
-    A key that still exists is no lock, because the lock has been released by now. It may be a
-    record, which may last longer.
-    """
-    found = []
-    for command in commands:
-        taken = re.match(r"SET (\S+) \S+ .*\bNX\b", command, re.IGNORECASE)
-        ends = re.search(r" (PX|EX) (\d+)", command, re.IGNORECASE)
-        if taken and ends and not redis.exists(taken[1]):
-            found.append(int(ends[2]) / (1000 if ends[1].upper() == "PX" else 1))
-    return found
+@pytest.mark.task("7.3")
+def test_a_run_is_in_the_way_for_as_long_as_it_takes(runner: Runner, starts: list[Actor]) -> None:
+    gated = runner.gated
+    report = explore(
+        [*starts[:2], time_passes(gated.data, LONGEST_RUN)],
+        gated.data,
+        reset=gated.reset,
+        rule=one_is_accepted,
+        preemptions=0,
+        alike=starts[:2],
+    )
+    did = f"{curl('POST', '/start', {'seconds': LONGEST_RUN})}\n… {LONGEST_RUN} s later …\n"
+    did += curl("POST", "/start")
+    expected = "409 Conflict: a lock's timeout may not end before the run that it stands for. "
+    expected += "The record says whether a run is in the way; the lock is for the decision only"
+    require_kept(report, did, expected, LOCK)

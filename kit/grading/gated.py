@@ -1,0 +1,160 @@
+"""A project whose API processes have a gate each before Redis, so that a rule is decided.
+
+A grader that samples a moment cannot prove a rule that says *never*. Here it plays every schedule
+of a few calls, and every crash point of one: see explorer/README.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from explorer import Actor, Data, Gate, Report, Trace, as_lanes, find
+from explorer.schedules import ID
+from kit.errors import KitError
+from kit.grading import values
+from kit.grading.api import Answer, Api
+from kit.grading.failure import Wrong
+from kit.grading.submission import Submission
+from kit.grading.values import Kind
+from kit.processes.child import Child
+
+LANES = 72  # columns of a schedule in a message
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call was answered. As text, only the status."""
+
+    answer: Answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
+
+    def __str__(self) -> str:
+        return str(self.status)
+
+
+@dataclass(frozen=True)
+class GatedApi:
+    """One API process, and the gate through which it reaches Redis."""
+
+    name: str
+    api: Api
+    gate: Gate
+    child: Child
+
+    def actor(self, method: str, path: str, body: Any = None) -> Actor:
+        """A call to this process, as an operation that an explorer holds and lets go on."""
+        return Actor(
+            self.name,
+            self.gate,
+            lambda: Called(self.api.request(method, path, body)),
+            lambda: self.child.pid,
+        )
+
+
+class Gated:
+    """So many API processes of the project, each behind a gate, and workers without one.
+
+    A gate is open at first.
+
+    `data` is their Redis, looked at without a gate. `close` ends the gates; the processes belong to
+    the submission.
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        apis: int = 2,
+        workers: int = 0,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        with ExitStack() as opened:
+            self.data = opened.enter_context(closing(Data(submission.redis_url)))
+            gates = [opened.enter_context(gate(submission)) for _ in range(apis)]
+            before = len(submission.apis)
+            envs = [{**(env or {}), "REDIS_URL": each.url} for each in gates]
+            clients = submission.up_apart(*envs, workers=workers)
+            children = submission.apis[before:]
+            self.apis = [
+                GatedApi(f"API {number}", *parts)
+                for number, parts in enumerate(zip(clients, gates, children, strict=True), 1)
+            ]
+            self._open = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the gates."""
+        self._open.close()
+
+    def reset(self) -> None:
+        """Forget everything: no run, no message, no lock."""
+        self.data.redis.flushdb()
+
+    def warm_up(self, path: str, body: Any = None) -> None:
+        """Call each process once, so that what is done only once is done; then forget all."""
+        for each in self.apis:
+            each.api.post(path, body)
+            self.reset()
+
+
+def gate(submission: Submission) -> Gate:
+    """A gate before the Redis of this submission."""
+    made = Gate(submission.redis_url)
+    values.note(Kind.PORT, urlsplit(made.url).port)
+    return made
+
+
+def statuses(trace: Trace) -> list[int]:
+    """The statuses of all calls of a schedule that were answered, in order of size."""
+    return sorted(one.result.status for one in trace.outcomes if isinstance(one.result, Called))
+
+
+def unanswered(trace: Trace) -> Wrong | None:
+    """Why a call of this schedule has no answer, if one has none."""
+    for one in trace.outcomes:
+        if isinstance(one.result, Wrong):
+            return one.result
+    return None
+
+
+def require_kept(report: Report, did: str, expected: str, where: str) -> None:
+    """Raise Wrong with the schedule that breaks the rule, if there is one.
+
+    Raises KitError when the search is not complete: then nothing is proven.
+    """
+    if report.failing is not None:
+        raise broken(report.failing, did, expected, where)
+    if not report.complete or report.silent:
+        raise KitError(
+            f"a process did nothing for too long, so {report.silent} of {report.schedules} "
+            "schedules could not be tried as they should be",
+            "./workshop doctor",
+        )
+
+
+def broken(trace: Trace, did: str, expected: str, where: str) -> Wrong:
+    """The failure that this schedule shows: what came of it, and its steps."""
+    for text in [step.asked + step.saw for step in trace.steps]:
+        for found in ID.findall(text):
+            if len(found) >= values.SHORTEST:  # ids and tokens are made anew each time
+                values.note(Kind.NAME, found)
+    schedule = as_lanes(trace, find(trace), width=LANES)
+    return Wrong(did, expected, trace.fault or "", where, schedule=schedule)
+
+
+def calls(outcomes: Sequence[int]) -> str:
+    """Statuses in words: "once 202, 5 times 409"."""
+    count = {1: "once", 2: "twice"}
+    return ", ".join(
+        f"{count.get(times := outcomes.count(status), f'{times} times')} {status}"
+        for status in sorted(set(outcomes))
+    )
