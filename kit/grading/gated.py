@@ -4,13 +4,13 @@ A grader that samples a moment cannot prove a rule that says *never*. Here it pl
 of a few calls, and every crash point of one: see explorer/README.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from explorer import Actor, Data, Gate, Report, Trace, as_lanes, find
+from explorer import Actor, Command, Data, Gate, Report, Trace, as_lanes, find, is_step
 from explorer.schedules import ID
 from kit.errors import KitError
 from kit.grading import values
@@ -57,7 +57,7 @@ class GatedApi:
 
 
 class Gated:
-    """So many API processes of the project, each behind a gate, and workers without one.
+    """So many API processes of the project, each behind a gate, and workers as they are.
 
     A gate is open at first.
 
@@ -71,13 +71,14 @@ class Gated:
         apis: int = 2,
         workers: int = 0,
         env: Mapping[str, str] | None = None,
+        worker_env: Mapping[str, str] | None = None,
     ) -> None:
         with ExitStack() as opened:
             self.data = opened.enter_context(closing(Data(submission.redis_url)))
             gates = [opened.enter_context(gate(submission)) for _ in range(apis)]
             before = len(submission.apis)
             envs = [{**(env or {}), "REDIS_URL": each.url} for each in gates]
-            clients = submission.up_apart(*envs, workers=workers)
+            clients = submission.up_apart(*envs, workers=workers, worker_env=worker_env)
             children = submission.apis[before:]
             self.apis = [
                 GatedApi(f"API {number}", *parts)
@@ -106,9 +107,9 @@ class Gated:
             self.reset()
 
 
-def gate(submission: Submission) -> Gate:
-    """A gate before the Redis of this submission."""
-    made = Gate(submission.redis_url)
+def gate(submission: Submission, counts: Callable[[Command], bool] = is_step) -> Gate:
+    """A gate before the Redis of this submission, for the commands that count."""
+    made = Gate(submission.redis_url, counts)
     values.note(Kind.PORT, urlsplit(made.url).port)
     return made
 

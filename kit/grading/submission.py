@@ -131,10 +131,15 @@ class Submission:
             self._wait_for_worker(child)
         return self._client(apis[0], sock)
 
-    def up_apart(self, *envs: Mapping[str, str], workers: int = 0) -> list[Api]:
+    def up_apart(
+        self,
+        *envs: Mapping[str, str],
+        workers: int = 0,
+        worker_env: Mapping[str, str] | None = None,
+    ) -> list[Api]:
         """Like `up`, but with one API process for each of `envs`, on a port of its own.
 
-        So a test chooses which API process it asks. Workers have the usual environment.
+        So a test chooses which API process it asks. `worker_env` is for the workers.
         """
         _require_package(self.folder, "main.py")
         if workers:
@@ -143,7 +148,7 @@ class Submission:
         self._open += socks
         pairs = zip(socks, envs, strict=True)
         apis = [self._start_api(sock, self.env(env)) for sock, env in pairs]
-        started = [self._start_worker(self.env()) for _ in range(workers)]
+        started = [self._start_worker(self.env(worker_env)) for _ in range(workers)]
         for child, sock in zip(apis, socks, strict=True):
             self._wait_for_api(child, sock)
         for child in started:
