@@ -54,6 +54,11 @@ class Checker:
         return self._grading.sentinel if self._grading else None
 
     @property
+    def decided(self) -> tuple[tuple[str, bool], ...]:
+        """The tasks of the check under way that are decided by now."""
+        return self._grading.decided if self._grading else ()
+
+    @property
     def busy(self) -> bool:
         return self._grading is not None
 

@@ -88,6 +88,21 @@ class Grading:
         self._grader.receive()  # a full socket would block the grader
         return self._left() == 0 or not self._process.is_alive()
 
+    @property
+    def decided(self) -> tuple[tuple[str, bool], ...]:
+        """The tasks that are decided by now: their numbers, and whether they have passed."""
+        lines = _lines(self._grader.receive())
+        counts = _counts(lines)
+        tests = [line["test"] for line in lines if "test" in line]
+        results = {
+            task: [test["passed"] for test in tests if test["task"] == task] for task in counts
+        }
+        return tuple(
+            (task, all(passed))
+            for task, passed in results.items()
+            if not all(passed) or len(passed) == counts[task]
+        )
+
     def finish(self) -> Verdict:
         """Wait for the end of the grader, kill it at the deadline, and return the verdict."""
         while not self.over:
@@ -96,12 +111,9 @@ class Grading:
         self._kill()
         code = self._process.exitcode
         self.killed = not late and code is not None and code < 0
-        # The last line of a grader that was killed may be cut off.
-        received = self._grader.receive().decode(errors="replace").splitlines(keepends=True)
-        lines = [json.loads(line) for line in received if line.endswith("\n")]
-        counts: dict[str, int] = next((line["tests"] for line in lines if "tests" in line), {})
-        if self._stop_early and not late:
-            counts = {}  # the tests after the first that failed were not run, on purpose
+        lines = _lines(self._grader.receive())
+        # The tests after the first that failed were not run, on purpose.
+        counts = {} if self._stop_early and not late else _counts(lines)
         tests = [
             _report_adapter().validate_python(line["test"]) for line in lines if "test" in line
         ]
@@ -305,6 +317,17 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(3)  # the leashes of the project's processes notice it
+
+
+def _lines(received: bytes) -> list[dict[str, Any]]:
+    """The reports that have come whole: the last line may be under way, or cut off for ever."""
+    whole = [line for line in received.splitlines(keepends=True) if line.endswith(b"\n")]
+    return [json.loads(line.decode(errors="replace")) for line in whole]
+
+
+def _counts(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many tests each task has."""
+    return next((line["tests"] for line in lines if "tests" in line), {})
 
 
 def _tasks(

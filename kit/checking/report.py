@@ -1,7 +1,7 @@
 """What a learner reads after a check."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kit.checking.wording import LOOK_AT, ORDER, WE_DID, Entry, entries, hint_command, problem_text
@@ -31,6 +31,11 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -
             lines += ["", *(" " * MARGIN + line for line in _failure(labelled, folder))]
             break
     return "\n".join(lines)
+
+
+def ticks(decided: Iterable[tuple[str, bool]]) -> str:
+    """The tasks that are decided while the others are being checked."""
+    return "  ".join(f"{mark(passed)} {number}" for number, passed in decided)
 
 
 def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:

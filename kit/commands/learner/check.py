@@ -12,7 +12,7 @@ import typer
 from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
 from kit.checking.job import Job, job, record
-from kit.checking.report import headline, report, unchecked
+from kit.checking.report import headline, report, ticks, unchecked
 from kit.commands.learner.next_steps import go_to, what_next
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
@@ -103,8 +103,10 @@ def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]
 
     def meanwhile(under_way: list[Grading]) -> None:
         names = ", ".join(shown(grading.folder) for grading in under_way)
-        count = f" ({len(verdicts)} of {len(jobs)} done)" if len(jobs) > 1 else ""
-        line.show(f"checking {names} …{count}")
+        if len(jobs) == 1 and under_way:
+            line.show(f"checking {names} … {ticks(under_way[0].decided)}")
+            return
+        line.show(f"checking {names} … ({len(verdicts)} of {len(jobs)} done)")
 
     projects = [(job.exercise, job.folder) for job in jobs]
     try:

@@ -18,6 +18,7 @@ from kit.terminal.keys import Keys
 from kit.terminal.screen import StatusLine, paint
 from kit.workspace import shown
 
+TICK = 0.2  # seconds between two looks at which tasks are decided
 HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
 
 
@@ -81,13 +82,15 @@ class Watch:
             waited.append(self.keys.fd)
         if self.checker.sentinel is not None:
             waited.append(self.checker.sentinel)
-        ready = wait(waited, timeout=1)
+        ready = wait(waited, timeout=TICK if self.checker.busy else 1)
         if self.keys.fd in ready:
             self.press(self.keys.read())
         if self.saves.connection in ready and not self.quits:
             self.saved(self.saves.take())
         if self.checker.over and not self.quits:
             self.show_verdict()
+        elif self.checker.busy and self.checker.decided:
+            self.show_ticks()
 
     # What can happen.
 
@@ -125,6 +128,12 @@ class Watch:
                 self.say(f"{names[0]} saved, unchanged: what is said above still holds.")
             return
         self.check(f"{', '.join(names[:3])}{' …' if names[3:] else ''} saved")
+
+    def show_ticks(self) -> None:
+        """Say which tasks are decided, while the others are being checked."""
+        from kit.checking.report import ticks
+
+        self.line.show(f"checking {shown(self.exercise.work)} … {ticks(self.checker.decided)}")
 
     def show_verdict(self) -> None:
         """Say what came of the check, keep it, and say how to go on."""

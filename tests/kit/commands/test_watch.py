@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 HELLO, PARROT = "01-hello", "02-parrot"
 ASLEEP = "import time\n\nprint('asleep', flush=True)\ntime.sleep(600)\n"
+SLOW = 3.0  # seconds that an answer takes, so that the one before it can be seen
 Watch = Callable[..., Terminal]
 
 
@@ -54,6 +55,19 @@ def test_a_save_brings_a_verdict(watch: Watch, learner: Learner) -> None:
     screen.press("q")
     assert screen.wait() == 0
     assert screen.modes() == screen.before
+
+
+@pytest.mark.parametrize("verb", ["watch", "check"])
+def test_a_task_has_its_tick_while_the_next_one_is_checked(verb: str, learner: Learner) -> None:
+    learner.run("reset", HELLO)
+    file = learner.solve(HELLO)
+    slow = "async def name(request: Request) -> PlainTextResponse:\n"
+    waits = f"    await __import__('asyncio').sleep({SLOW})\n"
+    file.write_text(file.read_text().replace(slow, slow + waits))
+    with Terminal(verb, "1", cwd=learner.home, env=learner.env) as screen:
+        screen.wait_for(f"checking work/{HELLO} … ✓ 1.1")
+        assert "01 Hello: passed" not in screen.text
+        screen.wait_for("01 Hello: passed")
 
 
 def test_a_save_that_changes_nothing_is_not_checked_again(watch: Watch, learner: Learner) -> None:
