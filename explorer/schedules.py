@@ -108,7 +108,9 @@ class Search:
         for step in trace.steps:
             for key in map(_shape, step.keys or ()):
                 users = self._users.setdefault(key, {})
-                users[step.actor] = users.get(step.actor, False) or step.wrote
+                # What one does, another that is alike does in the schedule that is not played.
+                for actor in self._alike if step.actor in self._alike else [step.actor]:
+                    users[actor] = users.get(actor, False) or step.wrote
 
     def _shared(self, key: str) -> bool:
         users = self._users.get(key, {})

@@ -77,7 +77,11 @@ class Answer:
         """One field of the JSON object."""
         body = self.object(where)
         if name not in body:
-            self.wrong(f"a JSON object with a field {name!r}", where)
+            inner = [
+                each for each, value in body.items() if isinstance(value, dict) and name in value
+            ]
+            place = f" at the top, not inside {inner[0]!r}" if inner else ""
+            self.wrong(f"a JSON object with a field {name!r}{place}", where)
         return body[name]
 
 

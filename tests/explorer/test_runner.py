@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from explorer import (
+    Actor,
     Report,
     Trace,
     as_lanes,
@@ -19,7 +20,9 @@ from explorer import (
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.trial import copy_project
 from kit.course import catalogue
-from tests.explorer.runner import Answer, Apis
+from kit.grading.gated import Gated, statuses
+from kit.grading.options import GraderOptions
+from kit.grading.submission import Submission
 
 pytestmark = pytest.mark.slow
 
@@ -63,51 +66,56 @@ def known(name: str) -> Mistake:
 
 
 @pytest.fixture
-def apis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Apis]:
+def gated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gated]:
     """The processes of what the test names: a wrong answer, or none for the solution."""
     mistake, count = request.param
     project = copy_project(EXERCISE.solution, tmp_path)
     if mistake is not None:
         mistake.make(project)
-    with Apis(project, tmp_path / "state", count) as apis:
-        yield apis
+    with Submission(project, GraderOptions()) as submission, Gated(submission, count) as gated:
+        gated.warm_up("/start")
+        yield gated
+
+
+def starts(gated: Gated) -> list[Actor]:
+    return [api.actor("POST", "/start") for api in gated.apis]
 
 
 def one_gets_in(trace: Trace) -> str | None:
     """The rule of exercise 07."""
-    codes = [one.result.status for one in trace.outcomes if isinstance(one.result, Answer)]
-    if sorted(codes) == [202] + [409] * (len(trace.outcomes) - 1):
+    if statuses(trace) == [202] + [409] * (len(trace.outcomes) - 1):
         return None
     return f"the starts were answered {', '.join(map(str, trace.outcomes))}"
 
 
-def try_all(apis: Apis) -> Report:
-    report = explore(apis.starts(), apis.data, reset=apis.data.redis.flushdb, rule=one_gets_in)
+def try_all(gated: Gated) -> Report:
+    alike = starts(gated)
+    report = explore(alike, gated.data, reset=gated.reset, rule=one_gets_in, alike=alike)
     print(f"{report.schedules} schedules in {report.seconds:.2f} s")
     return report
 
 
-@pytest.mark.parametrize("apis", [(None, 2)], indirect=True)
-def test_the_solution_passes_every_schedule(apis: Apis) -> None:
-    report = try_all(apis)
+@pytest.mark.parametrize("gated", [(None, 2)], indirect=True)
+def test_the_solution_passes_every_schedule(gated: Gated) -> None:
+    report = try_all(gated)
     assert report.complete, report.finding
     assert (report.stuck, report.diverged) == (0, 0)
-    assert report.schedules > 15
+    assert report.schedules > 10
 
 
 @pytest.mark.parametrize(
-    ("apis", "sentence"),
+    ("gated", "sentence"),
     [
         ((known("looks and writes without a lock"), 2), "both saw nothing"),
         ((known("a lock for each process"), 2), "both saw nothing"),
         ((wrong("writes outside", (WRITE, "    save(record)\n")), 2), "both saw nothing"),
         ((wrong("the loser", (LOCKED, LOSER), (WRITE, RELEASED)), 3), "deleted nb:lock, which"),
     ],
-    indirect=["apis"],
+    indirect=["gated"],
     ids=lambda value: value[0].name if isinstance(value, tuple) else "",
 )
-def test_a_wrong_one_fails_with_a_schedule_that_can_be_drawn(apis: Apis, sentence: str) -> None:
-    report = try_all(apis)
+def test_a_wrong_one_fails_with_a_schedule_that_can_be_drawn(gated: Gated, sentence: str) -> None:
+    report = try_all(gated)
     assert report.failing is not None and report.finding is not None and report.again
     print(as_lanes(report.failing, report.finding))
     assert sentence in report.finding.sentence
@@ -119,17 +127,17 @@ RUN_LOCK = wrong("a lock of ten seconds for the run", (LOCKED + LOOK + WRITE, FO
 
 
 @pytest.mark.parametrize(
-    ("apis", "fails"),
+    ("gated", "fails"),
     [((None, 2), False), ((RUN_LOCK, 2), True)],
-    indirect=["apis"],
+    indirect=["gated"],
     ids=["right", "wrong"],
 )
-def test_a_lock_that_ends_before_the_run_is_found(apis: Apis, fails: bool) -> None:
+def test_a_lock_that_ends_before_the_run_is_found(gated: Gated, fails: bool) -> None:
     """Time passes before, between or after the starts, and not in the middle of one."""
     report = explore(
-        [*apis.starts(), time_passes(apis.data, 15)],
-        apis.data,
-        reset=apis.data.redis.flushdb,
+        [*starts(gated), time_passes(gated.data, 15)],
+        gated.data,
+        reset=gated.reset,
         rule=one_gets_in,
         preemptions=0,
     )
@@ -146,22 +154,20 @@ BY_TWO_COMMANDS = wrong("SETNX, then EXPIRE", (LOCKED, BY_HAND), (WRITE, RELEASE
 
 
 @pytest.mark.parametrize(
-    ("apis", "faults"),
+    ("gated", "faults"),
     [((None, 2), []), ((BY_TWO_COMMANDS, 2), [1])],
-    indirect=["apis"],
+    indirect=["gated"],
     ids=["right", "wrong"],
 )
-def test_whoever_stands_still_holding_the_lock_loses_it(apis: Apis, faults: list[int]) -> None:
-    victim, other = apis.starts()
+def test_whoever_stands_still_holding_the_lock_loses_it(gated: Gated, faults: list[int]) -> None:
+    victim, other = starts(gated)
 
     def answered(_: Trace) -> str | None:
-        apis.data.advance(15)
-        trace = attempt(other, apis.data, apis.data.redis.flushdb)
+        gated.data.advance(15)
+        trace = attempt(other, gated.data, gated.reset)
         return "the next start is never answered" if trace.stuck else None
 
-    points = crash_points(
-        victim, apis.data, reset=apis.data.redis.flushdb, rule=answered, ways=["pause"]
-    )
+    points = crash_points(victim, gated.data, reset=gated.reset, rule=answered, ways=["pause"])
     assert len(points) > 5
     assert [point.after for point in points if point.fault] == faults
     for point in points:

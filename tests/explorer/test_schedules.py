@@ -91,6 +91,23 @@ def test_a_wrong_one_fails_with_a_short_schedule(
     assert len(report.finding.steps) <= AT_MOST
 
 
+def test_actors_that_do_the_same_are_not_exchanged(programs: list[Program], data: Data) -> None:
+    def tried(name: str, *, alike: bool) -> Report:
+        actors = [program.does(name) for program in programs[:2]]
+        return explore(
+            actors,
+            data,
+            reset=data.redis.flushdb,
+            rule=one_at_a_time,
+            alike=actors if alike else [],
+        )
+
+    every, half = tried("set_nx", alike=False), tried("set_nx", alike=True)
+    assert every.complete and half.complete
+    assert half.schedules < every.schedules
+    assert tried("look_then_write", alike=True).failing is not None
+
+
 def test_no_fault_is_found_where_no_preemption_is_allowed(
     programs: list[Program], data: Data
 ) -> None:
