@@ -45,6 +45,11 @@ class Workspace:
         return self.course / "tests" / "mistakes"
 
     @property
+    def right_answers(self) -> Path:
+        """Known right answers beside the solutions, a file for each exercise that has some."""
+        return self.course / "tests" / "right_answers"
+
+    @property
     def docs(self) -> Path:
         """The handbook's sources."""
         return self.course / "docs"

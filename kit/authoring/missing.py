@@ -1,15 +1,17 @@
 """What an exercise still lacks, as far as its files tell: each item with the file to edit."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.authoring import overview
+from kit.authoring.answers import Answer, right_answers_of
+from kit.authoring.grader_tests import tests_of
 from kit.authoring.mistakes import mistakes_of
 from kit.authoring.twins import twins
 from kit.course import catalogue
-from kit.course.catalogue import Exercise
+from kit.course.catalogue import Exercise, Requirement
 from kit.workspace import shown, workspace
 
 HEADING = re.compile(r"^### (\d+\.\d+) (.*)$", re.MULTILINE)
@@ -36,6 +38,8 @@ def missing(exercise: Exercise) -> list[Missing]:
         *_tasks(exercise),
         *_chapter(exercise),
         *_wrong_answers(exercise),
+        *_right_answers(exercise),
+        *requirements(exercise),
         *_overview(exercise),
     ]
 
@@ -75,22 +79,74 @@ def _wrong_answers(exercise: Exercise) -> Iterator[Missing]:
     """Each task has a known wrong answer, and each of those fits the solution as it is now."""
     known = mistakes_of(exercise)
     tasks = [task.number for task in exercise.tasks]
+    failing = {number for mistake in known for number in mistake.tasks}
     for number in tasks:
-        if number not in {mistake.task for mistake in known}:
+        if number not in failing:
             yield Missing(exercise.mistakes, f"has no known wrong answer for task {number}")
     for mistake in known:
-        for task in (mistake.task, mistake.or_task):
+        for task in (*mistake.tasks, mistake.or_task):
             if task is not None and task not in tasks:
                 yield Missing(exercise.mistakes, f"{mistake.id}: there is no task {task}")
         if not mistake.words:
             yield Missing(exercise.mistakes, f"{mistake.id}: names no words of the message")
+    yield from _edits(exercise, exercise.mistakes, known)
+
+
+def _right_answers(exercise: Exercise) -> Iterator[Missing]:
+    """Known right answers fit the solution as it is now. There may be none."""
+    yield from _edits(exercise, exercise.right_answers, right_answers_of(exercise))
+
+
+def _edits(exercise: Exercise, file: Path, known: Sequence[Answer]) -> Iterator[Missing]:
+    """Each answer of a list fits the solution, and has a name of its own."""
+    for answer in known:
         try:
-            mistake.edited(exercise.solution)
+            answer.edited(exercise.solution)
         except ValueError as misfit:
-            yield Missing(exercise.mistakes, str(misfit))
-    names = [mistake.name for mistake in known]
+            yield Missing(file, str(misfit))
+    names = [answer.name for answer in known]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Missing(exercise.mistakes, f"has two wrong answers called {name!r}")
+        yield Missing(file, f"has two answers called {name!r}")
+
+
+def requirements(exercise: Exercise) -> Iterator[Missing]:
+    """Each requirement has a test and a known wrong answer, and each test a requirement."""
+    toml = exercise.starter / "exercise.toml"
+    tests = tests_of(exercise.grader)
+    failing = {mistake.name: mistake.tasks for mistake in mistakes_of(exercise)}
+    for task in exercise.tasks:
+        if not task.requirements:
+            yield Missing(toml, f"gives task {task.number} no requirement")
+        for requirement in task.requirements:
+            for words in _gaps(requirement, task.number, tests, failing):
+                yield Missing(toml, f"{task.number}, requirement {requirement.text!r}: {words}")
+    named = {test for task in exercise.tasks for each in task.requirements for test in each.tests}
+    for test in tests:
+        if test not in named:
+            yield Missing(exercise.grader, f"no requirement in exercise.toml names {test}")
+
+
+def _gaps(
+    requirement: Requirement,
+    task: str,
+    tests: Mapping[str, Collection[str]],
+    failing: Mapping[str, Collection[str]],
+) -> Iterator[str]:
+    """What one requirement lacks. `tests` and `failing` have the tasks of tests and mistakes."""
+    if not requirement.tests:
+        yield "names no test of the grader"
+    for test in requirement.tests:
+        if test not in tests:
+            yield f"the grader has no {test}"
+        elif task not in tests[test]:
+            yield f"{test} has no mark for task {task}"
+    if not requirement.mistakes:
+        yield "names no known wrong answer"
+    for name in requirement.mistakes:
+        if name not in failing:
+            yield f"there is no known wrong answer {name!r}"
+        elif task not in failing[name]:
+            yield f"the known wrong answer {name!r} fails another task"
 
 
 def _overview(exercise: Exercise) -> Iterator[Missing]:

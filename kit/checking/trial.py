@@ -8,8 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from kit.authoring.answers import Answer, right_answers_of
 from kit.authoring.missing import Missing
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.grader_process import Grading, grade_all
@@ -91,17 +93,16 @@ def of_starter(exercise: Exercise, verdict: Verdict) -> list[Missing]:
 
 def of_solution(exercise: Exercise, verdict: Verdict) -> list[Missing]:
     """What is wrong with the verdict on a solution: all tasks pass."""
-    if verdict.problem:
-        return [_ungraded(exercise, "the solution", verdict.problem)]
-    return [
-        Missing(exercise.solution, f"the solution fails task {task.number}", task_text(task))
-        for task in verdict.tasks
-        if not task.passed
-    ]
+    return _of_right(exercise, exercise.solution, "the solution", verdict)
+
+
+def of_right_answer(exercise: Exercise, answer: Answer, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a right answer: all tasks pass."""
+    return _of_right(exercise, exercise.right_answers, f"{answer.id}: the right answer", verdict)
 
 
 def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[Missing]:
-    """What is wrong with the verdict on a wrong answer: its task fails first, in its words."""
+    """What is wrong with the verdict on a wrong answer: its tasks fail, the first in its words."""
     if verdict.problem:
         return [_ungraded(exercise, mistake.id, verdict.problem)]
     failure = verdict.first_failure
@@ -109,12 +110,18 @@ def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[M
         return [Missing(exercise.grader, f"{mistake.id}: the wrong answer passes")]
     if failure.number == mistake.or_task:
         return []
-    if failure.number != mistake.task:
-        words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.task}"
+    if failure.number != mistake.tasks[0]:
+        words = f"{mistake.id}: task {failure.number} fails first, and not {mistake.tasks[0]}"
         return [Missing(exercise.mistakes, words, task_text(failure))]
-    absent = [word for word in mistake.words if word not in task_text(failure)]
-    words = f"{mistake.id}: the message does not hold {absent}"
-    return [Missing(exercise.mistakes, words, task_text(failure))] if absent else []
+    found = [
+        Missing(exercise.grader, f"{mistake.id}: the wrong answer passes task {task.number}")
+        for task in verdict.tasks
+        if task.number in mistake.tasks and task.passed
+    ]
+    if absent := [word for word in mistake.words if word not in task_text(failure)]:
+        words = f"{mistake.id}: the message does not hold {absent}"
+        found.append(Missing(exercise.mistakes, words, task_text(failure)))
+    return found
 
 
 def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
@@ -135,17 +142,36 @@ def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
         True,
         lambda verdict: of_solution(exercise, verdict),
     )
-    for i, mistake in enumerate(mistakes_of(exercise)):
-        folder = copy_project(exercise.solution, scratch / f"mistake-{i}")
+    for i, answer in enumerate([*mistakes_of(exercise), *right_answers_of(exercise)]):
+        folder = copy_project(exercise.solution, scratch / f"answer-{i}")
         try:
-            mistake.make(folder)
+            answer.make(folder)
         except ValueError:
             continue  # kit.authoring.missing says that it does not fit
-        yield Trial(exercise, folder, True, _judge_of(exercise, mistake))
+        yield Trial(exercise, folder, stops_early(answer), partial(of_answer, exercise, answer))
 
 
-def _judge_of(exercise: Exercise, mistake: Mistake) -> Callable[[Verdict], list[Missing]]:
-    return lambda verdict: of_mistake(exercise, mistake, verdict)
+def of_answer(exercise: Exercise, answer: Answer, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on a known answer, a wrong or a right one."""
+    if isinstance(answer, Mistake):
+        return of_mistake(exercise, answer, verdict)
+    return of_right_answer(exercise, answer, verdict)
+
+
+def stops_early(answer: Answer) -> bool:
+    """Whether the verdict on it needs no more than the first task that fails."""
+    return not isinstance(answer, Mistake) or len(answer.tasks) == 1
+
+
+def _of_right(exercise: Exercise, file: Path, what: str, verdict: Verdict) -> list[Missing]:
+    """What is wrong with the verdict on what is right."""
+    if verdict.problem:
+        return [_ungraded(exercise, what, verdict.problem)]
+    return [
+        Missing(file, f"{what} fails task {task.number}", task_text(task))
+        for task in verdict.tasks
+        if not task.passed
+    ]
 
 
 def copy_project(folder: Path, target: Path) -> Path:

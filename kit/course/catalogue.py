@@ -5,11 +5,25 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kit.errors import KitError
 from kit.workspace import shown, workspace
 
 TRACKS = ("evening", "half-day", "self-paced")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that a task demands, in a sentence that learners read.
+
+    `tests`: the functions of the grader that decide it. `mistakes`: known wrong answers that they
+    catch.
+    """
+
+    text: str
+    tests: tuple[str, ...]
+    mistakes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -19,6 +33,7 @@ class Task:
     number: str  # "7.1"
     title: str
     hints: tuple[str, ...]
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,11 @@ class Exercise:
         return workspace().mistakes / f"{self.slug}.toml"
 
     @property
+    def right_answers(self) -> Path:
+        """Known right answers that differ from the solution."""
+        return workspace().right_answers / f"{self.slug}.toml"
+
+    @property
     def chapter(self) -> Path:
         """Its page of the handbook."""
         return workspace().docs / "exercises" / f"{self.slug}.md"
@@ -101,9 +121,7 @@ def _read(file: Path) -> Exercise:
             title=told["title"],
             minutes=told["minutes"],
             tracks=tuple(told["tracks"]),
-            tasks=tuple(
-                Task(task["number"], task["title"], tuple(task["hints"])) for task in told["tasks"]
-            ),
+            tasks=tuple(_task(task) for task in told["tasks"]),
             declared=told.get("declared", {}),
             product=told.get("product", False),
         )
@@ -111,6 +129,17 @@ def _read(file: Path) -> Exercise:
         raise KitError(
             f"{shown(file)} cannot be used: {error!r}", f"git restore {shown(file)}"
         ) from None
+
+
+def _task(told: dict[str, Any]) -> Task:
+    requirements = tuple(_requirement(each) for each in told.get("requirements", ()))
+    return Task(told["number"], told["title"], tuple(told["hints"]), requirements)
+
+
+def _requirement(told: dict[str, Any]) -> Requirement:
+    test = told["test"]
+    tests = (test,) if isinstance(test, str) else tuple(test)
+    return Requirement(told["text"], tests, tuple(told["mistakes"]))
 
 
 def number_of(folder: Path) -> int | None:

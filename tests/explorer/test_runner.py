@@ -57,7 +57,7 @@ FOR_THE_RUN = """\
 
 def wrong(name: str, *edits: tuple[str, str]) -> Mistake:
     return Mistake(
-        "07-one-at-a-time", name, tuple((FILE, *edit) for edit in edits), "7.2", (), None
+        "07-one-at-a-time", name, tuple((FILE, *edit) for edit in edits), ("7.2",), (), None
     )
 
 

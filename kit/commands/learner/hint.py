@@ -1,4 +1,4 @@
-"""`hint`: a nudge, then a pointer, then nearly the answer: one more with each call."""
+"""`hint`: what the task demands, then a nudge, a pointer, nearly the answer: one a call."""
 
 import textwrap
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from kit.commands.learner.next_steps import go_to
 from kit.course import catalogue, progress
+from kit.course.catalogue import Task
 from kit.course.hints import ShownHints, find_task, show_hints
 from kit.terminal.screen import fitted, paint
 
@@ -17,7 +18,7 @@ def hint(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All hints of that task.")] = False,
 ) -> None:
-    """Show one more hint for the task that failed last.
+    """Show what a task demands, and one more hint for it. By default, the one that failed last.
 
     Example: ./workshop hint 7.2
     """
@@ -40,7 +41,7 @@ def hint(
 def hint_lines(hints: ShownHints) -> list[str]:
     """The hints as they are read, below the task's title."""
     task, total = hints.task, len(hints.task.hints)
-    lines = [paint(f"{task.number}  {task.title}", "strong")]
+    lines = [paint(f"{task.number}  {task.title}", "strong"), *_demanded(task)]
     if hints.again:
         lines += ["", f"You have seen {_all(total)}. Once more:"]
     for i in range(hints.first, hints.last):
@@ -48,6 +49,14 @@ def hint_lines(hints: ShownHints) -> list[str]:
         text = textwrap.indent(textwrap.dedent(task.hints[i]).strip("\n"), "  ")
         lines += [fitted(line, 2) for line in text.splitlines()]
     return lines
+
+
+def _demanded(task: Task) -> list[str]:
+    """What the task demands, an item each; nothing when that is not written down."""
+    if not task.requirements:
+        return []
+    items = [fitted(f"  - {requirement.text}", 4) for requirement in task.requirements]
+    return ["", paint("what is demanded", "faint"), *items]
 
 
 def _all(total: int) -> str:

@@ -26,13 +26,13 @@ FOLDER = f"{NEXT:02}-{SLUG}"
 SUITES = (
     *("tests/kit/authoring", "tests/kit/course", "tests/kit/site/test_macros.py"),
     *("tests/kit/commands/test_grade.py", "tests/repository", "tests/site/test_handbook.py"),
-    "tests/course/test_mistakes.py",
+    *("tests/course/test_mistakes.py", "tests/course/test_requirements.py"),
 )
 CHOSEN = (
     *("keeps_the_rules", "lacks_nothing", "test_course", "test_agenda", "test_macros", SLUG),
     *("the_table_tells", "minutes_of_a_track", "every_path_a_readme", "deadlines", "points_that"),
     *("names_of_the_product", "a_chapter_has", "every_command_exists", "exercises_are_meant"),
-    *("is_of_an_exercise", "enough_in_all"),
+    *("is_of_an_exercise", "enough_in_all", "each_requirement_has"),
 )
 
 

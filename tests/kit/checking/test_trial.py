@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from kit.authoring.answers import Answer
 from kit.authoring.mistakes import Mistake
-from kit.checking.trial import of_mistake, of_solution, of_starter
+from kit.checking.trial import of_answer, of_mistake, of_solution, of_starter
 from kit.course.catalogue import Exercise, Task
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.verdict import ProblemCode as Code
@@ -17,7 +18,7 @@ FAILURE = Failure(did="curl", expected="200 OK", got="404 Not Found", where="mai
 FAILED = all_tasks(EXERCISE, State.FAILED, FAILURE)
 PASSED = all_tasks(EXERCISE, State.PASSED)
 BROKEN = not_checked(EXERCISE, Code.GRADER_ENDED, "the grader ended", "SyntaxError")
-MISTAKE = Mistake("02-two", "typo", (), "2.2", ("404",), None)
+MISTAKE = Mistake("02-two", "typo", (), ("2.2",), ("404",), None)
 
 
 def with_first(failure: Failure | None, state: State = State.FAILED) -> Verdict:
@@ -55,7 +56,17 @@ def test_a_solution_passes() -> None:
     assert item.detail == "the grader ended\nSyntaxError"
 
 
+FIRST_FAILS = replace(PASSED, tasks=(FAILED.tasks[0], PASSED.tasks[1]))
 SECOND_FAILS = replace(PASSED, tasks=(PASSED.tasks[0], FAILED.tasks[1]))
+
+
+def test_a_right_answer_passes() -> None:
+    answer = Answer("02-two", "other", ())
+    assert of_answer(EXERCISE, answer, PASSED) == []
+    (item,) = of_answer(EXERCISE, answer, SECOND_FAILS)
+    assert item.file == EXERCISE.right_answers
+    assert item.words == "02-two:other: the right answer fails task 2.2"
+    assert "could not be graded" in of_answer(EXERCISE, answer, BROKEN)[0].words
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,8 @@ SECOND_FAILS = replace(PASSED, tasks=(PASSED.tasks[0], FAILED.tasks[1]))
         (MISTAKE, PASSED, "the wrong answer passes"),
         (MISTAKE, FAILED, "task 2.1 fails first, and not 2.2"),
         (replace(MISTAKE, or_task="2.1"), FAILED, None),
+        (replace(MISTAKE, tasks=("2.1", "2.2")), FAILED, None),
+        (replace(MISTAKE, tasks=("2.1", "2.2")), FIRST_FAILS, "passes task 2.2"),
         (replace(MISTAKE, words=("404", "no")), SECOND_FAILS, "the message does not hold ['no']"),
         (MISTAKE, BROKEN, "could not be graded"),
     ],

@@ -62,6 +62,7 @@ def test_status_tells_the_next_command(learner: Learner) -> None:
 def test_hints_come_one_by_one(learner: Learner) -> None:
     first, second, third, again = (learner.run("hint").stdout for _ in range(4))
     assert "hint 1 of 3" in first and "Look at the text" in first
+    assert "what is demanded\n  - GET /ping answers the text pong.\n\nhint 1 of 3" in first
     assert "hint 2 of 3" in second and "Look at the text" not in second
     assert "hint 3 of 3" in third and "  async def ping(request" in third
     assert "    return PlainTextResponse" in third  # code keeps its shape
@@ -74,7 +75,8 @@ def test_hints_are_for_the_task_that_failed(learner: Learner) -> None:
     file = learner.solve(HELLO)
     file.write_text(file.read_text().replace('"Ada"', '""'))
     learner.run("check")
-    assert "1.2  GET /name says who you are" in learner.run("hint", "01").stdout
+    without_requirements = learner.run("hint", "01").stdout
+    assert without_requirements.startswith("1.2  GET /name says who you are\n\nhint 1 of 3")
     assert "hint 1 of 3" in learner.run("hint", "1.1").stdout
     every = learner.run("hint", "2.1", "--all").stdout
     assert all(f"hint {i} of 3" in every for i in (1, 2, 3))

@@ -25,6 +25,10 @@ def test_an_exercise_is_what_its_toml_tells(exercises: list[Exercise]) -> None:
     assert parrot.tracks == ("half-day", "self-paced")
     assert [task.number for task in hello.tasks] == ["1.1", "1.2"]
     assert all(len(task.hints) == 3 for each in exercises for task in each.tasks)
+    (requirement,) = hello.tasks[0].requirements
+    assert requirement.text == "GET /ping answers the text pong."
+    assert (requirement.tests, requirement.mistakes) == (("test_ping",), ("another text",))
+    assert hello.tasks[1].requirements == ()
     assert hello.grader.name == "test_01_hello.py"
 
 
