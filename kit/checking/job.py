@@ -43,8 +43,10 @@ def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
         failure = verdict.first_failure
         if failure is None:
             exercise_record.passed = progress.Pass(job.work, job.grader, time.time())
-            exercise_record.skipped, exercise_record.failures, exercise_record.failed = False, 0, ""
+            exercise_record.skipped, exercise_record.failures = False, 0
+            exercise_record.failed, exercise_record.failed_test = "", ""
         else:
             exercise_record.failed = failure.number
+            exercise_record.failed_test = failure.failure.test if failure.failure else ""
             exercise_record.failures += 1
             exercise_record.skipped = exercise_record.skipped and not turned_to

@@ -23,6 +23,7 @@ class FailureJson(TypedDict):
     where: NotRequired[str]
     cut: NotRequired[bool]
     schedule: NotRequired[str]
+    test: NotRequired[str]
     limit: NotRequired[float]
     detail: NotRequired[str]
 

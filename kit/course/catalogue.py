@@ -18,12 +18,13 @@ class Requirement:
     """One thing that a task demands, in a sentence that learners read.
 
     `tests`: the functions of the grader that decide it. `mistakes`: known wrong answers that they
-    catch.
+    catch. `hint`: for a learner whose last check failed on it.
     """
 
     text: str
     tests: tuple[str, ...]
     mistakes: tuple[str, ...]
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _task(told: dict[str, Any]) -> Task:
 def _requirement(told: dict[str, Any]) -> Requirement:
     test = told["test"]
     tests = (test,) if isinstance(test, str) else tuple(test)
-    return Requirement(told["text"], tests, tuple(told["mistakes"]))
+    return Requirement(told["text"], tests, tuple(told["mistakes"]), told.get("hint", ""))
 
 
 def number_of(folder: Path) -> int | None:

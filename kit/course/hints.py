@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kit.course import catalogue, progress
-from kit.course.catalogue import Exercise, Task
+from kit.course.catalogue import Exercise, Requirement, Task
 from kit.errors import KitError
 
 
@@ -12,13 +12,14 @@ from kit.errors import KitError
 class ShownHints:
     """Hints to show now: those from `first` to before `last` of the task's, counted from 0.
 
-    `again`: the learner has seen all of them before.
+    `again`: the learner has seen all of them before. `failed`: what the last check failed on.
     """
 
     task: Task
     first: int
     last: int
     again: bool = False
+    failed: tuple[Requirement, ...] = ()
 
     @property
     def more(self) -> bool:
@@ -31,13 +32,15 @@ def show_hints(exercise: Exercise, task: Task, *, everything: bool = False) -> S
     total = len(task.hints)
     with progress.changing() as done:
         counts = done.of(exercise).hints
+        failed_test = done.of(exercise).failed_test
         seen = counts.get(task.number, 0)
         counts[task.number] = total if everything else min(total, seen + 1)
+    failed = tuple(each for each in task.requirements if failed_test in each.tests)
     if everything:
-        return ShownHints(task, 0, total)
+        return ShownHints(task, 0, total, failed=failed)
     if seen >= total:
-        return ShownHints(task, 0, total, again=True)
-    return ShownHints(task, seen, seen + 1)
+        return ShownHints(task, 0, total, again=True, failed=failed)
+    return ShownHints(task, seen, seen + 1, failed=failed)
 
 
 def find_task(exercises: Sequence[Exercise], name: str | None) -> tuple[Exercise, Task | None]:

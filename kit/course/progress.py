@@ -44,6 +44,7 @@ class Record:
     skipped: bool = False
     failures: int = 0
     failed: str = ""  # the task that failed in the last check, as "7.1"
+    failed_test: str = ""  # the grader's test that failed then
     hints: dict[str, int] = field(default_factory=dict)  # how many were shown, by task
 
 
@@ -151,7 +152,12 @@ def _read() -> Progress:
 
 # By hand: a pydantic TypeAdapter would make every `./workshop list` a tenth slower.
 def _record(
-    passed: Any = None, skipped: Any = False, failures: Any = 0, failed: Any = "", hints: Any = None
+    passed: Any = None,
+    skipped: Any = False,
+    failures: Any = 0,
+    failed: Any = "",
+    failed_test: Any = "",
+    hints: Any = None,
 ) -> Record:
     shown_hints = {
         _checked(str, task): _checked(int, count) for task, count in (hints or {}).items()
@@ -161,6 +167,7 @@ def _record(
         skipped=_checked(bool, skipped),
         failures=_checked(int, failures),
         failed=_checked(str, failed),
+        failed_test=_checked(str, failed_test),
         hints=shown_hints,
     )
 

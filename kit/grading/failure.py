@@ -33,6 +33,7 @@ class Failure:
 
     `did` is a line to paste, `expected` and `got` say what should have come back and what did,
     `where` is the file and the function to look at. `cut`: `got` is longer than what is kept.
+    `test` is the grader's test that found it.
     `schedule` is the order of commands that shows it, one line for each, if the order decides.
     `limit` is the amount that was exceeded, in the unit that the code names. `detail` is text from
     another program.
@@ -45,6 +46,7 @@ class Failure:
     where: str = ""
     cut: bool = False
     schedule: str = ""
+    test: str = ""
     limit: float = 0
     detail: str = ""
 

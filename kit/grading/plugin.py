@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def pytest_runtest_makereport(
             task=task.args[0],
             passed=report.passed,
             notes=tuple(observations),
-            failure=error.failure if isinstance(error, Wrong) else None,
+            failure=replace(error.failure, test=_name(item)) if isinstance(error, Wrong) else None,
             # Any other exception is a bug of the grader, or a fault of the environment.
             problem=None if error is None or isinstance(error, Wrong) else _problem(error),
             values=values.noted(),
@@ -96,6 +96,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     marks = [item.get_closest_marker("task") for item in session.items]
     if verdict_fd is not None:
         _write_line(verdict_fd, {"tests": Counter(mark.args[0] for mark in marks if mark)})
+
+
+def _name(item: pytest.Item) -> str:
+    """The test function's name, without the parameters."""
+    return item.originalname if isinstance(item, pytest.Function) else item.name
 
 
 def _problem(error: BaseException) -> Problem:

@@ -42,6 +42,9 @@ def hint_lines(hints: ShownHints) -> list[str]:
     """The hints as they are read, below the task's title."""
     task, total = hints.task, len(hints.task.hints)
     lines = [paint(f"{task.number}  {task.title}", "strong"), *_demanded(task)]
+    for requirement in hints.failed:
+        if requirement.hint:
+            lines += ["", paint("what failed last", "faint"), fitted(f"  {requirement.hint}", 2)]
     if hints.again:
         lines += ["", f"You have seen {_all(total)}. Once more:"]
     for i in range(hints.first, hints.last):

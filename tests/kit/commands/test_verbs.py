@@ -86,6 +86,17 @@ def test_hints_are_for_the_task_that_failed(learner: Learner) -> None:
     assert "2.1  GET /say" in learner.run("hint").stdout
 
 
+def test_a_hint_may_be_about_what_failed(learner: Learner) -> None:
+    learner.run("reset", "1")
+    file = learner.solve(HELLO)
+    assert "what failed last" not in learner.run("hint", "1.1").stdout
+    file.write_text(file.read_text().replace('"pong"', '"pnog"'))
+    learner.run("check")
+    said = "what failed last\n  Compare the two texts letter by letter."
+    assert said in learner.run("hint").stdout
+    assert said not in learner.run("hint", "1.2").stdout
+
+
 @pytest.mark.parametrize("name", ["9", "1.9", "9.1", "1.x", "hello.1.1"])
 def test_a_hint_for_what_is_not_there(learner: Learner, name: str) -> None:
     done = learner.run("hint", name)
