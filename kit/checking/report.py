@@ -62,7 +62,7 @@ def _failure(labelled: list[Entry], folder: Path) -> Iterator[str]:
                 if label in (WE_DID, ORDER)
                 else fitted(column + line, LABEL_WIDTH, MARGIN)
             )
-            yield paint(start, "faint") + whole[len(start) :] if start else whole
+            yield paint(start, "faint") + whole[len(start) :] if start else whole.rstrip()
 
 
 def unchecked(verdict: Verdict) -> str:
