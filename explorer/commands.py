@@ -1,5 +1,6 @@
 """What a command of Redis is about: its keys, whether it looks or writes, whether it may wait."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -38,6 +39,8 @@ ALL_WORDS = _names("DEL UNLINK EXISTS TOUCH MGET WATCH SINTER SUNION SDIFF PFCOU
 TWO_WORDS = _names("RENAME RENAMENX RPOPLPUSH LMOVE COPY SMOVE BRPOPLPUSH BLMOVE")
 SCRIPTS = _names("EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO")
 ANY_KEY = _names("KEYS SCAN DBSIZE RANDOMKEY FLUSHDB FLUSHALL SWAPDB SORT SORT_RO")
+# Programs name keys after ids that are made anew in each schedule.
+ID = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,11 @@ class Command:
     def deletes(self) -> bool:
         """Whether it may remove a key."""
         return self.name in DELETES
+
+
+def shape(key: str) -> str:
+    """The name of a key without what is made anew in each schedule."""
+    return ID.sub("*", key)
 
 
 def is_step(command: Command) -> bool:

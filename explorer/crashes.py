@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from explorer.actors import Actor
+from explorer.commands import SCRIPTS, Command, shape
 from explorer.data import Data
 from explorer.play import LIMIT, Play, Rule, let_go
-from explorer.trace import Outcome, Trace
+from explorer.players import Player
+from explorer.trace import Outcome, Step, Trace
 
 Way = Literal["kill", "cut", "pause"]
 STATES: dict[Way, Literal["killed", "paused"]] = {"kill": "killed", "pause": "paused"}
@@ -31,6 +33,24 @@ class Point:
         return {"way": self.way, "after": self.after, **self.trace.as_data()}
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an operation stands: before this command, which it has sent `times` times before.
+
+    The heartbeat of a worker sends commands of its own between those of its work, at any time. So
+    the number of commands alone does not tell where the work stands.
+    """
+
+    command: tuple[str, ...]
+    times: int
+
+    @classmethod
+    def before(cls, command: Command, steps: Sequence[Step]) -> "Place":
+        """The place before this command, after these steps."""
+        form = _form(command)
+        return cls(form, [_form(step.command) for step in steps].count(form))
+
+
 def crash_points(
     actor: Actor,
     data: Data,
@@ -38,6 +58,8 @@ def crash_points(
     reset: Callable[[], object],
     rule: Rule,
     ways: Sequence[Way] = ("kill", "cut"),
+    meanwhile: Sequence[Player] = (),
+    woken: Rule | None = None,
 ) -> list[Point]:
     """Perform the operation again and again, and let it crash after each of its commands.
 
@@ -46,51 +68,105 @@ def crash_points(
     - pause: SIGSTOP; it is woken when the rule has spoken.
 
     `reset` makes everything as it was before, and starts the process again where it was killed.
-    `rule` says what is wrong after the crash: it may let time pass (`data.advance`) and start the
-    next operation.
+    `meanwhile` are performed after the crash, one after the other. Then `rule` says what is wrong:
+    it may let time pass (`data.advance`) and start the next operation. With `woken`, a process that
+    was paused goes on to its end after that, and `woken` says what is wrong then.
     """
-    points = []
-    for way in ways:
-        number, last = (1 if way == "cut" else 0), False
+    return [
+        point
+        for way in ways
+        for point in _Points(actor, data, way, reset, rule, meanwhile, woken).all()
+    ]
+
+
+@dataclass
+class _Points:
+    """The crash points of one way."""
+
+    actor: Actor
+    data: Data
+    way: Way
+    reset: Callable[[], object]
+    rule: Rule
+    meanwhile: Sequence[Player]
+    woken: Rule | None
+
+    def all(self) -> list[Point]:
+        """Each place once, and then the one behind the last command. Nothing holds the actor there,
+        so it is stopped before it can see the answer.
+        """
+        points: list[Point] = []
+        tried: set[Place] = set()
         while True:
-            reset()
-            game = Play([actor], data, ())
-            game.start()
-            crashed = _crash(game, actor, way, number, last)
-            if crashed:
-                points.append(Point(way, number, _judged(game.trace(), actor, way, rule)))
-            if crashed and way == "pause":
-                actor.wake()
-            let_go([actor], reset)
-            if last or (way == "cut" and not crashed):
+            game = self._begin()
+            place = self._go(game, lambda place: place not in tried)
+            if place is None:
                 break
-            # Beyond its last command nothing holds it: there it crashes before it sees the answer.
-            last = not crashed
-            number += crashed
-    return points
+            tried.add(place)
+            points.append(self._point(game))
+        last = self._before_last(game)
+        self._end(game)
+        if last is not None and self.way != "cut":
+            game = self._begin()
+            self._go(game, lambda place: place == last)
+            self.actor.pause()
+            game.go(1)
+            points.append(self._point(game))
+        return points
+
+    def _begin(self) -> Play:
+        self.reset()
+        game = Play([self.actor], self.data, ())
+        game.start()
+        return game
+
+    def _go(self, game: Play, there: Callable[[Place], bool]) -> Place | None:
+        """Let it go on until it stands at such a place. None: it has ended."""
+        while True:
+            self.actor.settle(LIMIT)
+            command = self.actor.next
+            if command is None:
+                return None
+            place = Place.before(command, game.steps)
+            if there(place):
+                return place
+            game.go(1)
+
+    def _before_last(self, game: Play) -> Place | None:
+        return Place.before(game.steps[-1].command, game.steps[:-1]) if game.steps else None
+
+    def _point(self, game: Play) -> Point:
+        """Let it crash where it stands, and judge what comes of it."""
+        after = len(game.steps)
+        if self.way == "cut":
+            after += 1
+            self.actor.cut()
+            game.go()
+        elif self.way == "kill":
+            self.actor.kill()
+        else:
+            self.actor.pause()
+        for player in self.meanwhile:
+            game.alone(player)
+        trace = game.trace()
+        if self.way in STATES:
+            crashed = Outcome(self.actor.name, STATES[self.way])
+            trace = replace(trace, outcomes=(crashed, *trace.outcomes[1:]))
+        trace = replace(trace, fault=self.rule(trace))
+        if self.way == "pause":
+            self.actor.wake()
+            if self.woken is not None and trace.fault is None:
+                game.go()
+                trace = game.trace()
+                trace = replace(trace, fault=self.woken(trace))
+        self._end(game)
+        return Point(self.way, after, trace)
+
+    def _end(self, game: Play) -> None:
+        let_go(game.players, self.reset)
 
 
-def _crash(game: Play, actor: Actor, way: Way, number: int, last: bool) -> bool:
-    """Let it crash after so many commands. False: it has ended before."""
-    game.go(number - 1 if last or way == "cut" else number)
-    actor.settle(LIMIT)
-    if actor.next is None:
-        return False
-    if way == "cut":
-        actor.cut()
-        game.go()
-        return True
-    if last:
-        actor.pause()
-        game.go(1)
-    if way == "kill":
-        actor.kill()
-    else:
-        actor.pause()
-    return True
-
-
-def _judged(trace: Trace, actor: Actor, way: Way, rule: Rule) -> Trace:
-    if way in STATES:
-        trace = replace(trace, outcomes=(Outcome(actor.name, STATES[way]),))
-    return replace(trace, fault=rule(trace))
+def _form(command: Command) -> tuple[str, ...]:
+    """What a command is, without its values."""
+    script = command.words[1:2] if command.name in SCRIPTS else ()
+    return (command.name, *script, *map(shape, command.keys or ()))

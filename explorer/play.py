@@ -47,6 +47,13 @@ class Play:
             elif all(player.ended for player in self.players) or not self._patient():
                 break
 
+    def alone(self, player: Player) -> None:
+        """Start one more, and let nobody else go on until it has ended or cannot go on."""
+        others, self.players = self.players, [player]
+        player.start()
+        self.go()
+        self.players = [*others, player]
+
     def trace(self) -> Trace:
         """What has happened until now."""
         outcomes = [outcome for player in self.players if (outcome := player.outcome())]

@@ -6,12 +6,12 @@ bounding for systematic testing of multithreaded programs", PLDI 2007. The searc
 it plays the first choices of a schedule again, and lets the rest run.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from explorer.commands import shape
 from explorer.data import Data
 from explorer.findings import Finding, find
 from explorer.moments import Moment
@@ -21,8 +21,6 @@ from explorer.trace import Choice, Trace
 
 PREEMPTIONS = 2
 SHORTEN = 12  # schedules that are played in search of a shorter one that fails, too
-# Programs name keys after ids that are made anew in each schedule.
-ID = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 Plan = tuple[Choice, ...]
 
@@ -91,7 +89,7 @@ class Search:
         if keys is None:
             self._queue(plan)
         else:
-            self._file(frozenset(map(_shape, keys)), plan)
+            self._file(frozenset(map(shape, keys)), plan)
 
     def _file(self, keys: frozenset[str], plan: Plan) -> None:
         if any(map(self._shared, keys)):
@@ -106,7 +104,7 @@ class Search:
 
     def _note_keys(self, trace: Trace) -> None:
         for step in trace.steps:
-            for key in map(_shape, step.keys or ()):
+            for key in map(shape, step.keys or ()):
                 users = self._users.setdefault(key, {})
                 # What one does, another that is alike does in the schedule that is not played.
                 for actor in self._alike if step.actor in self._alike else [step.actor]:
@@ -164,7 +162,3 @@ def explore(
 
 def _length(trace: Trace) -> tuple[int, int, int]:
     return trace.preemptions, len(find(trace).steps), len(trace.steps)
-
-
-def _shape(key: str) -> str:
-    return ID.sub("*", key)

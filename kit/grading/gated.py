@@ -1,4 +1,4 @@
-"""A project whose API processes have a gate each before Redis, so that a rule is decided.
+"""A project whose processes have a gate each before Redis, so that a rule is decided.
 
 A grader that samples a moment cannot prove a rule that says *never*. Here it plays every schedule
 of a few calls, and every crash point of one: see explorer/README.md.
@@ -7,15 +7,17 @@ of a few calls, and every crash point of one: see explorer/README.md.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from explorer import Actor, Command, Data, Gate, Report, Trace, as_lanes, find, is_step
-from explorer.schedules import ID
+from explorer.commands import ID
 from kit.errors import KitError
 from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.failure import Wrong
+from kit.grading.gated_worker import GatedWorker
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
 from kit.processes.child import Child
@@ -57,9 +59,9 @@ class GatedApi:
 
 
 class Gated:
-    """So many API processes of the project, each behind a gate, and workers as they are.
+    """So many API processes of the project, each behind a gate, and workers.
 
-    A gate is open at first.
+    A gate is open at first. `workers` have none, and may have an environment of their own.
 
     `data` is their Redis, looked at without a gate. `close` ends the gates; the processes belong to
     the submission.
@@ -70,19 +72,33 @@ class Gated:
         submission: Submission,
         apis: int = 2,
         workers: int = 0,
+        gated_workers: int = 0,
         env: Mapping[str, str] | None = None,
         worker_env: Mapping[str, str] | None = None,
+        redis_url: str = "",
     ) -> None:
+        url = redis_url or submission.redis_url
         with ExitStack() as opened:
-            self.data = opened.enter_context(closing(Data(submission.redis_url)))
-            gates = [opened.enter_context(gate(submission)) for _ in range(apis)]
-            before = len(submission.apis)
-            envs = [{**(env or {}), "REDIS_URL": each.url} for each in gates]
-            clients = submission.up_apart(*envs, workers=workers, worker_env=worker_env)
-            children = submission.apis[before:]
+            self.data = opened.enter_context(closing(Data(url)))
+            gates = [opened.enter_context(gate(url)) for _ in range(apis + gated_workers)]
+            base = {**(env or {}), "REDIS_URL": url}
+            without = {**base, **(worker_env or {})}
+            envs = [{**base, "REDIS_URL": each.url} for each in gates]
+            ups, children = submission.up_each(envs[:apis], [*envs[apis:], *[without] * workers])
             self.apis = [
-                GatedApi(f"API {number}", *parts)
-                for number, parts in enumerate(zip(clients, gates, children, strict=True), 1)
+                GatedApi(f"API {number}", api, gates[number - 1], child)
+                for number, (api, child) in enumerate(ups, 1)
+            ]
+            self.workers = [
+                GatedWorker(
+                    f"worker {number}" if gated_workers > 1 else "worker",
+                    gates[apis + number - 1],
+                    self.apis[0].api,
+                    self.data,
+                    children[number - 1],
+                    partial(submission.worker, envs[apis + number - 1]),
+                )
+                for number in range(1, gated_workers + 1)
             ]
             self._open = opened.pop_all()
 
@@ -107,9 +123,9 @@ class Gated:
             self.reset()
 
 
-def gate(submission: Submission, counts: Callable[[Command], bool] = is_step) -> Gate:
-    """A gate before the Redis of this submission, for the commands that count."""
-    made = Gate(submission.redis_url, counts)
+def gate(redis_url: str, counts: Callable[[Command], bool] = is_step) -> Gate:
+    """A gate before this Redis, for the commands that count."""
+    made = Gate(redis_url, counts)
     values.note(Kind.PORT, urlsplit(made.url).port)
     return made
 

@@ -6,7 +6,8 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -63,6 +64,7 @@ class Submission:
         self.apis: list[Child] = []
         self.workers: list[Child] = []
         self._open: list[Api | socket.socket] = []
+        self._starting = threading.Lock()  # some tests start processes in threads
         self._redis_url = ""
         env = {
             name: value
@@ -141,19 +143,26 @@ class Submission:
 
         So a test chooses which API process it asks. `worker_env` is for the workers.
         """
+        return [api for api, _ in self.up_each(envs, [worker_env or {}] * workers)[0]]
+
+    def up_each(
+        self, apis: Sequence[Mapping[str, str]], workers: Sequence[Mapping[str, str]] = ()
+    ) -> tuple[list[tuple[Api, Child]], list[Child]]:
+        """Like `up_apart`, with an environment for each worker, too. Returns the processes."""
         _require_package(self.folder, "main.py")
         if workers:
             _require_package(self.folder, "tasks.py")
-        socks = [free_socket() for _ in envs]
+        socks = [free_socket() for _ in apis]
         self._open += socks
-        pairs = zip(socks, envs, strict=True)
-        apis = [self._start_api(sock, self.env(env)) for sock, env in pairs]
-        started = [self._start_worker(self.env(worker_env)) for _ in range(workers)]
-        for child, sock in zip(apis, socks, strict=True):
+        pairs = zip(socks, apis, strict=True)
+        children = [self._start_api(sock, self.env(env)) for sock, env in pairs]
+        started = [self._start_worker(self.env(env)) for env in workers]
+        for child, sock in zip(children, socks, strict=True):
             self._wait_for_api(child, sock)
         for child in started:
             self._wait_for_worker(child)
-        return [self._client(child, sock) for child, sock in zip(apis, socks, strict=True)]
+        pairs_up = zip(children, socks, strict=True)
+        return [(self._client(child, sock), child) for child, sock in pairs_up], started
 
     def worker(self, env: Mapping[str, str] | None = None) -> Child:
         """Start one more worker."""
@@ -178,13 +187,15 @@ class Submission:
         return client
 
     def _start_api(self, sock: socket.socket, env: Mapping[str, str]) -> Child:
-        child = start_api(self.stack, self.project, len(self.apis) + 1, sock, env)
-        self.apis.append(child)
+        with self._starting:
+            child = start_api(self.stack, self.project, len(self.apis) + 1, sock, env)
+            self.apis.append(child)
         return child
 
     def _start_worker(self, env: Mapping[str, str]) -> Child:
-        child = start_worker(self.stack, self.project, len(self.workers) + 1, env)
-        self.workers.append(child)
+        with self._starting:
+            child = start_worker(self.stack, self.project, len(self.workers) + 1, env)
+            self.workers.append(child)
         return child
 
     def _wait_for_api(self, child: Child, sock: socket.socket) -> None:

@@ -60,7 +60,7 @@ class Runner:
 @pytest.fixture(scope="module")
 def runner(submission: Submission) -> Iterator[Runner]:
     # A worker asks for a message and waits for it for a second, and then asks again.
-    queue = gate(submission, counts=lambda command: command.blocks)
+    queue = gate(submission.redis_url, counts=lambda command: command.blocks)
     env = {"REDIS_URL": queue.url}
     with queue, Gated(submission, apis=2, workers=1, worker_env=env) as gated:
         api = gated.apis[0].api
