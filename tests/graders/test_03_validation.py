@@ -1,6 +1,7 @@
 """Exercise 03: requests are validated, answers leave out what is only kept, statuses are right."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from kit.grading import values
-from kit.grading.api import Answer, Api
-from kit.grading.failure import Wrong
+from kit.grading.api import Answer, Api, curl
+from kit.grading.failure import Wrong, require
+from kit.grading.inside import Inside
+from kit.grading.programs.kept import ADDRESS
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
 
@@ -17,6 +20,7 @@ START = "nb_runner/main.py: start()"
 BODY = "nb_runner/main.py: StartRequest, the body of start()"
 STATUS = "nb_runner/main.py: status()"
 RUNS = "nb_runner/main.py: recent()"
+COARSEST_TIME = 1.5  # seconds; a time may have whole seconds only
 OUR_ADDRESS = "127.0.0.1"  # the address of the client: the grader
 
 
@@ -37,6 +41,19 @@ def test_a_start_is_accepted_and_gives_a_run(api: Api) -> None:
     again = api.post("/start").expect(202, "the second time as the first", START)
     if run_id(again, START) == first:
         again.wrong(f"a run_id of its own for each run: {first!r} was the run before", START)
+
+
+@pytest.mark.task("3.1")
+def test_each_run_has_its_own_time(api: Api) -> None:
+    first = api.post("/start").expect(202, "as before", START).field("queued", START)
+    deadline = time.monotonic() + COARSEST_TIME
+    while True:
+        answer = api.post("/start").expect(202, "as before", START)
+        if answer.field("queued", START) != first:
+            return
+        if time.monotonic() > deadline:
+            answer.wrong(f"the time of this start: {first!r} was the run before", START)
+        time.sleep(0.05)
 
 
 @pytest.mark.task("3.1")
@@ -87,6 +104,22 @@ def test_a_body_out_of_its_bounds_is_refused(api: Api) -> None:
         api.post("/start", body).expect(422, why, BODY)
 
 
+@pytest.mark.task("3.2")
+def test_the_documentation_has_the_defaults(api: Api) -> None:
+    document = api.openapi()
+    call = document.get("paths", {}).get("/start", {}).get("post", {})
+    defaults = {
+        name: field.get("default")
+        for name, field in fields(document, call.get("requestBody"))
+        if isinstance(field, dict)
+    }
+    for name, expected in (("seconds", 1), ("rows", 100)):
+        if defaults.get(name) != expected:
+            did = f"open http://{OUR_ADDRESS}:8000/docs and unfold POST /start"
+            got = f"{name}: {defaults.get(name, 'not a field of the body')}"
+            raise Wrong(did, f"a body in which {name} is {expected} by default", got, BODY)
+
+
 @pytest.mark.task("3.3")
 def test_a_run_is_there_to_look_at(api: Api) -> None:
     begun = api.post("/start", {"requested_by": "ada"}).expect(202, "as before", START)
@@ -124,16 +157,17 @@ def test_answers_leave_out_the_client_address(api: Api) -> None:
 @pytest.mark.task("3.4")
 def test_the_documentation_has_the_schema_of_the_answer(api: Api) -> None:
     document = api.openapi()
-    for method, path, where in (("post", "/start", START), ("get", "/status/{", STATUS)):
-        call = f"{method.upper()} {path.removesuffix('{')}"
-        did = f"open http://{OUR_ADDRESS}:8000/docs and unfold {call}"
-        names = set(fields(document, success_responses(document, method, path)))
-        if "run_id" not in names:
-            got = f"fields {', '.join(sorted(names))}" if names else "nothing that says so"
-            raise Wrong(did, "a schema of the answer, with run_id in it", got, where)
-        if "client" in names:
-            expected = "an answer without `client`, in the documentation too"
-            raise Wrong(did, expected, f"fields {', '.join(sorted(names))}", where)
+    require_documented(document, "post", "/start", START)
+    require_documented(document, "get", "/status/{", STATUS)
+
+
+@pytest.mark.task("3.4")
+def test_the_client_address_is_kept(submission: Submission) -> None:
+    did = f"{curl('POST', '/start')}   # sent from {ADDRESS}, and then looked into the API's memory"
+    expected = f'the run, kept with a field `client` that says "{ADDRESS}"'
+    found = Inside(submission, "kept").result(did, expected, START)
+    got = f"{found['status']}, and nothing that nb_runner keeps has a field `client` with it"
+    require(found["kept"], did, expected, got, START)
 
 
 @pytest.mark.task("3.5")
@@ -149,6 +183,11 @@ def test_the_last_runs_come_newest_first(api: Api) -> None:
         require_newest(answer, names, newest[:count])
     most = api.get("/runs?limit=100").expect(200, "100 is still within bounds", RUNS)
     require_newest(most, ids(most)[:12], newest)
+
+
+@pytest.mark.task("3.5")
+def test_the_documentation_has_the_schema_of_the_list(api: Api) -> None:
+    require_documented(api.openapi(), "get", "/runs", RUNS)
 
 
 @pytest.mark.task("3.5")
@@ -196,6 +235,18 @@ def require_no_client_address(answer: Answer, run: dict[str, Any], where: str) -
         answer.wrong("a run without `client`: the address is nobody else's business", where)
 
 
+def require_documented(document: dict[str, Any], method: str, path: str, where: str) -> None:
+    """Raise Wrong unless the documentation has the fields of an answer, and no `client`."""
+    did = f"open http://{OUR_ADDRESS}:8000/docs and unfold {method.upper()} {path.rstrip('{')}"
+    names = {name for name, _ in fields(document, success_responses(document, method, path))}
+    if "run_id" not in names:
+        got = f"fields {', '.join(sorted(names))}" if names else "nothing that says so"
+        raise Wrong(did, "a schema of the answer, with run_id in it", got, where)
+    if "client" in names:
+        expected = "an answer without `client`, in the documentation too"
+        raise Wrong(did, expected, f"fields {', '.join(sorted(names))}", where)
+
+
 def success_responses(document: dict[str, Any], method: str, path: str) -> Any:
     """What OpenAPI says of the 2xx answers of a call. `path` may end with "{" for any parameter."""
     for name, calls in document.get("paths", {}).items():
@@ -205,8 +256,10 @@ def success_responses(document: dict[str, Any], method: str, path: str) -> Any:
     return []
 
 
-def fields(document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()) -> Iterator[str]:
-    """The names of all fields in a schema and in the schemas that it refers to."""
+def fields(
+    document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any]]:
+    """All fields in a schema and in the schemas that it refers to, by their names."""
     if isinstance(schema, list):
         for each in schema:
             yield from fields(document, each, seen)
@@ -218,5 +271,5 @@ def fields(document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()) ->
         yield from fields(document, named, (*seen, reference))
     for key, each in schema.items():
         if key == "properties" and isinstance(each, dict):
-            yield from each
+            yield from each.items()
         yield from fields(document, each, seen)

@@ -30,8 +30,8 @@ async def ping() -> str:
 #   https://fastapi.tiangolo.com/tutorial/handling-errors/
 
 # TODO(3.4): keep more than you show: a model `Record`, which is a `Run` with one field more,
-#   `client`, the address that the request came from (request.client). It must not go out, and the
-#   documentation must not promise it.
+#   `client`, the address that the request came from (request.client). It is in `records`, it must
+#   not go out, and the documentation must not promise it.
 #   https://fastapi.tiangolo.com/tutorial/response-model/
 
 # TODO(3.5): a function `recent` that answers GET /runs with the last runs, newest first: 10 of

@@ -1,0 +1,4 @@
+"""Programs that graders start, each in a process of its own, with the project's environment.
+
+They import the project, which graders do not. `kit.grading.inside` starts them.
+"""
