@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from kit.grading.api import Answer, Api
+from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong
+from kit.grading.inside import Inside
 from kit.grading.submission import Submission
 from kit.grading.values import duration
 
@@ -16,7 +18,7 @@ STATUS = "nb_runner/main.py: status(), and the field `status` of Run"
 WORK = "nb_runner/main.py: work(), and how start() hands it over"
 BUSY = "nb_runner/main.py: busy(), and what start() does with it"
 STATUSES = ("QUEUED", "RUNNING", "SUCCEEDED")
-SHORT, LONG = 1, 4  # seconds that a job takes
+SHORT, LONG = 1.6, 6  # seconds that a job takes
 TIMEOUT_MARGIN = 10.0  # seconds in addition to the job's own
 TWO_RUNS = """\
 2 processes, 2 runs at once: with `./workshop run 04 --api 2` each process took a start
@@ -49,6 +51,16 @@ def test_a_second_start_is_refused(api: Api) -> None:
 
 
 @pytest.mark.task("4.2")
+def test_of_two_starts_at_once_one_is_refused(submission: Submission) -> None:
+    start = curl("POST", "/start", {"seconds": 600})
+    did = f"{start} &\n{start}"
+    expected = "one 202 and one 409, in whatever order the steps of the two are done"
+    found = Inside(submission, "overlap").result(did, expected, BUSY)
+    if found:
+        raise Wrong(did, expected, "202 and 202: two runs at once", BUSY, schedule_of(found))
+
+
+@pytest.mark.task("4.2")
 def test_a_start_is_possible_again(
     submission: Submission, api: Api, observe: Callable[[str], None]
 ) -> None:
@@ -78,21 +90,39 @@ def follow_a_job(api: Api, seconds: float) -> None:
         started.wrong(f"QUEUED or RUNNING: the job takes {seconds:g} s", WORK)
     path = f"/status/{quote(str(started.field('run_id', START)))}"
     seen = []
+    going = 0.0  # seconds after the start, when it was last seen to be going
     while status != "SUCCEEDED":
+        asked = time.monotonic() - began
         require_ping_meanwhile(api, started, seconds)
         answer = api.get(path).expect(200, "the run that was just started", STATUS)
         answer.did = f"{started.did}\n{answer.did}"
         status = status_in(answer)
         seen.append(status)
+        going = going if status == "SUCCEEDED" else asked
         if time.monotonic() - began > seconds + TIMEOUT_MARGIN:
             answer.wrong(f"SUCCEEDED, {seconds:g} s after the start", WORK)
         time.sleep(0.05)
     took = time.monotonic() - began
     if took < 0.9 * seconds:
         answer.wrong(f"a job of {seconds:g} s", WORK, f"SUCCEEDED after {duration(took)}")
+    if going < 0.75 * seconds:
+        got = f"SUCCEEDED after at most {duration(took)}, and last seen going after "
+        raise TooSlow(answer.did, f"a job of {seconds:g} s", f"{got}{duration(going)}", WORK)
     if "RUNNING" not in seen:
         expected = "RUNNING while it is going, SUCCEEDED after it"
         raise TooSlow(answer.did, expected, " → ".join(dict.fromkeys(seen)), WORK)
+
+
+def schedule_of(outcome: dict[str, Any]) -> str:
+    """What two starts did, one after the other, in lines."""
+    first, second = outcome["first_held"], outcome["second_held"]
+    lines = [("first", f"is interrupted: {first}" if first else "waits for something")]
+    if second:
+        lines += [("second", f"is interrupted: {second}"), ("first", "goes on: 202")]
+        lines += [("second", "goes on: 202")]
+    else:
+        lines += [("second", "is handled meanwhile: 202"), ("first", "goes on: 202")]
+    return "\n".join(f"{which:<7} {what}" for which, what in lines)
 
 
 def status_in(answer: Answer) -> str:

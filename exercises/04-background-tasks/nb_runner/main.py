@@ -57,7 +57,8 @@ async def ping() -> str:
 @app.post("/start", status_code=202, response_model=Run)
 async def start(request: Request, body: StartRequest | None = None) -> Record:
     """Ask for a run."""
-    # TODO(4.2): when a run is in the way, refuse with 409 and say so.
+    # TODO(4.2): when a run is in the way, refuse with 409 and say so. Between this look and the
+    #   note in `records`, no other start may be handled: no `await` there.
     body = body or StartRequest()
     record = Record(
         run_id=secrets.token_hex(4),

@@ -52,14 +52,15 @@ class Post:
             "server": ("127.0.0.1", 8000),
             "state": {},
         }
-        await app(scope, self._receive, self._answer)
+        await app(scope, self._receive, self.answer)
 
     async def _receive(self) -> dict[str, Any]:
         while not self._body:  # the client stays, and sends nothing more
             await asyncio.sleep(3600)
         return {"type": "http.request", "body": self._body.pop()}
 
-    async def _answer(self, message: dict[str, Any]) -> None:
+    async def answer(self, message: dict[str, Any]) -> None:
+        """Take a part of the answer from the app."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             await asyncio.sleep(0)  # a server may wait here until the client has read
