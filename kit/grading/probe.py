@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,18 +55,23 @@ class ProbeRun:
         return str(self.answer.object(STATUS).get("error") or "")
 
 
+def plain_start(api: Api) -> Answer:
+    """A start that asks for nothing."""
+    return api.post("/start", {})
+
+
 class Probe:
     """A notebook: a first cell of its own, then the given code cells.
 
-    A cell that begins with "# " is a text cell.
+    A cell that begins with "# " is a text cell. `name` is the folder that it has for itself.
     """
 
-    def __init__(self, submission: Submission, *cells: str) -> None:
+    def __init__(self, submission: Submission, *cells: str, name: str = "probe") -> None:
         self._submission = submission
         self._log_lengths: list[int] = []  # of each worker, when the run was started
-        self.desk = submission.state / "desk"
-        self.desk.mkdir()
-        folder = submission.state / "notebooks"
+        self.desk = submission.state / name / "desk"
+        self.desk.mkdir(parents=True)
+        folder = submission.state / name / "notebooks"
         folder.mkdir()
         (folder / "beside.txt").write_text("a file beside the notebook")
         self.path = folder / "probe.ipynb"
@@ -75,13 +81,15 @@ class Probe:
         ]
         self.path.write_text(json.dumps(book))
 
-    def start(self, api: Api, **orders: Any) -> tuple[str, str]:
+    def start(
+        self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any
+    ) -> tuple[str, str]:
         """Start a run with these orders. Returns its id and its mark."""
         mark = values.unique("mark")
         orders["mark"] = mark
         (self.desk / "orders.json").write_text(json.dumps(orders))
         self._log_lengths = [len(worker.output()) for worker in self._submission.workers]
-        answer = api.post("/start", {}).expect(202, "nothing is running", START)
+        answer = post(api).expect(202, "nothing is running", START)
         return run_id_of(answer), mark
 
     def follow(self, api: Api, run_id: str, mark: str, timeout: float = RUN_TIMEOUT) -> ProbeRun:
@@ -98,9 +106,9 @@ class Probe:
                 answer.wrong("the run's end", RUN, "\n".join([got, *filter(None, logs)]))
             time.sleep(STATUS_POLL_INTERVAL)
 
-    def run(self, api: Api, timeout: float = RUN_TIMEOUT, **orders: Any) -> ProbeRun:
+    def run(self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any) -> ProbeRun:
         """Start a run with these orders, and wait for its end."""
-        return self.follow(api, *self.start(api, **orders), timeout)
+        return self.follow(api, *self.start(api, post, **orders))
 
     def seen(self, mark: str) -> dict[str, Any] | None:
         """What the first cell of that run saw; None when it was not executed."""
