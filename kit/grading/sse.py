@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn, Self
 
 import httpx
@@ -54,8 +54,12 @@ class Events:
 
     def until(self, expected: str, timeout: float = 30.0, **fields: Any) -> None:
         """Read until an event has these fields. `expected` says in words which event that is."""
+        self.until_any(expected, timeout, **{name: (value,) for name, value in fields.items()})
+
+    def until_any(self, expected: str, timeout: float = 30.0, **fields: Collection[Any]) -> None:
+        """Read until an event has one of these values in each of these fields."""
         for event in self._listen(expected, timeout):
-            if fields.items() <= event.items():
+            if all(event.get(name) in wanted for name, wanted in fields.items()):
                 return
         self.wrong(expected, "the stream ended before that")
 

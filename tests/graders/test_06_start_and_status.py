@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from explorer import Actor, Command, Data, Gate
-from kit.grading import values
+from kit.grading import gated, values
 from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import NoAnswer, Wrong, require
 from kit.grading.submission import Submission
@@ -33,7 +33,7 @@ COMMAND_TIMEOUT = 30.0  # seconds until the API sends its next command
 @pytest.fixture(scope="module")
 def gate(submission: Submission) -> Iterator[Gate]:
     """What the first API process takes for its Redis. It is open, and can hold commands."""
-    with Gate(submission.redis_url) as opened:
+    with gated.gate(submission) as opened:
         yield opened
 
 
