@@ -13,6 +13,7 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
 from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
+from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import free_socket
 from kit.processes.project import start_api
@@ -20,6 +21,9 @@ from kit.processes.redis_tiers import INSTALL_REDIS
 
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
+# The bounds of LEASE_SECONDS. The API process that takes the starts has the upper one.
+UPPER, LOWER = "3600", "2"
+OUTSIDE = ("1.9", "3601")
 
 SETTINGS = "nb_runner/config.py: Settings.lease_seconds"
 READY = "nb_runner/health.py: ready()"
@@ -50,7 +54,23 @@ class Runner:
         self.hold_file = submission.state / "hold"  # while this file exists, runs do not end
         self.write_notebook()
         self.env = {"LEASE_SECONDS": LEASE, "NOTEBOOK_PATH": str(self.notebook)}
-        self.api, self.other = submission.up_apart(self.env, self.env)
+        self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
+        self.bound_refused: Wrong | None = None
+        try:
+            self.api, self.other = submission.up_apart(
+                *(self.env | {"LEASE_SECONDS": bound} for bound in (UPPER, LOWER))
+            )
+        except Wrong as error:  # for task 13.1; the other tasks go on
+            self.bound_refused = error
+            self.api, self.other = submission.up_apart(self.env, self.env)
+
+    def _start_refused(self, value: str) -> Child:
+        """Start an API process whose lease is out of bounds."""
+        submission = self.submission
+        env = submission.env(self.env | {"LEASE_SECONDS": value})
+        with free_socket() as sock:
+            name = 50 + OUTSIDE.index(value)
+            return start_api(submission.stack, submission.project, name, sock, env)
 
     def write_notebook(self) -> None:
         source = f"import os, time\nwhile os.path.exists({str(self.hold_file)!r}): time.sleep(0.05)"
@@ -94,17 +114,9 @@ def runner(submission: Submission) -> Runner:
 
 @pytest.mark.task("13.1")
 def test_a_lease_that_cannot_work_is_refused_in_words(
-    submission: Submission, runner: Runner
+    runner: Runner,
 ) -> None:
-    values = ("1.9", "3601")
-    started_apis: list[tuple[str, Child]] = []
-    for value in values:
-        sock = free_socket()
-        env = submission.env(runner.env | {"LEASE_SECONDS": value})
-        child = start_api(submission.stack, submission.project, 50 + len(started_apis), sock, env)
-        sock.close()
-        started_apis.append((value, child))
-    for value, child in started_apis:
+    for value, child in runner.refused:
         did = f"LEASE_SECONDS={value} ./workshop run 13"
         eventually(
             lambda child=child: (  # type: ignore[misc]
@@ -139,10 +151,19 @@ def test_a_lease_that_cannot_work_is_refused_in_words(
         )
 
 
+@pytest.mark.task("13.1")
+def test_the_bounds_themselves_are_allowed(runner: Runner) -> None:
+    refused = runner.bound_refused
+    if refused is not None:
+        did = f"LEASE_SECONDS={LOWER} ./workshop run 13   # and with {UPPER}"
+        expected = f"an API that starts: {LOWER} and {UPPER} themselves are allowed"
+        raise Wrong(did, expected, refused.got, SETTINGS)
+
+
 def require_not_ready(answer: Answer, part: str, why: str) -> None:
     answer.expect(503, why, READY)
     words = answer.field(part, READY)
-    if not isinstance(words, str) or len(words.split()) < 3:
+    if not readable(words):
         answer.wrong(f"{part!r} to say in words what is wrong", READY)
 
 
