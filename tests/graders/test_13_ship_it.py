@@ -1,5 +1,6 @@
 """Exercise 13: settings, readiness, metrics and fencing tokens of the runner that ships."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -15,13 +16,13 @@ from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
 from kit.grading.words import readable
 from kit.processes.child import Child
-from kit.processes.ports import free_socket
+from kit.processes.ports import free_port, free_socket
 from kit.processes.project import start_api
 from kit.processes.redis_tiers import INSTALL_REDIS
 
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
-# The bounds of LEASE_SECONDS. The API process that takes the starts has the upper one.
+# The bounds of LEASE_SECONDS. Two API processes have them: the first, and one without Redis.
 UPPER, LOWER = "3600", "2"
 OUTSIDE = ("1.9", "3601")
 
@@ -43,7 +44,9 @@ def eventually(check: Callable[[], object], seconds: float) -> bool:
 
 
 class Runner:
-    """The submission's two API processes, each on a port of its own, and a notebook.
+    """The submission's API processes, each on a port of its own, and a notebook.
+
+    `api` and `other` share a Redis. Where `lonely` looks for it, there is none.
 
     The tests start workers when they need them.
     """
@@ -57,12 +60,18 @@ class Runner:
         self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
         self.bound_refused: Wrong | None = None
         try:
-            self.api, self.other = submission.up_apart(
-                *(self.env | {"LEASE_SECONDS": bound} for bound in (UPPER, LOWER))
-            )
+            self._up(UPPER, LOWER)
         except Wrong as error:  # for task 13.1; the other tasks go on
             self.bound_refused = error
-            self.api, self.other = submission.up_apart(self.env, self.env)
+            self._up(LEASE, LEASE)
+
+    def _up(self, lease: str, lease_of_lonely: str) -> None:
+        no_redis = f"redis://127.0.0.1:{free_port()}/0"
+        self.api, self.other, self.lonely = self.submission.up_apart(
+            self.env | {"LEASE_SECONDS": lease},
+            self.env,
+            self.env | {"LEASE_SECONDS": lease_of_lonely, "REDIS_URL": no_redis},
+        )
 
     def _start_refused(self, value: str) -> Child:
         """Start an API process whose lease is out of bounds."""
@@ -173,6 +182,13 @@ def test_without_a_worker_it_is_not_ready(runner: Runner) -> None:
 
 
 @pytest.mark.task("13.2")
+def test_without_redis_it_is_not_ready(runner: Runner) -> None:
+    answer = runner.lonely.get("/ready")
+    answer.did = f"{answer.did}   # where REDIS_URL names a port with nothing behind it"
+    require_not_ready(answer, "redis", "without Redis no start would work")
+
+
+@pytest.mark.task("13.2")
 def test_with_a_worker_and_a_notebook_it_is_ready(runner: Runner) -> None:
     runner.ensure_worker()
     eventually(lambda: runner.api.get("/ready").status == 200, TIMEOUT)
@@ -192,6 +208,17 @@ def test_with_a_broken_notebook_it_is_not_ready(runner: Runner) -> None:
         require_not_ready(answer, "notebook", "the notebook is gone")
     finally:
         runner.write_notebook()
+
+
+@pytest.mark.task("13.3")
+def test_refused_starts_are_a_counter(runner: Runner) -> None:
+    answer = runner.api.get("/metrics").expect(200, "in Prometheus's format", METRICS)
+    types = re.findall(
+        rf"^# TYPE {REFUSED.removesuffix('_total')}(?:_total)? (\w+)$", answer.text, re.M
+    )
+    if types != ["counter"]:
+        got = "\n".join(line for line in answer.text.splitlines() if "refused" in line)
+        answer.wrong(f"a counter: # TYPE {REFUSED} counter", METRICS, got or "no such line")
 
 
 @pytest.mark.task("13.3")
