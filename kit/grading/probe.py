@@ -11,7 +11,14 @@ import psutil
 from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
-from kit.grading.runs import ACTIVE, RUN_TIMEOUT, STATUS, STATUS_POLL_INTERVAL, run_id_of
+from kit.grading.runs import (
+    ACTIVE,
+    RUN_TIMEOUT,
+    STATUS,
+    STATUS_POLL_INTERVAL,
+    run_id_of,
+    status,
+)
 from kit.grading.submission import Submission
 
 START = "nb_runner/main.py: start()"
@@ -92,6 +99,20 @@ class Probe:
         answer = post(api).expect(202, "nothing is running", START)
         return run_id_of(answer), mark
 
+    def begin(
+        self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any
+    ) -> tuple[str, str]:
+        """Start a run, and wait for its first cell. Returns its id and its mark.
+
+        A run that ends before its first cell is tried once more: a kernel chooses free ports and
+        opens them a moment later, and another process may have been quicker.
+        """
+        run_id, mark = self.start(api, post, **orders)
+        if self._ends_before_its_first_cell(api, run_id, mark):
+            run_id, mark = self.start(api, post, **orders)
+            self._ends_before_its_first_cell(api, run_id, mark)
+        return run_id, mark
+
     def follow(self, api: Api, run_id: str, mark: str, timeout: float = RUN_TIMEOUT) -> ProbeRun:
         """Wait for the end of the run."""
         deadline = time.monotonic() + timeout
@@ -108,12 +129,20 @@ class Probe:
 
     def run(self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any) -> ProbeRun:
         """Start a run with these orders, and wait for its end."""
-        return self.follow(api, *self.start(api, post, **orders))
+        return self.follow(api, *self.begin(api, post, **orders))
 
     def seen(self, mark: str) -> dict[str, Any] | None:
         """What the first cell of that run saw; None when it was not executed."""
         file = self.desk / f"seen-{mark}"
         return dict(json.loads(file.read_text())) if file.exists() else None
+
+    def _ends_before_its_first_cell(self, api: Api, run_id: str, mark: str) -> bool:
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while self.seen(mark) is None and time.monotonic() < deadline:
+            if status(api, run_id) not in ACTIVE:
+                return self.seen(mark) is None
+            time.sleep(STATUS_POLL_INTERVAL)
+        return False
 
     def wait_at(self, gate: str, mark: str) -> None:
         """Wait until that run has reached the gate. At a timeout, the checks that follow fail."""

@@ -20,7 +20,7 @@ from kit.grading import values
 from kit.grading.api import PORT, Answer, Api, curl
 from kit.grading.failure import Wrong, require
 from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
-from kit.grading.runs import ACTIVE, STATUS_POLL_INTERVAL, status
+from kit.grading.runs import STATUS_POLL_INTERVAL
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
 from kit.grading.words import readable
@@ -113,7 +113,7 @@ def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterat
 @pytest.fixture(scope="module")
 def started(runners: Runners, strict_probe: Probe) -> tuple[str, str]:
     """The run of the strict runner, in which a cell takes too long: its id and its mark."""
-    return strict_probe.start(runners.strict, mode="endless")
+    return strict_probe.begin(runners.strict, mode="endless")
 
 
 @pytest.fixture(scope="module")
@@ -200,16 +200,10 @@ def test_the_output_is_what_the_notebook_printed(api: Api, good: ProbeRun) -> No
 
 @pytest.mark.task("10.1")
 def test_the_notebook_finds_the_database_of_the_settings(
-    submission: Submission, runners: Runners, strict_probe: Probe, started: tuple[str, str]
+    submission: Submission, strict_probe: Probe, started: tuple[str, str]
 ) -> None:
     url = submission.env()["DATABASE_URL"]
-    run_id, mark = started
-    deadline = time.monotonic() + RUN_TIMEOUT
-    while strict_probe.seen(mark) is None and status(runners.strict, run_id) in ACTIVE:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(STATUS_POLL_INTERVAL)
-    seen = strict_probe.seen(mark)
+    seen = strict_probe.seen(started[1])
     did = f"DATABASE_URL={url} ./workshop run 10\n{START}"
     require(seen is not None, did, "a run of the notebook", "no cell was executed", TASK)
     assert seen is not None
