@@ -33,7 +33,7 @@ COMMAND_TIMEOUT = 30.0  # seconds until the API sends its next command
 @pytest.fixture(scope="module")
 def gate(submission: Submission) -> Iterator[Gate]:
     """What the first API process takes for its Redis. It is open, and can hold commands."""
-    with gated.gate(submission) as opened:
+    with gated.gate(submission.redis_url) as opened:
         yield opened
 
 

@@ -94,9 +94,6 @@ def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterat
         "CELL_TIMEOUT": str(CELL_TIMEOUT),
         "REDIS_URL": urlsplit(submission.redis_url)._replace(path="/1").geturl(),
     }
-    env = submission.env(UNSET | {"NOTEBOOK_PATH": None, "REDIS_URL": None})
-    with free_socket() as sock:
-        child = start_api(submission.stack, submission.project, 50, sock, env)
     try:
         apis, _ = submission.up_each([by_hand, strict], workers=[by_hand, strict])
     except Wrong as error:
@@ -106,6 +103,9 @@ def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterat
         expected = "a runner that starts with NOTEBOOK_PATH alone: the others have defaults"
         raise Wrong(did, expected, error.got, error.where) from None
     (one, _), (other, _) = apis
+    env = submission.env(UNSET | {"NOTEBOOK_PATH": None, "REDIS_URL": None})
+    with free_socket() as sock:
+        child = start_api(submission.stack, submission.project, 50, sock, env)
     yield Runners(one, other, child)
     child.kill()
 
