@@ -1,6 +1,7 @@
 """A client for a learner's API. Each fault of the API raises Wrong with a sentence."""
 
 import contextlib
+import functools
 import json
 import shlex
 import time
@@ -34,12 +35,14 @@ def curl(method: str, path: str, body: Any = None) -> str:
 class Answer:
     """One answer of the API, and the request as a line to paste."""
 
-    def __init__(self, did: str, response: "httpx.Response", log: str) -> None:
+    def __init__(
+        self, did: str, response: "httpx.Response", error_in_log: Callable[[], str]
+    ) -> None:
         self.did = did
         self.status = response.status_code
         self.headers = response.headers
         self.text = response.text
-        self._log = log
+        self._error_in_log = error_in_log
         with contextlib.suppress(ValueError, RecursionError):
             values.note_answer(json.loads(self.text))
 
@@ -47,6 +50,11 @@ class Answer:
         reason = HTTPStatus(self.status).phrase if self.status in set(HTTPStatus) else ""
         text = f"{self.status} {reason}: {self.text}"
         return f"{text}\n{self._log}" if self._log else text
+
+    @functools.cached_property
+    def _log(self) -> str:
+        """The error in the log. It is read when a message needs it: a 503 may be as expected."""
+        return self._error_in_log() if self.status >= 500 else ""
 
     def wrong(self, expected: str, where: str, got: str = "") -> NoReturn:
         """Raise Wrong: this answer is not the expected one."""
@@ -116,8 +124,7 @@ class Api:
         except httpx.HTTPError as error:
             got = f"no answer: {error}\n{self.error_in_log()}"
         else:
-            log = self._wait_for_error_in_log() if response.status_code >= 500 else ""
-            return Answer(did, response, log)
+            return Answer(did, response, self._wait_for_error_in_log)
         raise Wrong(did, "an answer", got, LOG)
 
     def get(self, path: str) -> Answer:

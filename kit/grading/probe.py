@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,14 @@ import psutil
 from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
-from kit.grading.runs import ACTIVE, RUN_TIMEOUT, STATUS, STATUS_POLL_INTERVAL, run_id_of
+from kit.grading.runs import (
+    ACTIVE,
+    RUN_TIMEOUT,
+    STATUS,
+    STATUS_POLL_INTERVAL,
+    run_id_of,
+    status,
+)
 from kit.grading.submission import Submission
 
 START = "nb_runner/main.py: start()"
@@ -54,18 +62,23 @@ class ProbeRun:
         return str(self.answer.object(STATUS).get("error") or "")
 
 
+def plain_start(api: Api) -> Answer:
+    """A start that asks for nothing."""
+    return api.post("/start", {})
+
+
 class Probe:
     """A notebook: a first cell of its own, then the given code cells.
 
-    A cell that begins with "# " is a text cell.
+    A cell that begins with "# " is a text cell. `name` is the folder that it has for itself.
     """
 
-    def __init__(self, submission: Submission, *cells: str) -> None:
+    def __init__(self, submission: Submission, *cells: str, name: str = "probe") -> None:
         self._submission = submission
         self._log_lengths: list[int] = []  # of each worker, when the run was started
-        self.desk = submission.state / "desk"
-        self.desk.mkdir()
-        folder = submission.state / "notebooks"
+        self.desk = submission.state / name / "desk"
+        self.desk.mkdir(parents=True)
+        folder = submission.state / name / "notebooks"
         folder.mkdir()
         (folder / "beside.txt").write_text("a file beside the notebook")
         self.path = folder / "probe.ipynb"
@@ -75,14 +88,30 @@ class Probe:
         ]
         self.path.write_text(json.dumps(book))
 
-    def start(self, api: Api, **orders: Any) -> tuple[str, str]:
+    def start(
+        self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any
+    ) -> tuple[str, str]:
         """Start a run with these orders. Returns its id and its mark."""
         mark = values.unique("mark")
         orders["mark"] = mark
         (self.desk / "orders.json").write_text(json.dumps(orders))
         self._log_lengths = [len(worker.output()) for worker in self._submission.workers]
-        answer = api.post("/start", {}).expect(202, "nothing is running", START)
+        answer = post(api).expect(202, "nothing is running", START)
         return run_id_of(answer), mark
+
+    def begin(
+        self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any
+    ) -> tuple[str, str]:
+        """Start a run, and wait for its first cell. Returns its id and its mark.
+
+        A run that ends before its first cell is tried once more: a kernel chooses free ports and
+        opens them a moment later, and another process may have been quicker.
+        """
+        run_id, mark = self.start(api, post, **orders)
+        if self._ends_before_its_first_cell(api, run_id, mark):
+            run_id, mark = self.start(api, post, **orders)
+            self._ends_before_its_first_cell(api, run_id, mark)
+        return run_id, mark
 
     def follow(self, api: Api, run_id: str, mark: str, timeout: float = RUN_TIMEOUT) -> ProbeRun:
         """Wait for the end of the run."""
@@ -98,14 +127,22 @@ class Probe:
                 answer.wrong("the run's end", RUN, "\n".join([got, *filter(None, logs)]))
             time.sleep(STATUS_POLL_INTERVAL)
 
-    def run(self, api: Api, timeout: float = RUN_TIMEOUT, **orders: Any) -> ProbeRun:
+    def run(self, api: Api, post: Callable[[Api], Answer] = plain_start, **orders: Any) -> ProbeRun:
         """Start a run with these orders, and wait for its end."""
-        return self.follow(api, *self.start(api, **orders), timeout)
+        return self.follow(api, *self.begin(api, post, **orders))
 
     def seen(self, mark: str) -> dict[str, Any] | None:
         """What the first cell of that run saw; None when it was not executed."""
         file = self.desk / f"seen-{mark}"
         return dict(json.loads(file.read_text())) if file.exists() else None
+
+    def _ends_before_its_first_cell(self, api: Api, run_id: str, mark: str) -> bool:
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while self.seen(mark) is None and time.monotonic() < deadline:
+            if status(api, run_id) not in ACTIVE:
+                return self.seen(mark) is None
+            time.sleep(STATUS_POLL_INTERVAL)
+        return False
 
     def wait_at(self, gate: str, mark: str) -> None:
         """Wait until that run has reached the gate. At a timeout, the checks that follow fail."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn, Self
 
 import httpx
@@ -22,6 +22,7 @@ class Events:
         self.did = f"curl -N http://127.0.0.1:{PORT}{path}"
         self._where = where
         self.received: list[dict[str, Any]] = []
+        self._unfinished: list[str] = []  # data of an event whose end has not come yet
         timeouts = httpx.Timeout(CONNECT_TIMEOUT, read=READ_TIMEOUT)
         self._client = httpx.Client(base_url=api.url, timeout=timeouts, trust_env=False)
         try:
@@ -47,12 +48,18 @@ class Events:
     def wrong(self, expected: str, got: str = "") -> NoReturn:
         """Raise Wrong, with the last event that was received."""
         last = f"the last event: {json.dumps(self.received[-1])}" if self.received else "no event"
+        if self._unfinished:
+            last = f"`data:` came, and no empty line after it: {self._unfinished[0]}"
         raise Wrong(self.did, expected, "\n".join(filter(None, [got, last])), self._where)
 
     def until(self, expected: str, timeout: float = 30.0, **fields: Any) -> None:
         """Read until an event has these fields. `expected` says in words which event that is."""
+        self.until_any(expected, timeout, **{name: (value,) for name, value in fields.items()})
+
+    def until_any(self, expected: str, timeout: float = 30.0, **fields: Collection[Any]) -> None:
+        """Read until an event has one of these values in each of these fields."""
         for event in self._listen(expected, timeout):
-            if fields.items() <= event.items():
+            if all(event.get(name) in wanted for name, wanted in fields.items()):
                 return
         self.wrong(expected, "the stream ended before that")
 
@@ -77,14 +84,15 @@ class Events:
             self.wrong(expected, f"the stream broke: {error}")
 
     def _read(self) -> Iterator[dict[str, Any] | None]:
-        """Yields the events; and None for every other line, such as a keep-alive."""
-        data: list[str] = []
+        """Yields an event when its empty line has come; and None for every other line."""
         for line in self._response.iter_lines():
             if line.startswith("data:"):
-                data.append(line.removeprefix("data:").removeprefix(" "))
-            elif not line and data:
-                yield self._object("\n".join(data))
-                data = []
+                self._unfinished.append(line.removeprefix("data:").removeprefix(" "))
+                yield None
+            elif not line and self._unfinished:
+                text = "\n".join(self._unfinished)
+                self._unfinished = []
+                yield self._object(text)
             else:
                 yield None
 

@@ -49,6 +49,8 @@ OURS = (
     "PYTHONPATH",
 )
 
+Env = Mapping[str, str | None]  # variables in addition to the usual ones; None: not set
+
 
 class Submission:
     """A project under test. `close` ends the processes that it started."""
@@ -106,18 +108,20 @@ class Submission:
         """A client of that Redis, to look at what the project keeps there."""
         return _client(self.redis_url)
 
-    def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of the project's processes."""
+    def env(self, more: Env | None = None) -> dict[str, str]:
+        """The environment of the project's processes, with `more` in it."""
+        more = more or {}
+        given = {name: value for name, value in more.items() if value is not None}
         own = {
             "DATABASE_URL": f"sqlite:///{self.state / 'check.db'}",
             "ARTIFACTS_DIR": str(self.state / "artifacts"),
         }
         redis_url = self.redis_url if self.project.has_worker else ""
-        return project_env(
-            self.stack.env | own | dict(more or {}), redis_url=redis_url, state=self.state
-        ) | dict(more or {})
+        whole = project_env(self.stack.env | own | given, redis_url=redis_url, state=self.state)
+        unset = more.keys() - given.keys()
+        return {name: value for name, value in (whole | given).items() if name not in unset}
 
-    def up(self, api: int = 1, workers: int = 0, env: Mapping[str, str] | None = None) -> Api:
+    def up(self, api: int = 1, workers: int = 0, env: Env | None = None) -> Api:
         """Start API processes, on one port, and workers. Returns a client when all are up."""
         _require_package(self.folder, "main.py")
         if workers:
@@ -135,9 +139,9 @@ class Submission:
 
     def up_apart(
         self,
-        *envs: Mapping[str, str],
+        *envs: Env,
         workers: int = 0,
-        worker_env: Mapping[str, str] | None = None,
+        worker_env: Env | None = None,
     ) -> list[Api]:
         """Like `up`, but with one API process for each of `envs`, on a port of its own.
 
@@ -146,7 +150,7 @@ class Submission:
         return [api for api, _ in self.up_each(envs, [worker_env or {}] * workers)[0]]
 
     def up_each(
-        self, apis: Sequence[Mapping[str, str]], workers: Sequence[Mapping[str, str]] = ()
+        self, apis: Sequence[Env], workers: Sequence[Env] = ()
     ) -> tuple[list[tuple[Api, Child]], list[Child]]:
         """Like `up_apart`, with an environment for each worker, too. Returns the processes."""
         _require_package(self.folder, "main.py")
@@ -164,7 +168,7 @@ class Submission:
         pairs_up = zip(children, socks, strict=True)
         return [(self._client(child, sock), child) for child, sock in pairs_up], started
 
-    def worker(self, env: Mapping[str, str] | None = None) -> Child:
+    def worker(self, env: Env | None = None) -> Child:
         """Start one more worker."""
         _require_package(self.folder, "tasks.py")
         child = self._start_worker(self.env(env))

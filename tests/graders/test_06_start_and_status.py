@@ -1,18 +1,21 @@
 """Exercise 06: a worker executes the runs, and every API process can read their records."""
 
 import itertools
+import json
 import time
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
 
-from kit.grading import values
-from kit.grading.api import Answer, Api
+from explorer import Actor, Command, Data, Gate
+from kit.grading import gated, values
+from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import NoAnswer, Wrong, require
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
+from kit.grading.words import require_no_client
 
 START = "nb_runner/main.py: start()"
 SAVE = "nb_runner/main.py: start(), and nb_runner/runs.py: save()"
@@ -23,15 +26,21 @@ STATUSES = ("QUEUED", "RUNNING", "SUCCEEDED", "FAILED")
 SHORT, LONG = 1, 5  # seconds that a job takes
 TIMEOUT_MARGIN = 15.0  # seconds in addition to the job's own
 MESSAGE = '"content-encoding"'  # a part of every Celery message
-WRITES = "SET SETNX SETEX PSETEX GETSET MSET MSETNX HSET HMSET HSETNX SADD ZADD XADD LPUSH RPUSH "
-WRITES += "APPEND EVAL EVALSHA FCALL JSON.SET"
-END_MARK = "that is all"
+DEFAULT_LIMIT, MOST = 10, 100  # runs in a list
+COMMAND_TIMEOUT = 30.0  # seconds until the API sends its next command
 
 
 @pytest.fixture(scope="module")
-def apis(submission: Submission) -> list[Api]:
+def gate(submission: Submission) -> Iterator[Gate]:
+    """What the first API process takes for its Redis. It is open, and can hold commands."""
+    with gated.gate(submission.redis_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def apis(submission: Submission, gate: Gate) -> list[Api]:
     """Two API processes that share a Redis, and no worker."""
-    return submission.up_apart({}, {})
+    return submission.up_apart({"REDIS_URL": gate.url}, {})
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +66,27 @@ def test_a_start_is_queued(submission: Submission, api: Api) -> None:
     status = answer.field("status", START)
     if status != "QUEUED":
         answer.wrong("the status QUEUED: there is no worker up", START)
-    require_no_client_address(answer, START)
+    require_no_client(answer, START)
+    new = [task for task in queued(submission.redis_url) if task not in before]
     got = "nothing new in the queue of the broker"
-    expected = "a message in the queue, for a worker to find"
-    require(queued(submission.redis_url) > before, answer.did, expected, got, START)
+    require(new, answer.did, "a message in the queue, for a worker to find", got, START)
+    run_id = answer.field("run_id", START)
+    expected = f"a message under the id that the record has: {run_id}"
+    got = f"a message under the id {', '.join(values.note(Kind.RUN, task) for task in new)}"
+    require(run_id in new, answer.did, expected, got, START)
 
 
 @pytest.mark.task("6.1")
-def test_a_run_is_known_before_it_is_queued(submission: Submission, api: Api) -> None:
-    try:
-        commands, answer = commands_during_start(submission.redis_url, api)
-    except ResponseError:
-        return  # fakeredis, which has no MONITOR
+def test_a_run_is_known_before_it_is_queued(submission: Submission, gate: Gate, api: Api) -> None:
+    name = values.unique("ada")  # by this text the record is found among the commands
+    commands: list[Command] = []
+    answer = start_slowly(submission, gate, lambda: start(api, 0, requested_by=name), commands)
     run_id = answer.field("run_id", START)
-    pushes = [n for n, command in enumerate(commands) if MESSAGE in command]
+    pushes = [n for n, command in enumerate(commands) if is_message(command)]
     writes = [
-        n for n, command in enumerate(commands) if run_id in command and writes_record(command)
+        n
+        for n, command in enumerate(commands)
+        if not command.reads_only and not is_message(command) and found(command, name, run_id)
     ]
     did = f"redis-cli monitor\n{answer.did}"
     require(pushes, did, "a message in the queue, for a worker to find", "none", START)
@@ -87,7 +101,7 @@ def test_a_run_without_a_worker_is_queued(api: Api) -> None:
     answer = status_of(api, start(api, 0))
     if answer.field("status", STATUS) != "QUEUED":
         answer.wrong("the status QUEUED: there is no worker up", STATUS)
-    require_no_client_address(answer, STATUS)
+    require_no_client(answer, STATUS)
 
 
 @pytest.mark.task("6.2")
@@ -133,7 +147,7 @@ def test_the_newest_run_needs_no_id(apis: list[Api]) -> None:
         newest = run.field("run_id", START)
         if answer.field("run_id", NEWEST) != newest:
             answer.wrong(f"the newest run, {newest}", NEWEST)
-        require_no_client_address(answer, NEWEST)
+        require_no_client(answer, NEWEST)
 
 
 @pytest.mark.task("6.3")
@@ -149,6 +163,49 @@ def test_the_last_runs_come_newest_first(apis: list[Api]) -> None:
         got = [run.get("run_id") if isinstance(run, dict) else run for run in listed]
         if got != ids:
             answer.wrong(f"the last runs, newest first: {', '.join(map(str, ids))}", RECENT)
+        require_no_client(answer, RECENT)
+
+
+@pytest.mark.task("6.3")
+def test_the_list_says_what_the_status_says(api: Api, followed: object) -> None:
+    run = start(api, 0, rows=0)
+    follow(api, run, 0)
+    answer = api.get("/runs?limit=1").expect(200, "the last runs", RECENT)
+    answer.did = f"{run.did}\n{answer.did}"
+    listed = answer.json(RECENT)
+    if [each.get("status") for each in listed if isinstance(each, dict)] != ["FAILED"]:
+        answer.wrong("one run, with the status FAILED, as GET /status says", RECENT)
+
+
+@pytest.mark.task("6.3")
+def test_a_list_has_an_upper_bound(api: Api) -> None:
+    for _ in range(DEFAULT_LIMIT + 1):
+        start(api, 0)
+    answer = api.get("/runs").expect(200, "the last runs", RECENT)
+    if len(answer.json(RECENT)) != DEFAULT_LIMIT:
+        answer.wrong(f"{DEFAULT_LIMIT} runs, as in exercise 03", RECENT)
+    for limit in (0, MOST + 1):
+        answer = api.get(f"/runs?limit={limit}")
+        answer.expect(422, f"a limit is 1 to {MOST}, as in exercise 03", RECENT)
+
+
+@pytest.mark.task("6.3")
+def test_in_the_middle_of_a_start_there_is_a_newest_run(
+    submission: Submission, gate: Gate, apis: list[Api]
+) -> None:
+    one, other = apis
+    start(one, 0)
+    commands: list[Command] = []
+
+    def ask() -> None:
+        for path in ("/status", "/runs"):
+            answer = other.get(path)
+            held = f"{curl('POST', '/start')}   # held after: {first_words(commands[-1])}"
+            answer.did = f"{held}\n{answer.did}   # asked of another API process meanwhile"
+            why = "an id in the list always has its record: the record comes first"
+            answer.expect(200, why, "nb_runner/runs.py: save()")
+
+    start_slowly(submission, gate, lambda: start(one, 0), commands, ask)
 
 
 @pytest.mark.task("6.3")
@@ -159,10 +216,10 @@ def test_before_the_first_start_there_is_no_newest_run(submission: Submission, a
     answer.expect(404, "nothing has been started yet", NEWEST)
 
 
-def start(api: Api, seconds: float, rows: int = 60) -> Answer:
+def start(api: Api, seconds: float, rows: int = 60, **more: str) -> Answer:
     """Start a run. Raises Wrong unless it is accepted at once."""
     try:
-        answer = api.post("/start", {"seconds": seconds, "rows": rows})
+        answer = api.post("/start", {"seconds": seconds, "rows": rows, **more})
     except NoAnswer as error:
         expected = "202 Accepted at once: a start does not wait for the work"
         raise Wrong(error.did, expected, error.got, START) from None
@@ -199,36 +256,51 @@ def follow(api: Api, run: Answer, seconds: float) -> tuple[list[str], Answer]:
         time.sleep(0.03)
 
 
-def require_no_client_address(answer: Answer, where: str) -> None:
-    """Raise Wrong if the answer has the address of the client."""
-    if "client" in answer.object(where) or "127.0.0.1" in answer.text:
-        answer.wrong("a run without what is only kept: the client's address", where)
+def queued(url: str) -> list[str]:
+    """The ids of the tasks that wait for a worker."""
+    with Redis.from_url(url, decode_responses=True) as redis:
+        lists = [name for name in redis.scan_iter() if redis.type(name) == "list"]
+        messages = [each for name in lists for each in redis.lrange(name, 0, -1)]
+    tasks = [json.loads(each) for each in messages if MESSAGE in each]
+    return [str(task["properties"].get("correlation_id")) for task in tasks]
 
 
-def queued(url: str) -> int:
-    """How many messages wait for a worker."""
-    with Redis.from_url(url) as redis:
-        lists = [name for name in redis.scan_iter() if redis.type(name) == b"list"]
-        return sum(MESSAGE.encode() in each for name in lists for each in redis.lrange(name, 0, -1))
+def start_slowly(
+    submission: Submission,
+    gate: Gate,
+    begin: Callable[[], Answer],
+    commands: list[Command],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Answer:
+    """Start a run, one command to Redis after the other. `meanwhile` is called after each."""
+    actor = Actor("the start", gate, begin)
+    with Data(submission.redis_url) as data:
+        actor.start()
+        try:
+            while actor.settle(COMMAND_TIMEOUT) and not actor.ended:
+                if step := actor.take(data, time.monotonic(), COMMAND_TIMEOUT):
+                    commands += step.command.parts or [step.command]
+                    meanwhile()
+        finally:
+            actor.release()
+        actor.end(COMMAND_TIMEOUT)
+    if isinstance(actor.result, Exception):
+        raise actor.result
+    assert isinstance(actor.result, Answer)
+    return actor.result
 
 
-def commands_during_start(url: str, api: Api) -> tuple[list[str], Answer]:
-    """The commands that Redis receives while a run is started, and the answer to the start."""
-    client = Redis.from_url(url, decode_responses=True, socket_timeout=15)
-    with client as redis, redis.monitor() as monitor:
-        answer = start(api, 0)
-        redis.echo(END_MARK)
-        commands = [""]
-        while END_MARK not in commands[-1]:
-            commands.append(monitor.next_command()["command"])
-    return commands, answer
+def is_message(command: Command) -> bool:
+    """Whether the command puts a message for a worker into a queue."""
+    return any(MESSAGE in word for word in command.words)
 
 
-def first_words(command: str) -> str:
+def found(command: Command, *texts: str) -> bool:
+    """Whether the command has all these texts in it."""
+    return all(any(text in word for word in command.words) for text in texts)
+
+
+def first_words(command: Command) -> str:
     """The first words of a command, as many as fit in 70 characters."""
-    return command[:70].rpartition(" ")[0] or command[:70]
-
-
-def writes_record(command: str) -> bool:
-    """Whether the command writes something to Redis other than a message."""
-    return command.split(" ", 1)[0].upper() in WRITES.split() and MESSAGE not in command
+    text = " ".join(command.words)
+    return text if len(text) <= 70 else text[:70].rpartition(" ")[0] or text[:70]

@@ -1,26 +1,47 @@
-"""Exercise 10: a run executes the notebook, and keeps its output."""
+"""Exercise 10: a run executes the notebook, and keeps its output.
 
+Two runners are up at the same time, each with its own database of Redis. "By hand" has what the
+README's commands set, and no more. "Strict" has all settings, with a short CELL_TIMEOUT.
+"""
+
+import os
 import re
-import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 
 from kit.grading import values
-from kit.grading.api import PORT, Api
+from kit.grading.api import PORT, Answer, Api, curl
 from kit.grading.failure import Wrong, require
 from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
+from kit.grading.runs import STATUS_POLL_INTERVAL
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
+from kit.grading.words import readable
+from kit.processes.child import Child
+from kit.processes.ports import free_socket
+from kit.processes.project import start_api
 
 CELL_TIMEOUT = 3  # seconds; every other cell is done in hundredths of one
 RUN_TIMEOUT = 20.0  # seconds; a run that takes longer ignores CELL_TIMEOUT
 KERNEL_END_TIMEOUT = 10.0  # seconds until a kernel has ended
 CONFIG = "nb_runner/config.py: Settings, and nb_runner/executor.py: run()"
+SETTINGS = "nb_runner/config.py: Settings"
 TASK = "nb_runner/tasks.py: run_notebook(), and nb_runner/executor.py: run()"
 OUTPUT = "nb_runner/runs.py: output(), and nb_runner/executor.py: NotebookFailed"
+CALLER = "nb_runner/main.py: StartRequest and start()"
 START = f"curl -X POST http://127.0.0.1:{PORT}/start"
+# Variables that the README's commands do not set.
+UNSET = dict.fromkeys(("DATABASE_URL", "CELL_TIMEOUT", "ARTIFACTS_DIR"))
+OTHERS = "(redis_url|database_url|cell_timeout|artifacts_dir)"
+# How a caller may try to name a notebook, beside the fields that /docs shows.
+GUESSES = ("notebook", "notebook_path", "NOTEBOOK_PATH", "path", "file", "filename")
 
 BESIDE = """
 beside = Path("beside.txt").read_text()
@@ -33,25 +54,72 @@ if orders["mode"] == "die":
 if orders["mode"] == "endless":
     time.sleep({ENDLESS})
 """
-WRITE = """
-import sqlite3
-
-with sqlite3.connect(os.environ["DATABASE_URL"].removeprefix("sqlite:///")) as database:
-    database.execute("CREATE TABLE IF NOT EXISTS delays (mark TEXT)")
-    database.execute("INSERT INTO delays VALUES (?)", (mark,))
+LAST = """
 print(f"done {mark}")
 """
 
 
+@dataclass(frozen=True)
+class Runners:
+    """Both runners, and an API process that was started without NOTEBOOK_PATH."""
+
+    by_hand: Api
+    strict: Api
+    without_notebook: Child
+
+
+def new_probe(submission: Submission, name: str) -> Probe:
+    return Probe(submission, "# Delays", BESIDE, ORDERED, LAST, name=name)
+
+
 @pytest.fixture(scope="module")
 def probe(submission: Submission) -> Probe:
-    return Probe(submission, "# Delays", BESIDE, ORDERED, WRITE)
+    """The notebook of the runner that was started by hand."""
+    return new_probe(submission, "by-hand")
 
 
 @pytest.fixture(scope="module")
-def api(submission: Submission, probe: Probe) -> Api:
-    env = {"NOTEBOOK_PATH": str(probe.path), "CELL_TIMEOUT": str(CELL_TIMEOUT)}
-    return submission.up(workers=1, env=env)
+def strict_probe(submission: Submission) -> Probe:
+    """The notebook of the strict runner."""
+    return new_probe(submission, "strict")
+
+
+@pytest.fixture(scope="module")
+def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterator[Runners]:
+    # As in the README, the path is relative to the folder of the project.
+    relative = os.path.relpath(probe.path.resolve(), submission.folder.resolve())
+    by_hand = UNSET | {"NOTEBOOK_PATH": relative}
+    strict = {
+        "NOTEBOOK_PATH": str(strict_probe.path),
+        "CELL_TIMEOUT": str(CELL_TIMEOUT),
+        "REDIS_URL": urlsplit(submission.redis_url)._replace(path="/1").geturl(),
+    }
+    try:
+        apis, _ = submission.up_each([by_hand, strict], workers=[by_hand, strict])
+    except Wrong as error:
+        if not re.search(OTHERS, error.got, re.IGNORECASE):
+            raise
+        did = f"NOTEBOOK_PATH={relative} fastapi dev nb_runner/main.py   # and a worker"
+        expected = "a runner that starts with NOTEBOOK_PATH alone: the others have defaults"
+        raise Wrong(did, expected, error.got, error.where) from None
+    (one, _), (other, _) = apis
+    env = submission.env(UNSET | {"NOTEBOOK_PATH": None, "REDIS_URL": None})
+    with free_socket() as sock:
+        child = start_api(submission.stack, submission.project, 50, sock, env)
+    yield Runners(one, other, child)
+    child.kill()
+
+
+@pytest.fixture(scope="module")
+def started(runners: Runners, strict_probe: Probe) -> tuple[str, str]:
+    """The run of the strict runner, in which a cell takes too long: its id and its mark."""
+    return strict_probe.begin(runners.strict, mode="endless")
+
+
+@pytest.fixture(scope="module")
+def api(runners: Runners, started: object) -> Api:
+    """The runner that was started by hand, while the other one is at work."""
+    return runners.by_hand
 
 
 @pytest.fixture(scope="module")
@@ -61,94 +129,197 @@ def good(api: Api, probe: Probe) -> ProbeRun:
 
 
 @pytest.fixture(scope="module")
-def failed(api: Api, probe: Probe, good: ProbeRun) -> ProbeRun:
-    """The second run, in which a cell raises."""
-    return probe.run(api, mode="raise")
+def foreign(submission: Submission) -> Path:
+    """A notebook that a caller names. When it is executed, a file beside it appears."""
+    path = submission.state / "elsewhere" / "foreign.ipynb"
+    path.parent.mkdir()
+    cell = nbformat.v4.new_code_cell(f"open({str(path.with_name('executed'))!r}, 'w').close()")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    return path
 
 
-def output(api: Api, run: ProbeRun) -> str:
-    """The answer of GET /output about a run, as text."""
-    return api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT).text
+@pytest.fixture(scope="module")
+def failed(api: Api, probe: Probe, good: ProbeRun, foreign: Path) -> ProbeRun:
+    """The second run, in which a cell raises. Its start names another notebook, in vain."""
+    document = api.get("/openapi.json")
+    fields = text_fields(document.object(CALLER)) if document.status == 200 else set()
+
+    def post(api: Api) -> Answer:
+        for names in ({*fields, *GUESSES}, fields, set[str]()):
+            body = dict.fromkeys(sorted(names - {"requested_by"}), str(foreign))
+            query = "&".join(f"{name}={foreign}" for name in body)
+            answer = api.post(f"/start?{query}", body)
+            if answer.status != 422:  # refused: that is one way not to obey
+                break
+        return answer
+
+    return probe.run(api, post, mode="raise")
+
+
+@pytest.fixture(scope="module")
+def died(api: Api, probe: Probe, failed: ProbeRun) -> ProbeRun:
+    """The third run, in which the kernel dies."""
+    return probe.run(api, mode="die")
+
+
+@pytest.fixture(scope="module")
+def slow(runners: Runners, strict_probe: Probe, started: tuple[str, str]) -> ProbeRun:
+    """The run of the strict runner at its end."""
+    try:
+        return strict_probe.follow(runners.strict, *started, RUN_TIMEOUT)
+    except Wrong as error:
+        expected = f"the run's end: CELL_TIMEOUT is {CELL_TIMEOUT} s, and a cell takes longer"
+        raise Wrong(error.did, expected, error.got, CONFIG) from None
 
 
 @pytest.mark.task("10.1")
-def test_the_run_runs_the_notebook(
-    submission: Submission, api: Api, probe: Probe, good: ProbeRun
-) -> None:
+def test_the_run_runs_the_notebook(probe: Probe, good: ProbeRun) -> None:
     seen = probe.seen(good.mark)
     expected = "a run of the notebook that NOTEBOOK_PATH names"
     got = f"none of its cells was executed. The run: {good.answer}"
     require(seen is not None, START, expected, got, TASK)
     assert seen is not None
-    folder = str(probe.path.parent)
+    folder = probe.path.parent.resolve()
     expected = f"a run in the notebook's own folder, {folder}: it reads a file beside it"
-    require(seen["folder"] == folder, START, expected, f"a run in {seen['folder']}", RUN)
-    url = submission.env()["DATABASE_URL"]
-    expected = f"the notebook finds DATABASE_URL in its environment, as it is in ours: {url}"
-    require(seen["database"] == url, START, expected, f"it found {seen['database']}", CONFIG)
+    same = Path(seen["folder"]).resolve() == folder
+    require(same, START, expected, f"a run in {seen['folder']}", RUN)
+    expected = "the notebook finds DATABASE_URL in its environment, also where only the default "
+    expected += "of your settings says which database it is"
+    require(seen["database"], START, expected, f"it found {seen['database']}", CONFIG)
     if good.status != "SUCCEEDED":
         good.answer.wrong('"status": "SUCCEEDED" (no cell raised)', RUN)
-    expected = "the row that the notebook wrote into the database at DATABASE_URL"
-    got = f"no such row. The run: {good.answer}"
-    require(wrote(url, good.mark), START, expected, got, RUN)
 
 
 @pytest.mark.task("10.1")
 def test_the_output_is_what_the_notebook_printed(api: Api, good: ProbeRun) -> None:
     answer = api.get(f"/output/{good.run_id}").expect(200, "the run has succeeded", OUTPUT)
     for printed in (f"begun {good.mark}", f"done {good.mark}"):
-        if printed not in answer.text:
-            answer.wrong(f"what the notebook printed: {printed!r} is part of it", TASK)
+        if printed not in lines(answer):
+            answer.wrong(f"what the notebook printed, as text: the line {printed!r}", TASK)
 
 
-def wrote(url: str, mark: str) -> bool:
-    """Whether the run has written its row."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-        try:
-            rows = database.execute("SELECT mark FROM delays WHERE mark = ?", (mark,)).fetchall()
-        except sqlite3.OperationalError:  # no such table
-            return False
-    return len(rows) == 1
+@pytest.mark.task("10.1")
+def test_the_notebook_finds_the_database_of_the_settings(
+    submission: Submission, strict_probe: Probe, started: tuple[str, str]
+) -> None:
+    url = submission.env()["DATABASE_URL"]
+    seen = strict_probe.seen(started[1])
+    did = f"DATABASE_URL={url} ./workshop run 10\n{START}"
+    require(seen is not None, did, "a run of the notebook", "no cell was executed", TASK)
+    assert seen is not None
+    expected = f"the notebook finds DATABASE_URL in its environment, as it is in ours: {url}"
+    require(seen["database"] == url, did, expected, f"it found {seen['database']}", CONFIG)
+
+
+@pytest.mark.task("10.1")
+def test_without_a_notebook_nothing_starts(runners: Runners) -> None:
+    child = runners.without_notebook
+    deadline = time.monotonic() + RUN_TIMEOUT
+    while child.running and "startup complete" not in child.output():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(STATUS_POLL_INTERVAL)
+    did = "env -u NOTEBOOK_PATH fastapi dev nb_runner/main.py"
+    expected = "that it does not start, and says that NOTEBOOK_PATH is missing"
+    require(not child.running, did, expected, "it starts", SETTINGS)
+    log = child.output()
+    got = "\n".join(log.splitlines()[-5:])
+    require("notebook_path" in log.lower(), did, expected, got, SETTINGS)
+    # pydantic names each variable on a line of its own.
+    others = re.findall(rf"^{OTHERS}$", log, re.IGNORECASE | re.MULTILINE)
+    expected = "NOTEBOOK_PATH alone is missing: the others have defaults"
+    got = f"missing too: {', '.join(sorted({name.upper() for name in others}))}"
+    require(not others, did, expected, got, SETTINGS)
+
+
+@pytest.mark.task("10.1")
+def test_the_caller_does_not_choose_the_notebook(
+    probe: Probe, failed: ProbeRun, foreign: Path
+) -> None:
+    body = {"notebook_path": str(foreign)}
+    did = f"{curl('POST', '/start', body)}   # and other names for it, also in the query"
+    expected = "a run of the notebook that NOTEBOOK_PATH names: a caller may not choose it"
+    got = "the notebook that the caller named was executed"
+    require(not foreign.with_name("executed").exists(), did, expected, got, CALLER)
+    did = f"{START}   # for the second time, to the same worker"
+    expected = "the notebook that NOTEBOOK_PATH names, relative to where the worker was started"
+    got = f"none of its cells was executed. The run: {failed.answer}"
+    require(probe.seen(failed.mark) is not None, did, expected, got, RUN)
+
+
+def text_fields(document: dict[str, Any]) -> set[str]:
+    """The names of all fields and parameters of POST /start that take text."""
+    operation = document.get("paths", {}).get("/start", {}).get("post", {})
+    parts = document.get("components", {}).get("schemas", {})
+
+    def resolved(schema: dict[str, Any]) -> list[dict[str, Any]]:
+        """The schema, and those that it may be."""
+        name = schema.get("$ref", "").rpartition("/")[2]
+        others = [*schema.get("anyOf", []), *schema.get("oneOf", []), *schema.get("allOf", [])]
+        others += [parts[name]] if name in parts else []
+        return [schema, *(each for other in others for each in resolved(other))]
+
+    def takes_text(schema: dict[str, Any]) -> bool:
+        return any(each.get("type") == "string" for each in resolved(schema))
+
+    content = operation.get("requestBody", {}).get("content", {})
+    bodies = [each for media in content.values() for each in resolved(media.get("schema", {}))]
+    fields = [item for body in bodies for item in body.get("properties", {}).items()]
+    fields += [(each["name"], each.get("schema", {})) for each in operation.get("parameters", [])]
+    return {name for name, schema in fields if takes_text(schema)}
+
+
+def lines(answer: Answer) -> set[str]:
+    """All lines of all texts in the answer."""
+    found: set[str] = set()
+    todo = [answer.json(OUTPUT)]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            found.update(value.splitlines())
+        elif isinstance(value, list | dict):
+            todo += value.values() if isinstance(value, dict) else value
+    return found
 
 
 @pytest.mark.task("10.2")
 def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRun) -> None:
-    require_failed(failed, "the notebook's third cell raised")
+    require_failed(api, failed, "the notebook's third cell raised")
     why = f"no flight left from {failed.mark}"
     if why not in failed.error:
         failed.answer.wrong(f"an `error` with the cell's own words: {why!r}", RUN)
-    answer = api.get(f"/output/{failed.run_id}").expect(200, "the run has ended", OUTPUT)
-    if why not in answer.text:
-        answer.wrong(f"the cell's own words: {why!r}", OUTPUT)
-    if f"begun {failed.mark}" not in answer.text:
-        expected = "what the cells before the failure printed, too: "
-        answer.wrong(f"{expected}{f'begun {failed.mark}'!r}", OUTPUT)
 
 
 @pytest.mark.task("10.2")
-def test_a_cell_that_takes_too_long_fails_the_run(api: Api, probe: Probe, good: ProbeRun) -> None:
-    run_id, mark = probe.start(api, mode="endless")
-    try:
-        run = probe.follow(api, run_id, mark, RUN_TIMEOUT)
-    except Wrong as error:
-        expected = f"the run's end: CELL_TIMEOUT is {CELL_TIMEOUT} s, and a cell takes longer"
-        raise Wrong(error.did, expected, error.got, CONFIG) from None
-    require_failed(run, f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s")
-    if not re.search(r"(?i)time|long|second|limit|\bs\b", run.error):
-        run.answer.wrong("an `error` that says that a cell took too long", RUN)
+def test_a_kernel_that_dies_fails_the_run(api: Api, died: ProbeRun) -> None:
+    require_failed(api, died, "a cell said os._exit(1), and that was the end of the kernel")
 
 
 @pytest.mark.task("10.2")
-def test_a_kernel_that_dies_fails_the_run(api: Api, probe: Probe, good: ProbeRun) -> None:
-    run = probe.run(api, mode="die")
-    require_failed(run, "a cell said os._exit(1), and that was the end of the kernel")
-    if not re.search(r"(?i)kernel|died|dead", run.error):
-        run.answer.wrong("an `error` that says that the kernel died", RUN)
+def test_a_cell_that_takes_too_long_fails_the_run(
+    runners: Runners, slow: ProbeRun, died: ProbeRun
+) -> None:
+    require_failed(runners.strict, slow, f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s")
+    said = [run.error.replace(run.run_id, "").replace(run.mark, "") for run in (slow, died)]
+    if said[0] == said[1]:
+        expected = "an `error` that says why: a cell took too long"
+        slow.answer.wrong(expected, RUN, f"{slow.error!r}, as when a kernel died")
 
 
-def require_failed(run: ProbeRun, why: str) -> None:
+def require_failed(api: Api, run: ProbeRun, why: str) -> None:
+    """Raise Wrong unless the run has failed, says why in words, and shows what it had printed."""
     if run.status != "FAILED":
         run.answer.wrong(f'"status": "FAILED" ({why})', RUN)
+    if not readable(run.error):
+        run.answer.wrong(f"an `error` in words, which people can read ({why})", OUTPUT)
+    answer = api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT)
+    printed = f"begun {run.mark}"
+    if printed not in lines(answer):
+        expected = f"what the cells before the failure printed, too: the line {printed!r}"
+        answer.wrong(expected, OUTPUT)
+    traceback = answer.field("traceback", OUTPUT)
+    if not isinstance(traceback, str) or "Traceback" not in traceback:
+        answer.wrong("the `traceback`, as in exercise 09", OUTPUT)
 
 
 @pytest.mark.task("10.3")
@@ -163,18 +334,21 @@ def test_each_run_shows_its_own_outputs_only(
     got = "variables of the run before are there"
     require(not seen["left_over"], did, expected, got, RUN)
     expected = f"of the second run only what it printed itself (which has {failed.mark} in it)"
-    text = output(api, failed)
+    text = api.get(f"/output/{failed.run_id}").expect(200, "the run has ended", OUTPUT).text
     got = f"what the first run printed ({good.mark}): {text}"
     require(good.mark not in text, did, expected, got, RUN)
 
 
 @pytest.mark.task("10.4")
-@pytest.mark.parametrize("which", ["good", "failed"])
-def test_no_kernel_is_left(which: str, probe: Probe, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("which", ["good", "failed", "died", "slow"])
+def test_no_kernel_is_left(
+    which: str, probe: Probe, strict_probe: Probe, request: pytest.FixtureRequest
+) -> None:
     run: ProbeRun = request.getfixturevalue(which)
     began = time.time()
-    seen = probe.seen(run.mark)
-    did = f"{START}, and `ps` once the run was {run.status}"
+    seen = (strict_probe if which == "slow" else probe).seen(run.mark)
+    too_long = " (a cell took too long)" if which == "slow" else ""
+    did = f"{START}, and `ps` once the run was {run.status}{too_long}"
     expected = "a kernel that ran the notebook, and has ended"
     require(seen is not None, did, expected, "no cell was executed", TASK)
     assert seen is not None
@@ -183,4 +357,4 @@ def test_no_kernel_is_left(which: str, probe: Probe, request: pytest.FixtureRequ
         pid = values.note(Kind.PID, seen["pid"])
         got = f"process {pid}, in which the cells ran, is still there: {command}"
         require(time.monotonic() < deadline, did, expected, got, RUN)
-        time.sleep(0.05)
+        time.sleep(STATUS_POLL_INTERVAL)

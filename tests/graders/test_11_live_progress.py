@@ -1,6 +1,9 @@
 """Exercise 11: live progress of a run, and the executed notebook at its end."""
 
+import json
+import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,10 @@ import pytest
 from kit.grading.api import PORT, Api
 from kit.grading.failure import Wrong, require
 from kit.grading.probe import Probe, ProbeRun, gate
-from kit.grading.runs import STATUS_POLL_INTERVAL
+from kit.grading.runs import ENDED, STATUS_POLL_INTERVAL
 from kit.grading.sse import Events
 from kit.grading.submission import Submission
+from kit.grading.words import tells_client
 
 EVENTS = "nb_runner/main.py: events()"
 PROGRESS = "nb_runner/executor.py: run(), and nb_runner/runs.py: get()"
@@ -19,9 +23,10 @@ KEPT = "nb_runner/executor.py: run()"
 OUTPUT = "nb_runner/main.py: output()"
 CELLS = 3
 
-ORDERED = """
+WHY = "no flight left"
+ORDERED = f"""
 if orders["mode"] == "raise":
-    raise LookupError(f"no flight left from {mark}")
+    raise LookupError(f"{WHY} from {{mark}}")
 """
 
 
@@ -29,6 +34,14 @@ if orders["mode"] == "raise":
 def probe(submission: Submission) -> Probe:
     second = gate("one") + ORDERED
     return Probe(submission, "# Delays", second, "# The end", gate("two"))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder that ARTIFACTS_DIR names. It is not there before the project starts."""
+
+    path: Path
+    made_at_start: bool  # by the project
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +52,18 @@ def apis(submission: Submission, probe: Probe) -> list[Api]:
 
 
 @pytest.fixture(scope="module")
-def waiting_run(apis: list[Api], probe: Probe) -> tuple[str, str]:
+def folder(submission: Submission, apis: list[Api]) -> Folder:
+    """It is made for the first run. So a project that does not make it fails task 11.3 only."""
+    path = Path(submission.env()["ARTIFACTS_DIR"])
+    made_at_start = path.is_dir()
+    path.mkdir(parents=True, exist_ok=True)
+    return Folder(path, made_at_start)
+
+
+@pytest.fixture(scope="module")
+def waiting_run(apis: list[Api], probe: Probe, folder: Folder) -> tuple[str, str]:
     """A run whose second cell waits until the grader opens the gate: its id and its mark."""
-    run_id, mark = probe.start(apis[0], mode="good")
+    run_id, mark = probe.begin(apis[0], mode="good")
     probe.wait_at("one", mark)
     return run_id, mark
 
@@ -54,13 +76,31 @@ def good(apis: list[Api], probe: Probe, waiting_run: tuple[str, str]) -> ProbeRu
     return probe.follow(apis[0], *waiting_run)
 
 
-def require_cells_done(api: Api, run_id: str, done: int, why: str) -> None:
+@pytest.fixture(scope="module")
+def failed(apis: list[Api], probe: Probe, good: ProbeRun, folder: Folder) -> ProbeRun:
+    """The second run, in which a cell raises.
+
+    The folder for its notebook is not there, unless the project has made it when it started.
+    """
+    aside = folder.path.with_name("aside")
+    if not folder.made_at_start:
+        folder.path.rename(aside)
+    try:
+        return probe.run(apis[0], mode="raise")
+    finally:
+        if aside.exists() and folder.path.exists():  # both runs' notebooks into one folder
+            shutil.copytree(folder.path, aside, dirs_exist_ok=True)
+            shutil.rmtree(folder.path)
+            aside.rename(folder.path)
+
+
+def require_cells_done(api: Api, run_id: str, done: int, why: str, or_done: int = -1) -> None:
     """Raise Wrong unless /status reports so many finished cells in time."""
     deadline = time.monotonic() + 10
     while True:
         answer = api.get(f"/status/{run_id}").expect(200, "the run is known", PROGRESS)
         cells = (answer.field("cells_done", PROGRESS), answer.field("cells_total", PROGRESS))
-        if cells == (done, CELLS):
+        if cells in ((done, CELLS), (or_done, CELLS)):
             return
         if time.monotonic() > deadline:
             expected = f'"cells_done": {done}, "cells_total": {CELLS}: {why}'
@@ -85,19 +125,25 @@ def test_events_come_while_the_run_goes_on(
         if not events.type.startswith("text/event-stream"):
             events.wrong("the content type text/event-stream", events.type)
         events.until("an event with where the run is now", status="RUNNING", cells_done=1)
+        if tells_client(json.dumps(events.received)):
+            events.wrong("events without what is only kept: the client's address")
         probe.open("one")
         expected = "an event once the second cell is done"
         events.until(expected, status="RUNNING", cells_done=2, cells_total=CELLS)
         probe.open("two")
-        events.until("a last event at the run's end", status="SUCCEEDED")
+        events.until_any("a last event at the run's end", status=ENDED)
         events.rest("the end of the stream (the run has ended)")
+        last = events.received[-1]
+        run = apis[1].get(f"/status/{waiting_run[0]}").object(EVENTS)
+        if lacking := sorted(run.keys() - last.keys()):
+            events.wrong(f"the run as /status shows it, with {', '.join(lacking)}")
 
 
 @pytest.mark.task("11.1")
 def test_at_the_end_all_cells_are_done(apis: list[Api], good: ProbeRun) -> None:
     if good.status != "SUCCEEDED":
         good.answer.wrong('"status": "SUCCEEDED" (no cell raised)', PROGRESS)
-    why = "the run has ended, and still one likes to know"
+    why = "the run has ended, and the numbers stay"
     require_cells_done(apis[1], good.run_id, CELLS, why)
 
 
@@ -163,17 +209,41 @@ def test_it_is_kept_where_api_and_worker_both_look(submission: Submission, good:
 
 
 @pytest.mark.task("11.3")
-def test_a_failed_run_leaves_its_notebook_too(
-    apis: list[Api], probe: Probe, good: ProbeRun
-) -> None:
-    run = probe.run(apis[0], mode="raise")
-    if run.status != "FAILED":
-        run.answer.wrong('"status": "FAILED" (the second cell raised)', KEPT)
-    first, second, third = executed(apis[1], run)
-    did = f"curl 'http://127.0.0.1:{PORT}/output/{run.run_id}?format=ipynb'"
-    expected = f"what the first cell printed before the second raised: 'begun {run.mark}'"
-    require(f"begun {run.mark}" in first, did, expected, f"its output is {first}", KEPT)
+def test_the_folder_is_made_when_it_is_not_there(folder: Folder, failed: ProbeRun) -> None:
+    did = f"ARTIFACTS_DIR={folder.path}   # which was not there, and then a run"
+    expected = "the folder, made by whoever writes the notebook into it"
+    kept = folder.path.is_dir() or WHY in failed.error
+    require(kept, did, expected, f"no folder. The run: {failed.answer}", KEPT)
+
+
+@pytest.mark.task("11.3")
+def test_a_failed_run_leaves_its_notebook_too(apis: list[Api], failed: ProbeRun) -> None:
+    if failed.status != "FAILED":
+        failed.answer.wrong('"status": "FAILED" (the second cell raised)', KEPT)
+    first, second, third = executed(apis[1], failed)
+    did = f"curl 'http://127.0.0.1:{PORT}/output/{failed.run_id}?format=ipynb'"
+    expected = f"what the first cell printed before the second raised: 'begun {failed.mark}'"
+    require(f"begun {failed.mark}" in first, did, expected, f"its output is {first}", KEPT)
     expected = "the second cell's LookupError among its outputs"
     require("LookupError" in second, did, expected, f"its output is {second}", KEPT)
     expected = "no output of the third cell: it was not executed"
     require(third == "[]", did, expected, f"its output is {third}", KEPT)
+
+
+@pytest.mark.task("11.3")
+def test_each_run_has_a_notebook_of_its_own(
+    apis: list[Api], good: ProbeRun, failed: ProbeRun
+) -> None:
+    first, *_ = executed(apis[1], good)
+    did = f"curl 'http://127.0.0.1:{PORT}/output/{good.run_id}?format=ipynb'   # after another run"
+    expected = f"still its own notebook, in which a cell printed 'begun {good.mark}'"
+    require(f"begun {good.mark}" in first, did, expected, f"its output is {first}", KEPT)
+
+
+@pytest.mark.task("11.1")
+def test_a_failed_run_says_how_far_it_came(
+    apis: list[Api], folder: Folder, failed: ProbeRun
+) -> None:
+    if folder.path.is_dir() or WHY in failed.error:  # else it failed for want of the folder
+        why = "the second cell raised, and the numbers stay"
+        require_cells_done(apis[1], failed.run_id, 1, why, or_done=2)  # with the one that raised

@@ -1,5 +1,6 @@
 """Exercise 13: settings, readiness, metrics and fencing tokens of the runner that ships."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -13,13 +14,17 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
 from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
+from kit.grading.words import readable
 from kit.processes.child import Child
-from kit.processes.ports import free_socket
+from kit.processes.ports import free_port, free_socket
 from kit.processes.project import start_api
 from kit.processes.redis_tiers import INSTALL_REDIS
 
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
+# The bounds of LEASE_SECONDS. Two API processes have them: the first, and one without Redis.
+UPPER, LOWER = "3600", "2"
+OUTSIDE = ("1.9", "3601")
 
 SETTINGS = "nb_runner/config.py: Settings.lease_seconds"
 READY = "nb_runner/health.py: ready()"
@@ -39,7 +44,9 @@ def eventually(check: Callable[[], object], seconds: float) -> bool:
 
 
 class Runner:
-    """The submission's two API processes, each on a port of its own, and a notebook.
+    """The submission's API processes, each on a port of its own, and a notebook.
+
+    `api` and `other` share a Redis. Where `lonely` looks for it, there is none.
 
     The tests start workers when they need them.
     """
@@ -50,7 +57,29 @@ class Runner:
         self.hold_file = submission.state / "hold"  # while this file exists, runs do not end
         self.write_notebook()
         self.env = {"LEASE_SECONDS": LEASE, "NOTEBOOK_PATH": str(self.notebook)}
-        self.api, self.other = submission.up_apart(self.env, self.env)
+        self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
+        self.bound_refused: Wrong | None = None
+        try:
+            self._up(UPPER, LOWER)
+        except Wrong as error:  # for task 13.1; the other tasks go on
+            self.bound_refused = error
+            self._up(LEASE, LEASE)
+
+    def _up(self, lease: str, lease_of_lonely: str) -> None:
+        no_redis = f"redis://127.0.0.1:{free_port()}/0"
+        self.api, self.other, self.lonely = self.submission.up_apart(
+            self.env | {"LEASE_SECONDS": lease},
+            self.env,
+            self.env | {"LEASE_SECONDS": lease_of_lonely, "REDIS_URL": no_redis},
+        )
+
+    def _start_refused(self, value: str) -> Child:
+        """Start an API process whose lease is out of bounds."""
+        submission = self.submission
+        env = submission.env(self.env | {"LEASE_SECONDS": value})
+        with free_socket() as sock:
+            name = 50 + OUTSIDE.index(value)
+            return start_api(submission.stack, submission.project, name, sock, env)
 
     def write_notebook(self) -> None:
         source = f"import os, time\nwhile os.path.exists({str(self.hold_file)!r}): time.sleep(0.05)"
@@ -94,17 +123,9 @@ def runner(submission: Submission) -> Runner:
 
 @pytest.mark.task("13.1")
 def test_a_lease_that_cannot_work_is_refused_in_words(
-    submission: Submission, runner: Runner
+    runner: Runner,
 ) -> None:
-    values = ("1.9", "3601")
-    started_apis: list[tuple[str, Child]] = []
-    for value in values:
-        sock = free_socket()
-        env = submission.env(runner.env | {"LEASE_SECONDS": value})
-        child = start_api(submission.stack, submission.project, 50 + len(started_apis), sock, env)
-        sock.close()
-        started_apis.append((value, child))
-    for value, child in started_apis:
+    for value, child in runner.refused:
         did = f"LEASE_SECONDS={value} ./workshop run 13"
         eventually(
             lambda child=child: (  # type: ignore[misc]
@@ -139,16 +160,32 @@ def test_a_lease_that_cannot_work_is_refused_in_words(
         )
 
 
+@pytest.mark.task("13.1")
+def test_the_bounds_themselves_are_allowed(runner: Runner) -> None:
+    refused = runner.bound_refused
+    if refused is not None:
+        did = f"LEASE_SECONDS={LOWER} ./workshop run 13   # and with {UPPER}"
+        expected = f"an API that starts: {LOWER} and {UPPER} themselves are allowed"
+        raise Wrong(did, expected, refused.got, SETTINGS)
+
+
 def require_not_ready(answer: Answer, part: str, why: str) -> None:
     answer.expect(503, why, READY)
     words = answer.field(part, READY)
-    if not isinstance(words, str) or len(words.split()) < 3:
+    if not readable(words):
         answer.wrong(f"{part!r} to say in words what is wrong", READY)
 
 
 @pytest.mark.task("13.2")
 def test_without_a_worker_it_is_not_ready(runner: Runner) -> None:
     require_not_ready(runner.api.get("/ready"), "worker", "no worker is up, so no start would work")
+
+
+@pytest.mark.task("13.2")
+def test_without_redis_it_is_not_ready(runner: Runner) -> None:
+    answer = runner.lonely.get("/ready")
+    answer.did = f"{answer.did}   # where REDIS_URL names a port with nothing behind it"
+    require_not_ready(answer, "redis", "without Redis no start would work")
 
 
 @pytest.mark.task("13.2")
@@ -171,6 +208,17 @@ def test_with_a_broken_notebook_it_is_not_ready(runner: Runner) -> None:
         require_not_ready(answer, "notebook", "the notebook is gone")
     finally:
         runner.write_notebook()
+
+
+@pytest.mark.task("13.3")
+def test_refused_starts_are_a_counter(runner: Runner) -> None:
+    answer = runner.api.get("/metrics").expect(200, "in Prometheus's format", METRICS)
+    types = re.findall(
+        rf"^# TYPE {REFUSED.removesuffix('_total')}(?:_total)? (\w+)$", answer.text, re.M
+    )
+    if types != ["counter"]:
+        got = "\n".join(line for line in answer.text.splitlines() if "refused" in line)
+        answer.wrong(f"a counter: # TYPE {REFUSED} counter", METRICS, got or "no such line")
 
 
 @pytest.mark.task("13.3")
