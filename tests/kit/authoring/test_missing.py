@@ -64,7 +64,12 @@ def course(tmp_path: Path, set_workspace: Callable[..., None]) -> Path:
         (GRADER, r'@pytest\.mark\.task\("8\.3"\)', "", "has no test for task 8.3"),
         (MISTAKES, 'task = "8.3"', 'task = "8.4"', "has no known wrong answer for task 8.3"),
         (MISTAKES, 'task = "8.3"', 'task = "8.4"', "there is no task 8.4"),
-        (MISTAKES, "^old = ", "old = 'not there' # ", "holds 'not there' 0 times, not once"),
+        (
+            MISTAKES,
+            """^old = (?=['"][^'"])""",
+            "old = 'not there' # ",
+            "holds 'not there' 0 times, not once",
+        ),
         (MISTAKES, "^words = ", "words = [] # ", "names no words of the message"),
         (MISTAKES, r'name = ".*"', 'name = "same"', "has two answers called 'same'"),
     ],
