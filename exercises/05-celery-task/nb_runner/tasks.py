@@ -4,14 +4,14 @@ import time
 from dataclasses import dataclass
 
 # TODO(5.1): make a Celery app called `app`. The URL of its broker and of its result backend is in
-#   the environment, as REDIS_URL; without it, take redis://127.0.0.1:6379/0.
+#   the environment, as REDIS_URL.
 
 # TODO(5.4): a task that runs should look different from one that waits: let the app track when a
 #   task is STARTED.
 
 
-# TODO(5.3): what a task returns travels through Redis as JSON, and this does not. Return something
-#   that JSON can carry, with the same two names in it.
+# TODO(5.3): what a task returns travels through Redis as JSON, and this does not. Return a
+#   dictionary, with the same two names in it.
 @dataclass
 class Aggregate:
     """What comes of the work."""
