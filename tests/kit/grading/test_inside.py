@@ -1,0 +1,106 @@
+"""Programs that import the project: their results, and what is said when there is none."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.grading import inside
+from kit.grading.failure import Wrong
+from kit.grading.inside import Inside
+from kit.grading.options import GraderOptions
+from kit.grading.submission import Submission
+
+MAIN = """
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+
+app = FastAPI()
+kept = []
+
+
+@app.post("/start", status_code=202)
+{start}
+"""
+KEEPS = """
+async def start(request: Request) -> None:
+    kept.append({"client": request.client.host})
+"""
+FORGETS = """
+async def start(request: Request) -> None:
+    kept.append({"client": "somebody"})
+"""
+DECIDES = """
+async def start() -> None:
+    if kept:
+        raise HTTPException(409)
+    kept.append(1)
+"""
+WAITS = """
+async def start() -> None:
+    if kept:
+        raise HTTPException(409)
+    import asyncio
+    await asyncio.sleep(0)
+    kept.append(1)
+"""
+IN_A_THREAD = """
+def start() -> None:
+    busy = bool(kept)
+    if busy:
+        raise HTTPException(409)
+    kept.append(1)
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Iterator[Submission]:
+    package = tmp_path / "04-project" / "nb_runner"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    with Submission(package.parent, GraderOptions()) as submission:
+        yield submission
+
+
+def write(submission: Submission, text: str) -> None:
+    (submission.folder / "nb_runner" / "main.py").write_text(text)
+
+
+@pytest.mark.parametrize(("start", "kept"), [(KEEPS, True), (FORGETS, False)])
+def test_what_is_kept_of_a_client(submission: Submission, start: str, kept: bool) -> None:
+    write(submission, MAIN.replace("{start}", start))
+    found = Inside(submission, "kept").result("curl", "a record", "main.py")
+    assert found == {"status": 202, "kept": kept}
+
+
+@pytest.mark.parametrize(
+    ("start", "place"),
+    [(DECIDES, ""), (WAITS, "await asyncio.sleep(0)"), (IN_A_THREAD, "if busy:")],
+)
+def test_two_starts_that_overlap(submission: Submission, start: str, place: str) -> None:
+    write(submission, MAIN.replace("{start}", start))
+    found = Inside(submission, "overlap").result("curl", "one 202", "main.py")
+    assert bool(found) == bool(place), json.dumps(found)
+    if found:
+        assert (found["first_status"], found["second_status"]) == (202, 202)
+        assert found["first_held"].startswith("nb_runner/main.py, line ")
+        assert found["first_held"].endswith(place)
+
+
+def test_a_project_that_cannot_be_imported_is_said(submission: Submission) -> None:
+    write(submission, "raise RuntimeError('no')\n")
+    with pytest.raises(Wrong) as raised:
+        Inside(submission, "kept").result("curl", "a record", "main.py")
+    assert raised.value.got == "nb_runner/main.py, line 1: RuntimeError: no"
+
+
+def test_a_program_that_does_not_end_is_ended(
+    submission: Submission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inside, "TIMEOUT", 0.5)
+    write(submission, "import time\n\ntime.sleep(600)\n")
+    with pytest.raises(Wrong, match=r"it was not done after 0\.5 s"):
+        Inside(submission, "kept").result("curl", "a record", "main.py")
