@@ -38,10 +38,10 @@ PATIENT = (
     ("worker.py", "timeout = min(1.0, ", "timeout = min(30.0, "),
 )
 
-# Each cell asks Redis something through the gate of its worker, and so becomes a step of the
+# The cell asks Redis something through the gate of its worker, and so becomes two steps of the
 # worker: the explorer may hold it, or kill the worker, right before the notebook writes.
 # A kernel at work holds a lock, which the system takes back when it dies.
-BEGINS = """
+CELL = """
 import fcntl, json, os, socket, sqlite3
 run_id, token = os.environ["RUN_ID"], int(os.environ["FENCING_TOKEN"])
 
@@ -58,8 +58,6 @@ except BlockingIOError:
         overlaps.write(json.dumps([open("who").read(), run_id]) + "\\n")
 open("who", "w").write(run_id)
 step("kernel begins")
-"""
-WRITES = """
 step("kernel writes")
 with sqlite3.connect("results.db", timeout=30) as db:
     if db.execute("UPDATE fence SET token = ? WHERE token <= ?", (token, token)).rowcount == 0:
@@ -136,7 +134,7 @@ class Worker:
     def __init__(self, product: "Product", number: int) -> None:
         self.name = f"worker {number}"
         self._product, self._number = product, number
-        self.free = False  # whether it waits for a message
+        self.running = False  # whether it is between the claim and the end of a run
         self.claimed: set[str] = set()  # ids of runs that it has tried to claim
         self.gate = Gate(product.redis_url, counts=self._counts)
         self.child = self._start()
@@ -171,16 +169,16 @@ class Worker:
         return False
 
     def _start(self) -> Child:
-        self.free = False
+        self.running = False
         env = self._product.env | {"REDIS_URL": self.gate.url, "EXPLORED_PORT": str(self.port)}
         return start_worker(self._product.stack, self._product.project, self._number, env)
 
     def _counts(self, command: Command) -> bool:
-        if command.name == "BRPOP":  # only a worker that has nothing to do asks for a message
-            self.free = True
         if (run_id := claims(command)) is not None:
-            self.free = False
+            self.running = True
             self.claimed.add(run_id)
+        elif command.name == "BRPOP" or finishes(command):
+            self.running = False  # only a worker that has nothing to do asks for a message
         about = " ".join(command.keys or ())
         if "nb:worker:" in about or any(run_id in about for run_id in self._product.forgotten):
             return False
@@ -201,8 +199,11 @@ class WorkerActor(Actor):
 
     def settle(self, seconds: float) -> bool:
         """One that waits for a message which nobody has sent is settled, too."""
-        idle = not self.worker.claimed and not self.product.owed()
-        return idle or super().settle(seconds)
+        if not self.worker.claimed:
+            if not self.product.owed():
+                return True
+            self.becomes(wait_until(self._who_claims, "a claim", seconds, every=0.005))
+        return super().settle(seconds)
 
     def kill(self) -> None:
         """Kill the worker's processes. Its kernel and the kernel's guard are left to themselves."""
@@ -210,16 +211,18 @@ class WorkerActor(Actor):
         self.gate.drop()
         self.state = "killed"
 
+    def _who_claims(self) -> Worker | None:
+        return next((worker for worker in self.product.workers if worker.claimed), None)
+
     def _work(self) -> str:
-        gate = self.gate
-        found: list[str] = []
+        def over() -> str | None:
+            self.gate.wait(lambda: self._end() is not None, 0.1)
+            return self._end()
 
-        def over() -> bool:
-            found.extend(end for passed in gate.passed if (end := ends(passed)))
-            return bool(found)
+        return wait_until(over, "the end of its run", PATIENCE, every=0.0)
 
-        gate.wait(over, PATIENCE)
-        return found[0] if found else "?"
+    def _end(self) -> str | None:
+        return next((end for passed in self.gate.passed if (end := ends(passed))), None)
 
 
 class Product:
@@ -253,7 +256,7 @@ class Product:
             self.database.execute("PRAGMA synchronous = off")
             self.database.execute("CREATE TABLE fence (token INTEGER)")
             self.database.execute("CREATE TABLE results (run TEXT, token INTEGER)")
-            notebook = write_notebook(folder / "it.ipynb", BEGINS, WRITES)
+            notebook = write_notebook(folder / "it.ipynb", CELL)
             self.env = project_env(
                 self.stack.env
                 | {"DATABASE_URL": f"sqlite:///{folder / 'tokens.db'}"}
@@ -322,7 +325,8 @@ class Product:
         redis.delete("celery")
         redis.set("nb:lease", "0:nobody")  # a worker that still runs something gives up
         for worker in self.workers:
-            wait_until(lambda w=worker: w.free, f"{worker.name} to be free", PATIENCE, every=0.01)  # type: ignore[misc]
+            over = f"{worker.name} to end its run"
+            wait_until(lambda w=worker: not w.running, over, PATIENCE, every=0.005)  # type: ignore[misc]
         ids = cast("list[bytes]", redis.lrange("nb:runs", 0, -1))
         self.forgotten = [*self.forgotten[-50:], *(run_id.decode() for run_id in ids)]
         redis.flushdb()
@@ -365,6 +369,12 @@ def claims(command: Command) -> str | None:
     return words[5].removesuffix(":admitted") if claim and words[5].endswith(":admitted") else None
 
 
+def finishes(command: Command) -> bool:
+    """Whether a worker's command says how its run has ended."""
+    words = command.words
+    return command.name in ("EVAL", "EVALSHA") and words[2] == "4" and words[9] == "0"
+
+
 def ends(passed: Passed) -> str | None:
     """How a worker's work has ended, if that is what this command tells."""
     if not passed.answered or passed.cut:
@@ -372,7 +382,7 @@ def ends(passed: Passed) -> str | None:
     words = passed.command.words
     if claims(passed.command) is not None:
         return "claims nothing" if passed.reply is None else None
-    if passed.command.name in ("EVAL", "EVALSHA") and words[2] == "4" and words[9] == "0":
+    if finishes(passed.command):
         if not isinstance(passed.reply, bytes):
             return None  # no answer: it asks again
         fields = dict(zip(words[10::2], words[11::2], strict=True))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from celery import Celery
 
@@ -99,6 +99,17 @@ def claimable(
     return reset
 
 
+def waiting(product: Product) -> Callable[[], None]:
+    """A reset after which the workers wait for a message."""
+
+    def reset() -> None:
+        product.forget()
+        for worker in product.workers:
+            worker.gate.hold()
+
+    return reset
+
+
 def crashes(
     trial: str,
     product: Product,
@@ -182,18 +193,34 @@ def late(
             else:
                 actor.gate.wait(lambda: actor.ended or len(actor.gate.held) > 1, PATIENCE)
         between()
-        before = product.data.redis.get("nb:lease"), product.runs()
+        before = _state(product)
         passed = actor.gate.step(PATIENCE)
         steps.append(Step(actor.name, command, passed.reply if passed else None))
-        after = product.data.redis.get("nb:lease"), product.runs()
+        after = _state(product)
         trace = Trace(tuple(steps), (actor.outcome(),))
         points[what(command)] += 1
-        changed = f"what came late has changed {before} into {after}" if before != after else None
-        broken = changed or rule(trace)
+        broken = _changed(before, after) or rule(trace)
         if broken and not fault:
             fault, failing = broken, replace(trace, fault=broken)
         let_go([actor], reset)
     return _result(trial, "late", points.total(), dict(points), rule, failing)
+
+
+def _state(product: Product) -> dict[str, dict[str, Any]]:
+    lease = cast("bytes | None", product.data.redis.get("nb:lease"))
+    return {"the lease": {"holder": lease}, **product.runs()}
+
+
+def _changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> str | None:
+    """What has changed, in words."""
+    changes = [
+        f"{name}: {field} from {value} to {after.get(name, {}).get(field)}"
+        for name, fields in before.items()
+        for field, value in fields.items()
+        if after.get(name, {}).get(field) != value
+    ]
+    new = [f"{name} is new" for name in after if name not in before]
+    return f"what came late has changed {'; '.join(changes + new)}" if changes or new else None
 
 
 def _take(actor: Actor, product: Product) -> Step | None:
@@ -251,6 +278,14 @@ def one_of_the_starts_is_accepted(trace: Trace, _: Runs) -> None:
     answers = sorted(str(one) for one in trace.outcomes)
     expected = ["202"] + ["409"] * (len(answers) - 1)
     require(answers == expected, f"the starts are answered {', '.join(answers)}")
+
+
+def an_accepted_run_is_there(trace: Trace, runs: Runs) -> None:
+    """Whoever is told that nothing was started can believe it."""
+    answers = [one.result for one in trace.outcomes if isinstance(one.result, Answer)]
+    told = [answer.body["run_id"] for answer in answers if answer.status == 202]
+    words = f"the start is answered {', '.join(map(str, answers))}, and there are {len(runs)} runs"
+    require(told == list(runs), words)
 
 
 def one_cancel_one_run(cancel: Actor) -> Also:
@@ -326,5 +361,13 @@ def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
         yield pairs(trial, product, actors, reset, preemptions=bound, alike=alike, also=also)
         if full:
             yield pairs(trial, product, [*actors, time], reset, alike=alike, also=also)
+    yield pairs(
+        "start whose answer is lost, and a worker",
+        product,
+        [CutActor(start, 3), worker],
+        waiting(product),
+        preemptions=bound,
+        also=an_accepted_run_is_there,
+    )
     product.as_it_is()
     yield late("run", product, worker, one)
