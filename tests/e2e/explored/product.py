@@ -83,7 +83,7 @@ class Api:
     def __init__(self, product: "Product", number: int) -> None:
         self.name = f"API {number}"
         self._product, self._number = product, number
-        self.gate = Gate(product.redis_url)
+        self.gate = Gate(product.redis_url, counts=_counts)
         self._listener = free_socket()
         self._client = httpx.Client(
             base_url=f"http://127.0.0.1:{self._listener.getsockname()[1]}",
@@ -113,7 +113,7 @@ class Api:
     def wait(self) -> None:
         """Wait until it answers, and has done what is done only once."""
         wait_for_api(self.child, self._listener)
-        self.call("POST", "/start")
+        self._product.sent += self.call("POST", "/start").status == 202
         self.call("POST", "/cancel")
 
     def close(self) -> None:
@@ -135,7 +135,8 @@ class Worker:
         self.name = f"worker {number}"
         self._product, self._number = product, number
         self.running = False  # whether it is between the claim and the end of a run
-        self.claimed: set[str] = set()  # ids of runs that it has tried to claim
+        self.claimed: list[str] = []  # of each message that it has got: the run that it claims
+        self._message = ""  # the run of its last message, until it asks for another one
         self.gate = Gate(product.redis_url, counts=self._counts)
         self.child = self._start()
 
@@ -174,14 +175,18 @@ class Worker:
         return start_worker(self._product.stack, self._product.project, self._number, env)
 
     def _counts(self, command: Command) -> bool:
-        if (run_id := claims(command)) is not None:
-            self.running = True
-            self.claimed.add(run_id)
-        elif command.name == "BRPOP" or finishes(command):
-            self.running = False  # only a worker that has nothing to do asks for a message
+        if command.name == "BRPOP":  # only a worker that has nothing to do asks for a message
+            self.running, self._message = False, ""
+        elif finishes(command):
+            self.running = False
         about = " ".join(command.keys or ())
         if "nb:worker:" in about or any(run_id in about for run_id in self._product.forgotten):
             return False
+        if (run_id := claims(command)) is not None:
+            self.running = True
+            if run_id != self._message:  # else it asks again
+                self.claimed.append(run_id)
+            self._message = run_id
         return is_step(command)
 
 
@@ -242,6 +247,7 @@ class Product:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self._original = Project(copied(solution, folder / "as-it-is", *edits))
         self.project = Project(copied(solution, folder / "patient", *edits, *PATIENT))
         self.forgotten: list[str] = []  # ids of runs of earlier schedules
@@ -322,6 +328,8 @@ class Product:
             each.gate.open()
         for each in self.processes:
             each.up()
+        if self.workers:  # a message that came later would be taken for one of the next schedule
+            wait_until(lambda: not self.owed(), "all messages to be claimed", PATIENCE, every=0.005)
         redis.delete("celery")
         redis.set("nb:lease", "0:nobody")  # a worker that still runs something gives up
         for worker in self.workers:
@@ -352,6 +360,12 @@ class Product:
             lines = (self.folder / "overlaps").read_text().splitlines()
             return [tuple(json.loads(line)) for line in lines]
         return []
+
+
+def _counts(command: Command) -> bool:
+    """What is a step of an API. Celery asks for the length of its queue once for a connection."""
+    lengths = bool(command.parts) and all(part.name == "LLEN" for part in command.parts)
+    return is_step(command) and not lengths
 
 
 def is_gone(child: Child) -> bool:

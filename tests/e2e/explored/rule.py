@@ -152,7 +152,8 @@ class Rule:
         for worker in self.product.workers:
             worker.gate.open()
         if self.product.workers:  # the messages of runs that are over claim nothing
-            wait_until(lambda: not self.product.owed(), "all messages to be claimed", PATIENCE)
+            claims = "all messages to be claimed"
+            wait_until(lambda: not self.product.owed(), claims, PATIENCE, every=0.005)
 
     def _wait_for(self, run_id: str, status: str) -> None:
         def ended() -> str | None:

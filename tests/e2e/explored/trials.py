@@ -1,8 +1,7 @@
 """What is tried: each operation with its crash points, and each pair with its schedules."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from celery import Celery
@@ -10,6 +9,7 @@ from celery import Celery
 from explorer import (
     Actor,
     Command,
+    Data,
     Gate,
     Moment,
     Step,
@@ -29,28 +29,44 @@ from tests.e2e.runner import wait_until
 WAYS: tuple[Way, ...] = ("kill", "cut", "pause")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
-    """What came of a trial in one way. `points`: where, and how often; `tried`: how many in all."""
+    """What came of a trial in one way.
+
+    `way` is kill, cut, pause, late, or order: then all schedules with at most so many `switches`
+    were tried, with a lease that runs out at any point or not. `points` are the commands around
+    which something happened, `tried` how often it did, or how many schedules there were.
+    """
 
     trial: str
     way: str
-    tried: int = 0
-    points: dict[str, int] = field(default_factory=dict)
-    outcomes: list[str] = field(default_factory=list)
+    tried: int
+    points: tuple[str, ...] = ()
+    switches: int = 0
+    time: bool = False
+    outcomes: tuple[str, ...] = ()
     fault: str = ""
     drawing: str = ""
 
 
 class CutActor(Actor):
-    """An API call that loses the answer to its n-th command, and goes on."""
+    """An API call that loses the answer to one of its commands, and goes on."""
 
-    def __init__(self, actor: Actor, number: int) -> None:
+    def __init__(self, actor: Actor, command: str) -> None:
         super().__init__(actor.name, actor.gate, actor.operation, actor.pid)
-        self.number = number
+        self._loses = command  # in the words of `what`
+        self._lost = False
 
-    def take(self, data: Any, began: float, patience: float) -> Any:
-        if len(self._steps) == self.number - 1:
+    def start(self) -> None:
+        """Begin the operation."""
+        self._lost = False
+        super().start()
+
+    def take(self, data: Data, began: float, patience: float) -> Step | None:
+        """Let one command pass, without its answer if it is the one."""
+        command = self.next
+        if command is not None and what(command) == self._loses and not self._lost:
+            self._lost = True
             self.cut()
         return super().take(data, began, patience)
 
@@ -125,8 +141,8 @@ def crashes(
         rule = Rule(product, [actor], executes=executes, also=also)
         points = crash_points(actor, product.data, reset=reset, rule=rule, ways=[way])
         failing = next((point.trace for point in points if point.fault), None)
-        where = Counter(_where(point.trace) for point in points)
-        yield _result(trial, way, len(points), dict(where), rule, failing)
+        where = dict.fromkeys(_where(point.trace) for point in points)
+        yield _result(Result(trial, way, len(points), tuple(where)), rule, failing)
 
 
 def pairs(
@@ -151,13 +167,11 @@ def pairs(
         preemptions=preemptions,
         alike=alike,
     )
-    way = f"{preemptions} switches" if preemptions != 1 else "1 switch"
-    if len(players) < len(actors):
-        way += ", and a lease runs out"
-    result = _result(trial, way, report.schedules, {}, rule, report.failing)
-    if report.silent:
-        result.fault = result.fault or f"{report.silent} schedules could not be tried"
-    return result
+    time = len(players) < len(actors)
+    result = Result(trial, "order", report.schedules, switches=preemptions, time=time)
+    if report.silent and report.failing is None:
+        return replace(result, fault=f"{report.silent} schedules could not be tried")
+    return _result(result, rule, report.failing)
 
 
 def late(
@@ -171,8 +185,9 @@ def late(
 
     `between` happens before it arrives. Then it must change nothing.
     """
-    rule, points, number = Rule(product, [actor]), Counter[str](), 0
-    fault, failing = "", None
+    rule, number = Rule(product, [actor]), 0
+    points: list[str] = []
+    failing: Trace | None = None
     while True:
         reset()
         actor.start()
@@ -198,12 +213,13 @@ def late(
         steps.append(Step(actor.name, command, passed.reply if passed else None))
         after = _state(product)
         trace = Trace(tuple(steps), (actor.outcome(),))
-        points[what(command)] += 1
+        points.append(what(command))
         broken = _changed(before, after) or rule(trace)
-        if broken and not fault:
-            fault, failing = broken, replace(trace, fault=broken)
+        if broken and failing is None:
+            failing = replace(trace, fault=broken)
         let_go([actor], reset)
-    return _result(trial, "late", points.total(), dict(points), rule, failing)
+    result = Result(trial, "late", len(points), tuple(dict.fromkeys(points)))
+    return _result(result, rule, failing)
 
 
 def _state(product: Product) -> dict[str, dict[str, Any]]:
@@ -265,12 +281,12 @@ def _where(trace: Trace) -> str:
     return what(steps[-1].command) if steps else "begins"
 
 
-def _result(
-    trial: str, way: str, tried: int, points: dict[str, int], rule: Rule, failing: Trace | None
-) -> Result:
-    drawing = as_lanes(failing, find(failing), full=True) if failing else ""
-    fault = (failing.fault or "") if failing else ""
-    return Result(trial, way, tried, points, sorted(rule.outcomes), fault, drawing)
+def _result(result: Result, rule: Rule, failing: Trace | None) -> Result:
+    result = replace(result, outcomes=tuple(sorted(rule.outcomes)))
+    if failing is None:
+        return result
+    drawing = as_lanes(failing, find(failing), full=True)
+    return replace(result, fault=failing.fault or "", drawing=drawing)
 
 
 def one_of_the_starts_is_accepted(trace: Trace, _: Runs) -> None:
@@ -327,7 +343,7 @@ def of_the_api(product: Product) -> Iterator[Result]:
     yield pairs(
         "start, and cancel whose answer is lost",
         product,
-        [first, CutActor(cancel, 1)],
+        [first, CutActor(cancel, "cancels")],
         waits,
         also=truth,
     )
@@ -360,11 +376,19 @@ def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
     for trial, actors, reset, alike, also in together:
         yield pairs(trial, product, actors, reset, preemptions=bound, alike=alike, also=also)
         if full:
-            yield pairs(trial, product, [*actors, time], reset, alike=alike, also=also)
+            yield pairs(
+                trial,
+                product,
+                [*actors, time],
+                reset,
+                preemptions=1,
+                alike=alike,
+                also=also,
+            )
     yield pairs(
         "start whose answer is lost, and a worker",
         product,
-        [CutActor(start, 3), worker],
+        [CutActor(start, "queues"), worker],
         waiting(product),
         preemptions=bound,
         also=an_accepted_run_is_there,
