@@ -3,7 +3,6 @@
 python -m tests.e2e.explored
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -12,9 +11,9 @@ from pathlib import Path
 
 from kit.course import catalogue
 from kit.processes.forkserver import ForkServer
-from kit.site.macros.explored import RESULTS
 from tests.e2e.explored.product import Product
-from tests.e2e.explored.trials import Result, of_a_worker, of_the_api
+from tests.e2e.explored.results import Result, write
+from tests.e2e.explored.trials import of_a_worker, of_the_api
 
 
 def results(folder: Path) -> Iterator[Result]:
@@ -30,23 +29,11 @@ def results(folder: Path) -> Iterator[Result]:
 
 
 if __name__ == "__main__":
-    rows, faults = [], 0
+    found = []
     with tempfile.TemporaryDirectory(prefix="explored-") as folder:
         for each in results(Path(folder)):
             print(f"{each.trial}: {each.way}, {each.tried} tried. {each.fault}", flush=True)
             print(each.drawing, end="", flush=True)
-            faults += bool(each.fault)
-            rows.append(
-                {
-                    "trial": each.trial,
-                    "way": each.way,
-                    "tried": each.tried,
-                    "points": each.points,
-                    "switches": each.switches,
-                    "time": each.time,
-                    "outcomes": each.outcomes,
-                    "fault": each.fault,
-                }
-            )
-    RESULTS.write_text(f"{json.dumps(rows, indent=2)}\n", encoding="utf-8")
-    sys.exit(1 if faults else 0)
+            found.append(each)
+    write(found)
+    sys.exit(1 if any(each.fault for each in found) else 0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ from kit.processes.stack import Stack
 from tests.e2e.runner import is_dead, is_kernel, kill_worker, wait_until, write_notebook
 
 LEASE = 300.0  # seconds; time passes by moving it, so nothing here takes so long
+WRITE = 1.0  # seconds in which a notebook that may go on has written
 PATIENCE = 60.0  # seconds for what takes long on a busy machine only
 # The explorer holds commands for longer than the product waits for Redis. So its copy waits longer.
 PATIENT = (
@@ -63,6 +65,7 @@ with sqlite3.connect("results.db", timeout=30) as db:
     if db.execute("UPDATE fence SET token = ? WHERE token <= ?", (token, token)).rowcount == 0:
         raise RuntimeError("a newer run has written")
     db.execute("INSERT INTO results (run, token) VALUES (?, ?)", (run_id, token))
+step("kernel wrote")
 """
 
 
@@ -136,6 +139,7 @@ class Worker:
         self._product, self._number = product, number
         self.running = False  # whether it is between the claim and the end of a run
         self.claimed: list[str] = []  # of each message that it has got: the run that it claims
+        self.wrote = True  # whether no notebook of it is in the middle of its write
         self._message = ""  # the run of its last message, until it asks for another one
         self.gate = Gate(product.redis_url, counts=self._counts)
         self.child = self._start()
@@ -179,6 +183,8 @@ class Worker:
             self.running, self._message = False, ""
         elif finishes(command):
             self.running = False
+        elif command.words[-1] in ("kernel writes", "kernel wrote"):
+            self.wrote = command.words[-1] == "kernel wrote"
         about = " ".join(command.keys or ())
         if "nb:worker:" in about or any(run_id in about for run_id in self._product.forgotten):
             return False
@@ -187,7 +193,7 @@ class Worker:
             if run_id != self._message:  # else it asks again
                 self.claimed.append(run_id)
             self._message = run_id
-        return is_step(command)
+        return is_step(command) and command.words[-1] != "kernel wrote"
 
 
 class WorkerActor(Actor):
@@ -208,6 +214,12 @@ class WorkerActor(Actor):
             if not self.product.owed():
                 return True
             self.becomes(wait_until(self._who_claims, "a claim", seconds, every=0.005))
+        if self._steps and self._steps[-1].command.words[-1] == "kernel writes":
+            # To stop in the middle of a transaction of SQLite would keep all others from writing.
+            # (A kernel that has been killed meanwhile does not write any more.)
+            deadline = monotonic() + WRITE
+            while not self.worker.wrote and monotonic() < deadline:
+                sleep(0.005)
         return super().settle(seconds)
 
     def kill(self) -> None:

@@ -11,7 +11,16 @@ from typing import Any, cast
 
 from explorer import Trace
 from explorer.actors import Actor
-from tests.e2e.explored.product import LEASE, PATIENCE, Answer, Product, WorkerActor, finish
+from tests.e2e.explored.product import (
+    LEASE,
+    PATIENCE,
+    Answer,
+    Product,
+    WorkerActor,
+    claims,
+    finish,
+    finishes,
+)
 from tests.e2e.runner import ENDED, wait_until
 
 KERNEL_ENDS = 10.0  # seconds; the guard needs a moment of it
@@ -37,8 +46,7 @@ def nothing_else(trace: Trace, runs: Runs) -> None:
 class Rule:
     """Judges what came of a schedule, and counts the outcomes.
 
-    `actors` are those of the schedule. `executes`: a worker executes the run that the rule itself
-    starts in the end; else it is cancelled. `also` is what this schedule must fulfil, too.
+    `actors` are those of the schedule. `also` is what this schedule must fulfil, too.
     """
 
     def __init__(
@@ -46,11 +54,10 @@ class Rule:
         product: Product,
         actors: Sequence[Actor],
         *,
-        executes: bool = False,
         also: Also = nothing_else,
     ) -> None:
         self.product, self.actors = product, actors
-        self.executes, self.also = executes, also
+        self.also = also
         self.outcomes: Counter[str] = Counter()
 
     def __call__(self, trace: Trace) -> str | None:
@@ -82,12 +89,12 @@ class Rule:
         for run_id, run in before.items():
             ended = run["status"] in ENDED - {"LOST"}
             require(not ended or old.get(run_id) == run, f"a run that had ended was changed: {run}")
-        if self.executes or any(isinstance(one, WorkerActor) for one in paused):
+        if any(_in_a_run(trace, one) for one in paused):
             self._executed(new, paused)
         for one in paused:
             one.wake()
             finish(one, product.data)
-        self._ends(new, cancelled=any("cancel" in str(one.state) for one in paused))
+        self._ends(new)
         after = product.runs()
         for run_id, run in old.items():
             require(after[run_id] == run, f"what came late has changed {run}: {after[run_id]}")
@@ -141,7 +148,7 @@ class Rule:
                 worker.gate.open()
         self._wait_for(run_id, "SUCCEEDED")
 
-    def _ends(self, run_id: str, *, cancelled: bool) -> None:
+    def _ends(self, run_id: str) -> None:
         """Nobody else has touched the run that the rule started; now it ends."""
         run = self.product.runs()[run_id]
         if run["status"] not in ENDED:
@@ -181,6 +188,12 @@ class Rule:
             require(wrote or run["status"] != "SUCCEEDED", f"{run_id} SUCCEEDED, and wrote nothing")
             require(not wrote or run["started"], f"{run_id} was never claimed, and has written")
             require(run["status"] != "FAILED", f"a run FAILED: {run['error']}")
+
+
+def _in_a_run(trace: Trace, actor: Actor) -> bool:
+    """Whether it was stopped between the claim and the end of a run."""
+    commands = [step.command for step in trace.steps if step.actor == actor.name]
+    return any(map(claims, commands)) and not any(map(finishes, commands))
 
 
 def _told(trace: Trace, runs: Runs) -> str:

@@ -1,7 +1,7 @@
 """What is tried: each operation with its crash points, and each pair with its schedules."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from celery import Celery
@@ -23,30 +23,11 @@ from explorer import (
 from explorer.crashes import Way
 from explorer.play import let_go
 from tests.e2e.explored.product import LEASE, PATIENCE, Answer, Product, WorkerActor, finish
+from tests.e2e.explored.results import Result
 from tests.e2e.explored.rule import Also, Rule, Runs, nothing_else, require
 from tests.e2e.runner import wait_until
 
 WAYS: tuple[Way, ...] = ("kill", "cut", "pause")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a trial in one way.
-
-    `way` is kill, cut, pause, late, or order: then all schedules with at most so many `switches`
-    were tried, with a lease that runs out at any point or not. `points` are the commands around
-    which something happened, `tried` how often it did, or how many schedules there were.
-    """
-
-    trial: str
-    way: str
-    tried: int
-    points: tuple[str, ...] = ()
-    switches: int = 0
-    time: bool = False
-    outcomes: tuple[str, ...] = ()
-    fault: str = ""
-    drawing: str = ""
 
 
 class CutActor(Actor):
@@ -133,12 +114,11 @@ def crashes(
     reset: Callable[[], None],
     ways: Sequence[Way] = WAYS,
     *,
-    executes: bool = False,
     also: Also = nothing_else,
 ) -> Iterator[Result]:
     """All crash points of one operation."""
     for way in ways:
-        rule = Rule(product, [actor], executes=executes, also=also)
+        rule = Rule(product, [actor], also=also)
         points = crash_points(actor, product.data, reset=reset, rule=rule, ways=[way])
         failing = next((point.trace for point in points if point.fault), None)
         where = dict.fromkeys(_where(point.trace) for point in points)
@@ -153,12 +133,11 @@ def pairs(
     *,
     preemptions: int = 2,
     alike: Sequence[Actor] = (),
-    executes: bool = False,
     also: Also = nothing_else,
 ) -> Result:
     """All schedules of a few operations."""
     players = [one for one in actors if isinstance(one, Actor)]
-    rule = Rule(product, players, executes=executes, also=also)
+    rule = Rule(product, players, also=also)
     report = explore(
         actors,
         product.data,
@@ -356,24 +335,48 @@ def of_the_api(product: Product) -> Iterator[Result]:
     yield late("cancel", product, cancel, waits, between=product.start)
 
 
+def taken_over(product: Product, worker: WorkerActor) -> Result:
+    """At any point of a run, its lease runs out and the next start is accepted."""
+    accepted: list[str] = []
+
+    def next_start() -> None:
+        product.data.advance(LEASE)
+        accepted.append(str(product.start().body["run_id"]))
+
+    def still_waits(trace: Trace, runs: Runs) -> None:
+        status = runs[accepted[-1]]["status"]
+        require(status == "QUEUED", f"the run that was accepted meanwhile is {status}")
+
+    return pairs(
+        "run, and a start after its lease",
+        product,
+        [worker, Moment("time", "its lease runs out, and the next start is accepted", next_start)],
+        claimable(product, [worker]),
+        also=still_waits,
+    )
+
+
 def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
-    """With two workers, and their kernels."""
+    """With two workers, and their kernels. Not `full`: fewer ways, and fewer switches."""
     worker, other = WorkerActor(product, "worker"), WorkerActor(product, "other worker")
     start, cancel = product.apis[0].actor("/start"), product.apis[0].actor("/cancel")
     time = time_passes(product.data, LEASE)
     one, both = claimable(product, [worker]), claimable(product, [worker, other])
     truth = one_cancel_one_run(cancel)
-    yield from crashes("run", product, worker, one)
+    ways: tuple[Way, ...] = WAYS if full else ("kill", "pause")
+    yield from crashes("run", product, worker, one, ways)
     to_be_cancelled = claimable(product, [worker], cancelled=True)
-    yield from crashes("run that finds a cancel", product, worker, to_be_cancelled)
+    yield from crashes(
+        "run that finds a cancel", product, worker, to_be_cancelled, WAYS if full else ["kill"]
+    )
     two = [worker, other]
-    bound = 2 if full else 1
     together: list[tuple[str, Sequence[Actor], Callable[[], None], Sequence[Actor], Also]] = [
         ("cancel and finish", [worker, cancel], one, [], truth),
         ("two workers with one message", two, both, two, nothing_else),
         ("start, and the end of a run", [worker, start], one, [], nothing_else),
     ]
     for trial, actors, reset, alike, also in together:
+        bound = 2 if full else 1
         yield pairs(trial, product, actors, reset, preemptions=bound, alike=alike, also=also)
         if full:
             yield pairs(
@@ -385,12 +388,13 @@ def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
                 alike=alike,
                 also=also,
             )
+    yield taken_over(product, worker)
     yield pairs(
         "start whose answer is lost, and a worker",
         product,
         [CutActor(start, "queues"), worker],
         waiting(product),
-        preemptions=bound,
+        preemptions=2 if full else 1,
         also=an_accepted_run_is_there,
     )
     product.as_it_is()
