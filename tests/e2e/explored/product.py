@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,13 +208,13 @@ class WorkerActor(Actor):
         self.worker, self.gate = worker, worker.gate
 
     def settle(self, seconds: float) -> bool:
-        """One that waits for a message which nobody has sent is settled, too."""
+        """A worker that waits for a message is settled, too, as long as none is under way to it."""
         if not self.worker.claimed:
             if not self.product.owed():
                 return True
-            self.becomes(wait_until(self._who_claims, "a claim", seconds, every=0.005))
+            self.becomes(wait_until(self._claimant, "a claim", seconds, every=0.005))
         if self._steps and self._steps[-1].command.words[-1] == "kernel writes":
-            # To stop in the middle of a transaction of SQLite would keep all others from writing.
+            # A kernel that stood still inside its transaction would keep all others from writing.
             # (A kernel that has been killed meanwhile does not write any more.)
             deadline = monotonic() + WRITE
             while not self.worker.wrote and monotonic() < deadline:
@@ -228,7 +227,7 @@ class WorkerActor(Actor):
         self.gate.drop()
         self.state = "killed"
 
-    def _who_claims(self) -> Worker | None:
+    def _claimant(self) -> Worker | None:
         return next((worker for worker in self.product.workers if worker.claimed), None)
 
     def _work(self) -> str:
@@ -256,7 +255,6 @@ class Product:
         apis: int = 3,
         workers: int = 0,
         fork_server: ForkServerClient | None = None,
-        env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
@@ -279,8 +277,7 @@ class Product:
                 self.stack.env
                 | {"DATABASE_URL": f"sqlite:///{folder / 'tokens.db'}"}
                 | {"ARTIFACTS_DIR": str(folder / "artifacts"), "NOTEBOOK_PATH": str(notebook)}
-                | {"LEASE_SECONDS": str(LEASE)}
-                | dict(env or {}),
+                | {"LEASE_SECONDS": str(LEASE)},
                 redis_url=self.redis_url,
                 state=folder / "state",
             )
@@ -304,7 +301,7 @@ class Product:
 
     @property
     def processes(self) -> "list[Api | Worker]":
-        """All who may have a role in a schedule."""
+        """The processes that may have a role in a schedule."""
         return [*self.workers, *self.apis]
 
     def as_it_is(self) -> None:
@@ -381,7 +378,7 @@ def _counts(command: Command) -> bool:
 
 
 def is_gone(child: Child) -> bool:
-    """Whether it was killed. (Its leash hears of it a moment later than we.)"""
+    """Whether it was killed. (Its leash hears of that a moment later.)"""
     if psutil.pid_exists(child.pid) and not is_dead(psutil.Process(child.pid)):
         return False
     child.wait(PATIENCE)

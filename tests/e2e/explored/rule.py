@@ -127,11 +127,14 @@ class Rule:
         require(len(active) <= 1, f"{len(active)} runs are active at once")
 
     def _are_known(self, trace: Trace, runs: Runs) -> None:
-        """Whoever was accepted, or is said to be in the way, can be asked for."""
+        """GET /runs knows each run that an answer has named."""
         for one in trace.outcomes:
             if isinstance(one.result, Answer):
                 named = one.result.body.get("run_id") or one.result.body.get("running")
-                require(not named or named in runs, f"nobody knows of the run {named}")
+                require(
+                    not named or named in runs,
+                    f"GET /runs does not know the run {named}, which an answer has named",
+                )
 
     def _ended_as_told(self, trace: Trace, runs: Runs) -> None:
         """What a worker has told of its run is what the status says."""
@@ -149,7 +152,7 @@ class Rule:
         self._wait_for(run_id, "SUCCEEDED")
 
     def _ends(self, run_id: str) -> None:
-        """Nobody else has touched the run that the rule started; now it ends."""
+        """The run that the rule has started is as it was; now it ends."""
         run = self.product.runs()[run_id]
         if run["status"] not in ENDED:
             require(run["status"] == "QUEUED", f"the next run is {run['status']}")
@@ -179,7 +182,7 @@ class Rule:
         require(counted == ended, f"counted: {counted}, and there are {dict(ended)}")
 
     def _database(self, runs: Runs) -> None:
-        """Nobody has written after a newer run, and the statuses tell who has written."""
+        """No older run has written last, and the statuses tell which runs have written."""
         written = self.product.written()
         tokens = [token for _, token in written]
         require(tokens == sorted(set(tokens)), f"an older run has written last: {written}")

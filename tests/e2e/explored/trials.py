@@ -276,7 +276,7 @@ def one_of_the_starts_is_accepted(trace: Trace, _: Runs) -> None:
 
 
 def an_accepted_run_is_there(trace: Trace, runs: Runs) -> None:
-    """Whoever is told that nothing was started can believe it."""
+    """A start that is answered 503 has started nothing, and one that is answered 202 has."""
     answers = [one.result for one in trace.outcomes if isinstance(one.result, Answer)]
     told = [answer.body["run_id"] for answer in answers if answer.status == 202]
     words = f"the start is answered {', '.join(map(str, answers))}, and there are {len(runs)} runs"
