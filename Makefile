@@ -20,7 +20,7 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test check bench site pdf lint format lock schema clean distclean venv
+.PHONY: help test check explored bench site pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -34,6 +34,9 @@ test: lint ## Everything: lint, and all tests with real processes (minutes)
 # `task` marks the tests of a grader, which grade a whole solution.
 check: lint ## The quick part of it (a minute or two)
 	$(BIN)/python -m pytest $(LANES) -m "not slow and not task" $(ARGS)
+
+explored: venv ## Try all crash points and orders of the finished runner again, for the handbook
+	$(BIN)/python -m tests.e2e.explored
 
 bench: venv ## Measure our claims beside public peers; also ARGS="setup --json FILE"
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -13,6 +13,7 @@ A macro stands alone on its line, outside of code blocks:
     [[tracks]]                 how long each takes, and its exercises
     [[agenda TRACK]]           the running order of a track
     [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
+    [[crash-points]] [[schedules]]      what was tried on the finished runner, and what came of it
 
 What is not there fails the build, with page and line.
 """
@@ -31,10 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
 from kit.course import catalogue
-from kit.site.macros import excerpts, exercises, runner, timetable, verbs
+from kit.site.macros import excerpts, exercises, explored, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 
-MACRO = re.compile(r"( *)\[\[(\w+)((?: [^\]]*)?)\]\]\s*")
+MACRO = re.compile(r"( *)\[\[([\w-]+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')
 OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
@@ -121,4 +122,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return runner.api(level=level)
         case "environment", []:
             return runner.environment()
+        case "crash-points", []:
+            return explored.crash_points()
+        case "schedules", []:
+            return explored.schedules()
     raise Problem("there is no such macro; docs/hooks.py lists them")

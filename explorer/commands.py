@@ -40,7 +40,7 @@ TWO_WORDS = _names("RENAME RENAMENX RPOPLPUSH LMOVE COPY SMOVE BRPOPLPUSH BLMOVE
 SCRIPTS = _names("EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO")
 ANY_KEY = _names("KEYS SCAN DBSIZE RANDOMKEY FLUSHDB FLUSHALL SWAPDB SORT SORT_RO")
 # Programs name keys after ids that are made anew in each schedule.
-ID = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
+ID = re.compile(r"(?=[a-f]*\d)[0-9a-f]{6,}|[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

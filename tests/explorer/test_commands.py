@@ -2,7 +2,7 @@
 
 import pytest
 
-from explorer.commands import Command, is_step
+from explorer.commands import Command, is_step, shape
 
 
 def command(text: str) -> Command:
@@ -26,6 +26,19 @@ def command(text: str) -> Command:
 )
 def test_its_keys(text: str, keys: tuple[str, ...] | None) -> None:
     assert command(text).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("nb:run:20261126-033347-8e4f1a", "nb:run:*-*-*"),
+        ("nb:cancel:1d8a0b1234567890", "nb:cancel:*"),
+        ("nb:lease", "nb:lease"),
+        ("facade", "facade"),
+    ],
+)
+def test_ids_in_names_of_keys_count_as_equal(key: str, expected: str) -> None:
+    assert shape(key) == expected
 
 
 def test_a_transaction_is_about_the_keys_of_all_its_parts() -> None:

@@ -91,9 +91,9 @@ async def start(response: Response, body: StartRequest | None = None) -> Run:
     try:
         await run_in_threadpool(enqueue, run.run_id)
     except OperationalError as error:
-        await runs.withdraw(run)
-        why = "The run could not be queued; nothing was started."
-        raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
+        if await runs.withdraw(run):
+            why = "The run could not be queued; nothing was started."
+            raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
     response.headers["Location"] = f"/status/{run.run_id}"
     return run
 

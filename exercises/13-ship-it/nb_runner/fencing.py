@@ -55,5 +55,6 @@ def issue(engine: Engine, run_id: str) -> int:
     #   This counter is the worker's own: it starts anew with each worker, so a run of today gets a
     #   smaller number than one of yesterday, and its writes are refused for ever. One in Redis
     #   would start anew whenever Redis forgets. The database that is to be protected never forgets
-    #   what it has given out: a new row in `tokens` has the next number.
+    #   what it has given out: a new row in `tokens` has the next number. Nothing has made that
+    #   table yet: it is made here, if it is not there.
     return next(numbers)

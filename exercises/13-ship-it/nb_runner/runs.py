@@ -1,12 +1,13 @@
 """A run: its record, its statuses, and how the API admits, reads and cancels it.
 
-Everything lives in Redis under five names, so that any number of API processes can serve it:
+Everything lives in Redis under six names, so that any number of API processes can serve it:
 
     nb:lease        who may run now: "<run id>:admitted", later "<run id>:<worker>"; expires
     nb:run:<id>     the record of a run, a hash
     nb:runs         ids of the last runs, newest first
     nb:totals       how many runs ended in which status, and how many starts were refused
     nb:worker:<n>   a worker process that was alive a moment ago; expires
+    nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
 """
 
 import secrets
@@ -54,6 +55,7 @@ LOST_WORDS = {
     Status.QUEUED: "No worker took the run while its lease lasted. Is one up, and free?",
     Status.RUNNING: "The worker fell silent for longer than its lease.",
 }
+REMEMBER_CANCEL = 60  # seconds; longer than any try of the same request is under way
 CANCELLED_BEFORE_START = "Cancelled before a worker took it."
 
 
@@ -164,14 +166,18 @@ class Runs:
         self._server = detail
         return run
 
-    async def withdraw(self, run: Run) -> None:
-        """Undo an admission whose message could not be queued."""
-        await self._withdraw(keys=[LEASE, INDEX, record_key(run.run_id)], args=[run.run_id])
+    async def withdraw(self, run: Run) -> bool:
+        """Undo an admission whose message could not be queued. False: a worker has the run."""
+        keys = [LEASE, INDEX, record_key(run.run_id)]
+        return not await self._withdraw(keys=keys, args=[run.run_id])
 
     async def cancel(self) -> Run | None:
         """Ask the run in progress to end. None: nothing is running."""
         now = datetime.now(UTC).isoformat()
-        run_id = await self._cancel(keys=[LEASE, TOTALS], args=[now, CANCELLED_BEFORE_START])
+        run_id = await self._cancel(
+            keys=[LEASE, TOTALS, f"nb:cancel:{secrets.token_hex(8)}"],
+            args=[now, CANCELLED_BEFORE_START, REMEMBER_CANCEL],
+        )
         return await self.get(run_id) if run_id else None
 
     async def get(self, run_id: str) -> Run | None:

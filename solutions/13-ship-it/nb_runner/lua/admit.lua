@@ -9,12 +9,15 @@ local info = redis.call('INFO', 'server')
 local server = string.match(info, 'run_id:(%x+)')
 local up_ms = 1000 * tonumber(string.match(info, 'uptime_in_seconds:(%d+)'))
 
+-- Our own first try got here, and only its answer was lost; or it got here late. The run may even
+-- have ended since then.
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  return { 'admitted', server }
+end
+
 local holder = redis.call('GET', KEYS[1])
 if holder then
   local other = string.match(holder, '^[^:]+')
-  if other == run then -- our own first try: only its answer was lost
-    return { 'admitted', server }
-  end
   redis.call('HINCRBY', KEYS[3], 'refused', 1)
   return { 'refused', other }
 end

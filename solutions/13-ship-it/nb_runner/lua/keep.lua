@@ -11,6 +11,9 @@ if holder ~= mine and (holder or (newest and newest ~= run)) then
 end
 local over = lease_ms == '0'
 local before = redis.call('HGET', KEYS[3], 'finished')
+if before and not over then -- a renewal that was on its way for longer than its run
+  return 'lost'
+end
 redis.call('HSET', KEYS[3], unpack(ARGV, 4))
 if not newest then
   redis.call('LPUSH', KEYS[2], run)

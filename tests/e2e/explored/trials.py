@@ -1,0 +1,401 @@
+"""What is tried: each operation with its crash points, and each pair with its schedules."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from celery import Celery
+
+from explorer import (
+    Actor,
+    Command,
+    Data,
+    Gate,
+    Moment,
+    Step,
+    Trace,
+    as_lanes,
+    crash_points,
+    explore,
+    find,
+    time_passes,
+)
+from explorer.crashes import Way
+from explorer.play import let_go
+from tests.e2e.explored.product import LEASE, PATIENCE, Answer, Product, WorkerActor, finish
+from tests.e2e.explored.results import Result
+from tests.e2e.explored.rule import Also, Rule, Runs, nothing_else, require
+from tests.e2e.runner import wait_until
+
+WAYS: tuple[Way, ...] = ("kill", "cut", "pause")
+
+
+class CutActor(Actor):
+    """An API call that loses the answer to one of its commands, and goes on."""
+
+    def __init__(self, actor: Actor, command: str) -> None:
+        super().__init__(actor.name, actor.gate, actor.operation, actor.pid)
+        self._loses = command  # in the words of `what`
+        self._lost = False
+
+    def start(self) -> None:
+        """Begin the operation."""
+        self._lost = False
+        super().start()
+
+    def take(self, data: Data, began: float, patience: float) -> Step | None:
+        """Let one command pass, without its answer if it is the one."""
+        command = self.next
+        if command is not None and what(command) == self._loses and not self._lost:
+            self._lost = True
+            self.cut()
+        return super().take(data, began, patience)
+
+
+def queued(product: Product) -> Callable[[], None]:
+    """A reset after which one run waits for a worker."""
+
+    def reset() -> None:
+        product.forget()
+        product.start()
+
+    return reset
+
+
+def claimable(
+    product: Product, actors: Sequence[WorkerActor], *, cancelled: bool = False
+) -> Callable[[], None]:
+    """A reset after which each of these workers stands before its claim of one and the same run.
+
+    `cancelled`: the run is claimed already, and then a cancel came.
+    """
+
+    def reset() -> None:
+        product.forget()
+        for worker in product.workers:
+            worker.gate.hold()
+        run_id = product.start().body["run_id"]
+        with Celery(broker=product.redis_url) as broker:
+            for _ in actors[1:]:
+                broker.send_task("nb_runner.run_notebook", args=[run_id])
+                product.sent += 1
+
+        def standing() -> list[Any]:
+            there = [worker for worker in product.workers if worker.gate.held]
+            return there if len(there) == len(actors) else []
+
+        there = wait_until(lambda: standing() or None, "the claims", PATIENCE, every=0.005)
+        for actor, worker in zip(actors, there, strict=True):
+            actor.becomes(worker)
+        if cancelled:
+            gate = there[0].gate
+            gate.step(PATIENCE)
+            gate.wait(lambda: bool(gate.held), PATIENCE)
+            product.onlooker.call("POST", "/cancel")
+
+    return reset
+
+
+def waiting(product: Product) -> Callable[[], None]:
+    """A reset after which the workers wait for a message."""
+
+    def reset() -> None:
+        product.forget()
+        for worker in product.workers:
+            worker.gate.hold()
+
+    return reset
+
+
+def crashes(
+    trial: str,
+    product: Product,
+    actor: Actor,
+    reset: Callable[[], None],
+    ways: Sequence[Way] = WAYS,
+    *,
+    also: Also = nothing_else,
+) -> Iterator[Result]:
+    """All crash points of one operation."""
+    for way in ways:
+        rule = Rule(product, [actor], also=also)
+        points = crash_points(actor, product.data, reset=reset, rule=rule, ways=[way])
+        failing = next((point.trace for point in points if point.fault), None)
+        where = dict.fromkeys(_where(point.trace) for point in points)
+        yield _result(Result(trial, way, len(points), tuple(where)), rule, failing)
+
+
+def pairs(
+    trial: str,
+    product: Product,
+    actors: Sequence[Actor | Moment],
+    reset: Callable[[], None],
+    *,
+    preemptions: int = 2,
+    alike: Sequence[Actor] = (),
+    also: Also = nothing_else,
+) -> Result:
+    """All schedules of a few operations."""
+    players = [one for one in actors if isinstance(one, Actor)]
+    rule = Rule(product, players, also=also)
+    report = explore(
+        actors,
+        product.data,
+        reset=reset,
+        rule=rule,
+        preemptions=preemptions,
+        alike=alike,
+    )
+    time = len(players) < len(actors)
+    result = Result(trial, "order", report.schedules, switches=preemptions, time=time)
+    if report.silent and report.failing is None:
+        return replace(result, fault=f"{report.silent} schedules could not be tried")
+    return _result(result, rule, report.failing)
+
+
+def late(
+    trial: str,
+    product: Product,
+    actor: Actor,
+    reset: Callable[[], None],
+    between: Callable[[], object] = lambda: None,
+) -> Result:
+    """Each command once arrives so late that its sender has given up, asked again and finished.
+
+    `between` happens before it arrives. Then it must change nothing.
+    """
+    rule, number = Rule(product, [actor]), 0
+    points: list[str] = []
+    failing: Trace | None = None
+    while True:
+        reset()
+        actor.start()
+        steps = [step for _ in range(number) if (step := _take(actor, product))]
+        number += 1
+        actor.settle(PATIENCE)
+        command = actor.next
+        if command is None:
+            let_go([actor], reset)
+            break
+        if what(command).startswith("kernel"):  # the notebook does not ask a second time
+            finish(actor, product.data)
+            continue
+        while not actor.ended:
+            _last_of_all(actor.gate, command)
+            if actor.next is not None and actor.next is not command:
+                steps += [step] if (step := actor.take(product.data, 0.0, PATIENCE)) else []
+            else:
+                actor.gate.wait(lambda: actor.ended or len(actor.gate.held) > 1, PATIENCE)
+        between()
+        before = _state(product)
+        passed = actor.gate.step(PATIENCE)
+        steps.append(Step(actor.name, command, passed.reply if passed else None))
+        after = _state(product)
+        trace = Trace(tuple(steps), (actor.outcome(),))
+        points.append(what(command))
+        broken = _changed(before, after) or rule(trace)
+        if broken and failing is None:
+            failing = replace(trace, fault=broken)
+        let_go([actor], reset)
+    result = Result(trial, "late", len(points), tuple(dict.fromkeys(points)))
+    return _result(result, rule, failing)
+
+
+def _state(product: Product) -> dict[str, dict[str, Any]]:
+    lease = cast("bytes | None", product.data.redis.get("nb:lease"))
+    return {"the lease": {"holder": lease}, **product.runs()}
+
+
+def _changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> str | None:
+    """What has changed, in words."""
+    changes = [
+        f"{name}: {field} from {value} to {after.get(name, {}).get(field)}"
+        for name, fields in before.items()
+        for field, value in fields.items()
+        if after.get(name, {}).get(field) != value
+    ]
+    new = [f"{name} is new" for name in after if name not in before]
+    return f"what came late has changed {'; '.join(changes + new)}" if changes or new else None
+
+
+def _take(actor: Actor, product: Product) -> Step | None:
+    actor.settle(PATIENCE)
+    return actor.take(product.data, 0.0, PATIENCE) if actor.next is not None else None
+
+
+def _last_of_all(gate: Gate, command: Command) -> None:
+    """Let all others pass before this one, which is held."""
+    with gate.changed:
+        gate.held = [*(one for one in gate.held if one is not command), command]
+        gate.changed.notify_all()
+
+
+def what(command: Command) -> str:
+    """What the runner does by this command."""
+    if command.parts:
+        return "reads the record" if command.name == "EXEC" else command.name
+    words = command.words
+    if command.name == "KEYS":
+        return words[1]
+    if command.name not in ("EVAL", "EVALSHA"):
+        return {"LPUSH": "queues"}.get(command.name, command.name)
+    keys = int(words[2])
+    arguments = words[3 + keys :]
+    match keys:
+        case 2 if words[4] != "nb:totals":
+            return "claims"
+        case 2 if len(arguments) == 1:
+            return "asks who is in the way"
+        case 2 | 3 if words[4] == "nb:totals":
+            return "cancels"
+        case 3:
+            return "withdraws"
+        case _ if words[5] == "nb:totals":
+            return "admits"
+    return "finishes" if arguments[2] == "0" else "renews"
+
+
+def _where(trace: Trace) -> str:
+    steps = [step for step in trace.steps if step.cut] or list(trace.steps)
+    return what(steps[-1].command) if steps else "begins"
+
+
+def _result(result: Result, rule: Rule, failing: Trace | None) -> Result:
+    result = replace(result, outcomes=tuple(sorted(rule.outcomes)))
+    if failing is None:
+        return result
+    drawing = as_lanes(failing, find(failing), full=True)
+    return replace(result, fault=failing.fault or "", drawing=drawing)
+
+
+def one_of_the_starts_is_accepted(trace: Trace, _: Runs) -> None:
+    """Nothing is in the way, and nothing ends: one start gets in."""
+    answers = sorted(str(one) for one in trace.outcomes)
+    expected = ["202"] + ["409"] * (len(answers) - 1)
+    require(answers == expected, f"the starts are answered {', '.join(answers)}")
+
+
+def an_accepted_run_is_there(trace: Trace, runs: Runs) -> None:
+    """A start that is answered 503 has started nothing, and one that is answered 202 has."""
+    answers = [one.result for one in trace.outcomes if isinstance(one.result, Answer)]
+    told = [answer.body["run_id"] for answer in answers if answer.status == 202]
+    words = f"the start is answered {', '.join(map(str, answers))}, and there are {len(runs)} runs"
+    require(told == list(runs), words)
+
+
+def one_cancel_one_run(cancel: Actor) -> Also:
+    """What a cancel must fulfil: it cancels one run at most, and its answer names that run."""
+
+    def also(trace: Trace, runs: Runs) -> None:
+        answer = trace.outcome(cancel.name).result
+        if not isinstance(answer, Answer):
+            return
+        told = [answer.body["run_id"]] if answer.status == 202 else []
+        done = [run_id for run_id, run in runs.items() if run["cancel_requested"]]
+        words = f"POST /cancel is answered {answer}, and it has cancelled {len(done)} runs"
+        require(told == done, words)
+
+    return also
+
+
+def of_the_api(product: Product) -> Iterator[Result]:
+    """Without a worker: what waits in the queue stays there."""
+    first, second, third = (api.actor("/start") for api in product.apis)
+    cancel = product.apis[1].actor("/cancel")
+    waits = queued(product)
+    time = time_passes(product.data, LEASE)
+    only_one, truth = one_of_the_starts_is_accepted, one_cancel_one_run(cancel)
+    yield from crashes("start", product, first, product.forget)
+    yield from crashes("cancel", product, cancel, waits, also=truth)
+    two, three = [first, second], [first, second, third]
+    yield pairs("two starts", product, two, product.forget, alike=two, also=only_one)
+    yield pairs("two starts", product, [*two, time], product.forget, alike=two)
+    yield pairs(
+        "three starts", product, three, product.forget, preemptions=1, alike=three, also=only_one
+    )
+    for trial, reset in [
+        ("start and cancel", product.forget),
+        ("start, and cancel of a run that waits", waits),
+    ]:
+        yield pairs(trial, product, [first, cancel], reset, also=truth)
+        yield pairs(trial, product, [first, cancel, time], reset, also=truth)
+    yield pairs(
+        "start, and cancel whose answer is lost",
+        product,
+        [first, CutActor(cancel, "cancels")],
+        waits,
+        also=truth,
+    )
+    product.as_it_is()
+
+    def it_ends() -> None:
+        product.onlooker.call("POST", "/cancel")
+
+    yield late("start", product, first, product.forget, between=it_ends)
+    yield late("cancel", product, cancel, waits, between=product.start)
+
+
+def taken_over(product: Product, worker: WorkerActor) -> Result:
+    """At any point of a run, its lease runs out and the next start is accepted."""
+    accepted: list[str] = []
+
+    def next_start() -> None:
+        product.data.advance(LEASE)
+        accepted.append(str(product.start().body["run_id"]))
+
+    def still_waits(trace: Trace, runs: Runs) -> None:
+        status = runs[accepted[-1]]["status"]
+        require(status == "QUEUED", f"the run that was accepted meanwhile is {status}")
+
+    return pairs(
+        "run, and a start after its lease",
+        product,
+        [worker, Moment("time", "its lease runs out, and the next start is accepted", next_start)],
+        claimable(product, [worker]),
+        also=still_waits,
+    )
+
+
+def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
+    """With two workers, and their kernels. Not `full`: fewer ways, and fewer switches."""
+    worker, other = WorkerActor(product, "worker"), WorkerActor(product, "other worker")
+    start, cancel = product.apis[0].actor("/start"), product.apis[0].actor("/cancel")
+    time = time_passes(product.data, LEASE)
+    one, both = claimable(product, [worker]), claimable(product, [worker, other])
+    truth = one_cancel_one_run(cancel)
+    ways: tuple[Way, ...] = WAYS if full else ("kill", "pause")
+    yield from crashes("run", product, worker, one, ways)
+    to_be_cancelled = claimable(product, [worker], cancelled=True)
+    yield from crashes(
+        "run that finds a cancel", product, worker, to_be_cancelled, WAYS if full else ["kill"]
+    )
+    two = [worker, other]
+    together: list[tuple[str, Sequence[Actor], Callable[[], None], Sequence[Actor], Also]] = [
+        ("cancel and finish", [worker, cancel], one, [], truth),
+        ("two workers with one message", two, both, two, nothing_else),
+        ("start, and the end of a run", [worker, start], one, [], nothing_else),
+    ]
+    for trial, actors, reset, alike, also in together:
+        bound = 2 if full else 1
+        yield pairs(trial, product, actors, reset, preemptions=bound, alike=alike, also=also)
+        if full:
+            yield pairs(
+                trial,
+                product,
+                [*actors, time],
+                reset,
+                preemptions=1,
+                alike=alike,
+                also=also,
+            )
+    yield taken_over(product, worker)
+    yield pairs(
+        "start whose answer is lost, and a worker",
+        product,
+        [CutActor(start, "queues"), worker],
+        waiting(product),
+        preemptions=2 if full else 1,
+        also=an_accepted_run_is_there,
+    )
+    product.as_it_is()
+    yield late("run", product, worker, one)
