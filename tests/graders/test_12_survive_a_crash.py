@@ -21,7 +21,7 @@ import psutil
 import pytest
 import redis as redis_client
 
-from explorer import Actor, Data, Point, Trace, crash_points, explore, processes, time_passes
+from explorer import Actor, Data, Trace, crash_points, explore, processes, time_passes
 from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
@@ -46,7 +46,7 @@ LEASE = HOUR  # LEASE_SECONDS where time passes for the data only
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
 SHORT_LEASE = 3.0  # where time passes
 KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
-SILENCE = SHORT_LEASE * 3 / 8  # seconds without an answer from Redis that a run survives
+SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 GONE_TIMEOUT = 10.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
 POLL_INTERVAL = 0.02  # seconds
@@ -63,6 +63,8 @@ RELEASE = "nb_runner/lease.py: release() and renew()"
 CLAIM = "nb_runner/tasks.py: run_notebook()"
 CANCELS = "nb_runner/main.py: cancel()"
 CANCEL = "nb_runner/lease.py: Heartbeat._beat() and nb_runner/tasks.py: run_notebook()"
+
+PAUSED = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
 
 WAITS = """
 import os, pathlib, time
@@ -167,9 +169,9 @@ class Steps:
         if not self._started:
             self.begin()
         run_id, self._started = self._started, ""
-        ended = self.worker.finish(run_id)
+        eventually(lambda: status(self.api, run_id) not in ACTIVE)
         write_notebook(self.notebook, "", kernel=NO_KERNEL)
-        return run_id, ended
+        return run_id, status(self.api, run_id)
 
     @contextmanager
     def waiting_notebook(self) -> Iterator[None]:
@@ -342,8 +344,10 @@ class Beats:
 
     def require_renewals(self, run_id: str, count: int, did: str) -> None:
         """Wait until the lease has been renewed so often. Raises Wrong when it ends before."""
-        ends = self._ends()
+        ends, deadline = self._ends(), time.monotonic() + TIMEOUT
         while count:
+            got = "the lease has no end, or nobody prolongs it"
+            require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
             time.sleep(POLL_INTERVAL)
             now = status(self.api, run_id)
             expected = "RUNNING, for as long as the notebook runs: the worker lives, and says so"
@@ -432,13 +436,11 @@ def test_a_lease_lasts_for_lease_seconds(steps: Steps, starts: list[Actor]) -> N
     require_kept(report, did, expected, TAKE)
 
 
-def require_way_made(steps: Steps, points: list[Point], where: str, actor: str, run: str) -> None:
-    """Raise Wrong unless the next start was accepted after each of these crashes."""
-    did = f"kill -STOP {actor} in the middle of {run}, and {LATER:g} s later, to another API "
-    did += f"process (LEASE_SECONDS is {LEASE:g}):\n{curl('POST', '/start')}"
-    expected = "202 Accepted: a lease ends by itself, LEASE_SECONDS after it was taken or renewed. "
-    expected += "So it is taken and given its end in one command"
-    require_survived(points, did, expected, where)
+def later(what: str) -> str:
+    """What the grader did: it stopped this, and then let a lease's time pass."""
+    return f"kill -STOP {what}, and {LATER:g} s later (LEASE_SECONDS is {LEASE:g}):\n" + curl(
+        "POST", "/start"
+    )
 
 
 @pytest.mark.task("12.1")
@@ -451,7 +453,10 @@ def test_a_start_that_stops_at_any_point_makes_way(steps: Steps, starts: list[Ac
         ways=["pause"],
         meanwhile=[time_passes(steps.data, LATER), starts[1]],
     )
-    require_way_made(steps, points, TAKE, "the API process", "a start")
+    expected = "202 Accepted, from another API process: a lease ends by itself, LEASE_SECONDS "
+    expected += "after it was taken. So it is taken and given its end in one command: SET with NX "
+    expected += "and PX"
+    require_survived(points, later("an API process in the middle of a start"), expected, TAKE)
 
 
 def next_is_accepted(trace: Trace) -> str | None:
@@ -466,15 +471,25 @@ def next_is_accepted(trace: Trace) -> str | None:
 
 @pytest.mark.task("12.1")
 def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
+    def makes_way(trace: Trace) -> str | None:
+        if (fault := next_is_accepted(trace)) is not None:
+            return fault
+        run_id = steps.worker.run_id
+        now = status(steps.api, run_id)
+        return f"202, and run {run_id} still is {now}" if now in ACTIVE else None
+
     points = crash_points(
         steps.actor,
         steps.data,
         reset=steps.worker.reset,
-        rule=next_is_accepted,
+        rule=makes_way,
         ways=["pause"],
         meanwhile=[time_passes(steps.data, LATER), steps.starts[1]],
     )
-    require_way_made(steps, points, LOST, "the worker", "a run")
+    did = later("a worker in the middle of a run")
+    did += f"\n{curl('GET', '/status/RUN_ID')}   (of that run)"
+    expected = "202 Accepted, and the status LOST: a run without its lease is nobody's any more"
+    require_survived(points, did, expected, LOST)
     steps.begin()
 
 
@@ -482,11 +497,11 @@ def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
 def test_a_run_whose_worker_died_is_lost(beats: Beats) -> None:
     with beats.ready():
         run_id = beats.dead
-        eventually(lambda: status(beats.api, run_id) not in ACTIVE, SHORT_LEASE + TIMEOUT / 3)
+        eventually(lambda: status(beats.api, run_id) not in ACTIVE, SHORT_LEASE + 1)
         did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
         expected = f"LOST, within one lease ({SHORT_LEASE:g} s here)"
         now = status(beats.api, run_id)
-        require(now == "LOST", did, expected, f"{now}, for much longer than that", LOST)
+        require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
         beats.begin()
 
 
@@ -531,11 +546,30 @@ def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
 
 
 @pytest.mark.task("12.2")
+def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
+    with beats.ready():
+        run_id = beats.start()
+        kernel = beats.kernel_of(run_id)
+        with paused(beats.worker_of(kernel)):
+            beats.data.advance(SHORT_LEASE + 1)
+            beats.begin()
+            beats.data.advance(-HOUR)  # the new lease is to last until a worker comes to it
+        require(
+            eventually(lambda: not alive(kernel), GONE_TIMEOUT),
+            PAUSED,
+            f"that it ends its kernel: run {run_id} has lost its lease to another run",
+            f"the kernel of run {run_id} works on, so there are two",
+            HEARTBEAT,
+        )
+
+
+@pytest.mark.task("12.2")
 def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
     run_id, ended = steps.end()
-    did = curl("GET", f"/status/{run_id}")
-    require(ended == "SUCCEEDED", did, "SUCCEEDED (its notebook has ended)", ended, CLAIM)
-    steps.api.post("/start").expect(202, f"run {run_id} has ended", CLAIM)
+    did = f"{curl('GET', f'/status/{run_id}')}   (when its notebook has ended)"
+    expected = "SUCCEEDED: the heart stops with the notebook, and then the lease is released"
+    require(ended == "SUCCEEDED", did, expected, ended, HEARTBEAT)
+    steps.api.post("/start").expect(202, f"run {run_id} has ended", RELEASE)
 
 
 @pytest.mark.task("12.3")
@@ -546,8 +580,8 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps, beats: Beats)
         before.append(status(steps.api, steps.worker.run_id))
 
     def nothing_changed(trace: Trace) -> str | None:
-        if (wrong := unanswered(trace)) is not None:
-            return wrong.got
+        if (fault := next_is_accepted(trace)) is not None:
+            return fault
         new = next(one.result for one in trace.outcomes if isinstance(one.result, Called))
         run_id = run_id_of(new.answer)
         if status(steps.api, run_id) == "LOST":
@@ -566,34 +600,21 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps, beats: Beats)
         meanwhile=[time_passes(steps.data, LATER), steps.starts[1]],
         woken=nothing_changed,
     )
-    did = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
     expected = "that it changes nothing any more: the lease is the other run's, and its own run is "
     expected += "LOST. To compare and to delete is one step"
-    require_survived(points, did, expected, RELEASE)
+    require_survived(points, PAUSED, expected, RELEASE)
 
 
 @pytest.mark.task("12.3")
-def test_a_kernel_that_was_paused_is_ended(beats: Beats) -> None:
+def test_the_next_run_goes_on(beats: Beats) -> None:
     with beats.ready():
-        old = beats.start()
-        kernel = beats.kernel_of(old)
-        did = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
-        with paused(beats.worker_of(kernel)):
-            beats.data.advance(SHORT_LEASE + 1)
-            new = run_id_of(beats.api.post("/start").expect(202, f"run {old} is LOST", LOST))
-            beats.data.advance(-HOUR)  # its lease is to last until a worker comes to it
-        require(
-            eventually(lambda: not alive(kernel), GONE_TIMEOUT),
-            did,
-            f"that it ends its kernel: run {old} lost its lease, and run {new} was accepted",
-            f"the kernel of run {old} works on, so there are two",
-            HEARTBEAT,
-        )
-        eventually(lambda: status(beats.api, new) != "QUEUED")
-        now = status(beats.api, new)
-        expected = f"RUNNING: the lease is run {new}'s, and none of the other run's business"
-        require(now == "RUNNING", f"{did}\n{curl('GET', f'/status/{new}')}", expected, now, RELEASE)
-        beats.running = new, beats.kernel_of(new)
+        run_id = beats.start()
+        kernel = beats.kernel_of(run_id)
+        did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
+        now = status(beats.api, run_id)
+        expected = f"RUNNING: the lease is run {run_id}'s, and none of the other run's business"
+        require(now == "RUNNING", did, expected, now, RELEASE)
+        beats.running = run_id, kernel
 
 
 @pytest.mark.task("12.4")
