@@ -7,11 +7,10 @@ of a few calls, and every crash point of one: see explorer/README.md.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from explorer import Actor, Command, Data, Gate, Report, Trace, as_lanes, find, is_step
+from explorer import Actor, Command, Data, Gate, Point, Report, Trace, as_lanes, find, is_step
 from explorer.commands import ID
 from kit.errors import KitError
 from kit.grading import values
@@ -61,7 +60,7 @@ class GatedApi:
 class Gated:
     """So many API processes of the project, each behind a gate, and workers.
 
-    A gate is open at first. `workers` have none, and may have an environment of their own.
+    A gate is open at first. `workers` have none. `worker_env` is what all workers have in addition.
 
     `data` is their Redis, looked at without a gate. `close` ends the gates; the processes belong to
     the submission.
@@ -82,23 +81,28 @@ class Gated:
             self.data = opened.enter_context(closing(Data(url)))
             gates = [opened.enter_context(gate(url)) for _ in range(apis + gated_workers)]
             base = {**(env or {}), "REDIS_URL": url}
-            without = {**base, **(worker_env or {})}
-            envs = [{**base, "REDIS_URL": each.url} for each in gates]
-            ups, children = submission.up_each(envs[:apis], [*envs[apis:], *[without] * workers])
+            for_worker = {**base, **(worker_env or {})}
+            before_api, before_worker = gates[:apis], gates[apis:]
+            gated = [{**for_worker, "REDIS_URL": each.url} for each in before_worker]
+            ups, children = submission.up_each(
+                [{**base, "REDIS_URL": each.url} for each in before_api],
+                [*gated, *[for_worker] * workers],
+            )
             self.apis = [
-                GatedApi(f"API {number}", api, gates[number - 1], child)
-                for number, (api, child) in enumerate(ups, 1)
+                GatedApi(f"API {number}", api, each, child)
+                for number, ((api, child), each) in enumerate(zip(ups, before_api, strict=True), 1)
             ]
             self.workers = [
                 GatedWorker(
                     f"worker {number}" if gated_workers > 1 else "worker",
-                    gates[apis + number - 1],
+                    each,
                     self.apis[0].api,
                     self.data,
                     children[number - 1],
-                    partial(submission.worker, envs[apis + number - 1]),
+                    submission,
+                    gated[number - 1],
                 )
-                for number in range(1, gated_workers + 1)
+                for number, each in enumerate(before_worker, 1)
             ]
             self._open = opened.pop_all()
 
@@ -151,11 +155,27 @@ def require_kept(report: Report, did: str, expected: str, where: str) -> None:
     if report.failing is not None:
         raise broken(report.failing, did, expected, where)
     if not report.complete or report.silent:
-        raise KitError(
-            f"a process did nothing for too long, so {report.silent} of {report.schedules} "
-            "schedules could not be tried as they should be",
-            "./workshop doctor",
-        )
+        raise _undecided(report.silent, report.schedules)
+
+
+def require_survived(points: Sequence[Point], did: str, expected: str, where: str) -> None:
+    """Raise Wrong with the first crash point after which the rule is broken, if there is one.
+
+    Raises KitError when not all points were tried as they should be: then nothing is proven.
+    """
+    for point in points:
+        if point.fault is not None:
+            raise broken(point.trace, did, expected, where)
+    if silent := sum(point.trace.silent for point in points):
+        raise _undecided(silent, len(points))
+
+
+def _undecided(silent: int, tried: int) -> KitError:
+    return KitError(
+        f"a process did nothing for too long, so {silent} of {tried} schedules could not be tried "
+        "as they should be",
+        "./workshop doctor",
+    )
 
 
 def broken(trace: Trace, did: str, expected: str, where: str) -> Wrong:

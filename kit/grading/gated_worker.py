@@ -1,30 +1,32 @@
 """A worker behind a gate before Redis, and one run of it as an operation that can be explored."""
 
 import re
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import psutil
-
-from explorer import Actor, Data, Gate
-from kit.grading.api import Api, curl
+from explorer import Actor, Data, Gate, processes
+from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong
 from kit.grading.runs import run_id_of, status
+from kit.grading.submission import Submission
 from kit.processes.child import Child
 
 START = "nb_runner/main.py: start()"
 TASK = "nb_runner/tasks.py"
 TIMEOUT = 30.0  # seconds for one run: much more than it takes, also on a busy machine
 POLL_INTERVAL = 0.005  # seconds
+HELD = 1.0  # seconds in which a worker begins a run
+YEAR = 365 * 24 * 3600.0  # seconds
 
 
 class GatedWorker:
     """One worker of the project, the gate through which it reaches Redis, and an API to call.
 
-    The API must not be one that is held at the same time. `start` starts the worker: at first, and
-    again when it was killed. Runs should be short: `reset` performs one.
+    The API must not be one that is held at the same time. `env` is for a worker that is started
+    anew. Runs should be short: `reset` performs one.
     """
 
     def __init__(
@@ -34,12 +36,21 @@ class GatedWorker:
         api: Api,
         data: Data,
         child: Child,
-        start: Callable[[], Child],
+        submission: Submission,
+        env: Mapping[str, str],
     ) -> None:
         self.name, self.gate, self.api, self.data, self.child = name, gate, api, data, child
-        self.run_id = ""  # of the newest run
+        self._run_id = ""
+        self._answered = threading.Event()
         self.body: Any = None  # of its start
-        self._start = start
+        self.env = env
+        self._submission = submission
+
+    @property
+    def run_id(self) -> str:
+        """The id of the newest run. The worker may begin it before its start is answered."""
+        self._answered.wait(TIMEOUT)
+        return self._run_id
 
     def actor(self) -> Actor:
         """A run by this worker, as an operation that an explorer holds and lets go on."""
@@ -47,10 +58,13 @@ class GatedWorker:
 
     def run(self) -> str:
         """Start a run, and wait until the worker has done with it. Returns its status."""
-        self.run_id = ""
-        answer = self.api.post("/start", self.body).expect(202, "no run is in the way", START)
-        self.run_id = run_id_of(answer)
-        return self.finish(self.run_id)
+        self._run_id = ""
+        self._answered.clear()
+        try:
+            self._run_id = run_id_of(self._start())
+        finally:
+            self._answered.set()
+        return self.finish(self._run_id)
 
     def finish(self, run_id: str) -> str:
         """Wait until the worker has done with that run. Returns its status."""
@@ -71,21 +85,40 @@ class GatedWorker:
         discarded = rf"Discarding revoked task: [\w.]+\[{re.escape(run_id)}\]"
         return re.search(f"{ended}|{discarded}", self.child.output()) is not None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The worker stands still meanwhile, with all that it has started."""
+        processes.pause(self.child.pid)
+        try:
+            yield
+        finally:
+            processes.wake(self.child.pid)
+
     def reset(self) -> None:
         """Make all as at first: the worker is there and idle, and Redis is empty.
 
-        Messages come in order. So when a new run has ended, the worker is done with all before it.
+        Messages come in order. So when one more run has ended, the worker is done with all before.
+        It is held until whatever is like a lease has ended: then it finds nothing to do.
         """
         self.gate.open()
-        if not self.child.running:
-            self.child = self._start()
+        self.revive()
+        self.gate.hold()
         self.data.redis.flushdb()
-        self.run()
+        answer = self._start()
+        self.gate.wait(lambda: bool(self.gate.held), HELD)
+        self.data.advance(YEAR)
+        self.gate.open()
+        try:
+            self.finish(run_id_of(answer))
+        except Wrong:  # what it hangs in is for another test to say
+            self.child.kill()
+            self.revive()
         self.data.redis.flushdb()
 
-    def kernels(self) -> list[psutil.Process]:
-        """The processes that its runs have started: the children of its children."""
-        with suppress(psutil.Error):
-            children = psutil.Process(self.child.pid).children()
-            return [one for child in children for one in child.children(recursive=True)]
-        return []
+    def revive(self) -> None:
+        """Start it again if it was killed."""
+        if not self.child.running:
+            self.child = self._submission.worker(self.env)
+
+    def _start(self) -> Answer:
+        return self.api.post("/start", self.body).expect(202, "no run is in the way", START)

@@ -3,6 +3,7 @@
 A process of them stays alive: it reads the name of a program, and answers with what it returned.
 """
 
+import itertools
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from redis import Redis
 
 redis = Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
 NAME = os.environ["NAME"]
+CALLS = itertools.count(1)
 ME = uuid.uuid4().hex
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
 
@@ -111,6 +113,30 @@ def works_for_long() -> str:
     busy = redis.get("current")
     time.sleep(0.3)
     return "refused" if busy else set_nx()
+
+
+def releases_in_two_commands() -> str:
+    if not redis.set("lock", ME, nx=True, ex=10):
+        return "refused"
+    if redis.get("lock") == ME:
+        redis.delete("lock")
+    return "released"
+
+
+def releases_in_one_step() -> str:
+    if not redis.set("lock", ME, nx=True, ex=10):
+        return "refused"
+    redis.eval(RELEASE, 1, "lock", ME)
+    return "released"
+
+
+def beats_now_and_then() -> str:
+    beat = next(CALLS) % 2
+    if beat:
+        redis.get("beat")
+    for stage in (1, 2, 3):
+        redis.set("stage", stage)
+    return "done"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from explorer import Data, Point, attempt, crash_points
+from explorer import Data, Point, Trace, attempt, crash_points, time_passes
 from explorer.crashes import Way
 from explorer.findings import find
 from tests.explorer.conftest import Program
@@ -79,3 +79,44 @@ def test_a_killed_process_is_dead_and_what_it_would_have_sent_never_arrives(
 
     crash_points(victim.does("look_then_write"), data, reset=reset, rule=look, ways=["kill"])
     assert seen == [False, False, True]  # before GET, before SET, after it
+
+
+def test_all_places_are_tried_also_when_another_command_comes_now_and_then(
+    victim: Program, data: Data
+) -> None:
+    stages = set()
+
+    def look(_: object) -> None:
+        stages.add(data.redis.get("stage"))
+
+    actor = victim.does("beats_now_and_then")
+    crash_points(actor, data, reset=data.redis.flushdb, rule=look, ways=["pause"])
+    assert stages == {None, b"1", b"2", b"3"}
+
+
+@pytest.mark.parametrize(
+    ("name", "faults"), [("releases_in_one_step", []), ("releases_in_two_commands", [2])]
+)
+def test_one_that_wakes_up_is_seen_to_take_away_what_is_anothers(
+    name: str, faults: list[int], victim: Program, programs: list[Program], data: Data
+) -> None:
+    """Ada is paused at each point, her lock ends, Bob takes it, and then Ada is woken."""
+
+    def still_there(_: Trace) -> str | None:
+        return None if data.redis.exists("lock") else "Bob's lock is gone"
+
+    points = crash_points(
+        victim.does(name),
+        data,
+        reset=data.redis.flushdb,
+        rule=lambda _: None,
+        ways=["pause"],
+        meanwhile=[time_passes(data, PROMISED), programs[1].does("takes_and_keeps")],
+        woken=still_there,
+    )
+    assert [point.after for point in points if point.fault] == faults
+    for point in points:
+        if point.fault:
+            names = [step.command.name for step in point.trace.steps if not step.event]
+            assert names == ["SET", "GET", "SET", "DEL"]
+            assert [str(one) for one in point.trace.outcomes] == ["released", "started"]

@@ -1,32 +1,59 @@
 """Exercise 12: a worker that dies, a Redis that does not answer, a worker that wakes up too late.
 
-The notebook writes a file named after its kernel's process id, and then waits until the grader lets
-it end. So these tests do not depend on the speed of the machine.
+The grader keeps two runners of the project, on two databases of one Redis:
+
+- `steps`: a lease of an hour, and a gate before each process. Its notebook names a kernel that does
+  not exist, so a run fails at once, and all points of a run are tried in a second. Nothing waits
+  here: time passes for the data.
+- `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
+  a file named after its kernel's process id, and waits until the grader lets it end.
 """
 
-import re
-import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import psutil
 import pytest
 import redis as redis_client
 
+from explorer import Actor, Data, Trace, crash_points, explore, processes, time_passes
+from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong, require
+from kit.grading.gated import (
+    Called,
+    Gated,
+    calls,
+    require_kept,
+    require_survived,
+    statuses,
+    unanswered,
+)
+from kit.grading.gated_worker import GatedWorker
+from kit.grading.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
-from kit.grading.values import times
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-LEASE = 4.0  # seconds; LEASE_SECONDS of the runner
-TIMEOUT_MARGIN = 8.0  # seconds in addition to the expected time
+HOUR = 3600.0  # seconds
+LEASE = HOUR  # LEASE_SECONDS where time passes for the data only
+LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
+SHORT_LEASE = 3.0  # where time passes
+KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
+SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
+KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
+GONE_TIMEOUT = 10.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
+POLL_INTERVAL = 0.02  # seconds
+NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
+TRIES = 3
+NO_KERNEL = "there-is-none"
 
 START = "nb_runner/main.py: start()"
 TAKE = "nb_runner/lease.py: take()"
@@ -34,160 +61,56 @@ LOST = "nb_runner/lease.py: take() and nb_runner/runs.py: get()"
 HEARTBEAT = "nb_runner/lease.py: Heartbeat._beat() and renew()"
 RELEASE = "nb_runner/lease.py: release() and renew()"
 CLAIM = "nb_runner/tasks.py: run_notebook()"
+CANCELS = "nb_runner/main.py: cancel()"
 CANCEL = "nb_runner/lease.py: Heartbeat._beat() and nb_runner/tasks.py: run_notebook()"
 
-CELLS = (
-    """
+LONG_RUN = f"{curl('POST', '/start')}, and a notebook that takes longer than its lease "
+LONG_RUN += f"({SHORT_LEASE:g} s here)"
+AT_WORK = "RUNNING, for as long as the notebook runs: the worker lives, and says so"
+PAUSED = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
+
+WAITS = """
 import os, pathlib, time
 here = pathlib.Path({here!r})
 (here / f"{{os.getpid()}}.ran").touch()
-""",
-    """
 end = time.monotonic() + 200
 while not (here / f"{{os.getpid()}}.go").exists() and time.monotonic() < end:
-    time.sleep(0.05)
-""",
-    "print('done')",
-)
+    time.sleep(0.02)
+"""
 
 
-def eventually(check: Callable[[], object], seconds: float) -> bool:
-    """Wait until `check` is true. Whether it was true in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+def write_notebook(path: Path, source: str, kernel: str = "python3") -> None:
+    """A notebook with one cell."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source.strip())])
+    notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
+    nbformat.write(notebook, path)
 
 
-class Runner:
-    """The submission's API and workers, with a notebook that waits until the grader lets it end."""
+class Kernels:
+    """The kernels that execute the notebook which waits."""
 
-    def __init__(self, submission: Submission) -> None:
-        self.submission = submission
-        self.redis = submission.redis
-        self.marks = submission.state / "marks"
-        self.marks.mkdir()
-        notebook = submission.state / "waits.ipynb"
-        sources = [cell.format(here=str(self.marks)).strip() for cell in CELLS]
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-        self.env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
-        self.known_kernels: set[int] = set()
-        self.run_to_continue: tuple[str, int] | None = None  # the next test uses it
-        self.last_test_failed = False  # then the next test begins with `reset`
-        self.api = submission.up(api=1, workers=3, env=self.env)
-        # A process stops waiting for Redis after a part of the lease. This one waits longer.
-        self.long_lease_api = submission.up(api=1, env=self.env | {"LEASE_SECONDS": "60"})
+    def __init__(self, marks: Path) -> None:
+        marks.mkdir()
+        self.marks = marks
+        self.source = WAITS.format(here=str(marks))
+        self._known: set[int] = set()
 
-    def workers(self) -> list[Child]:
-        return [child for child in self.submission.workers if child.running]
+    def any(self) -> bool:
+        """Whether one has begun to execute the notebook since the last call of `new`."""
+        return bool(self._begun() - self._known)
 
-    def reset(self) -> None:
-        """Kill all workers, and remove all runs and messages."""
-        for child in self.workers():
-            child.kill()
-        self.redis.flushdb()
-        self.run_to_continue = None
+    def new(self) -> set[int]:
+        """Those that have begun to execute the notebook since the last call."""
+        new = self._begun() - self._known
+        self._known |= new
+        return new
 
-    @contextmanager
-    def prepared(self, workers: int) -> Iterator[None]:
-        """Run one test with at least so many workers. Resets first if the test before it failed."""
-        if self.last_test_failed:
-            self.reset()
-        while len(self.workers()) < workers:
-            self.submission.worker(self.env)
-        self.last_test_failed = True
-        yield
-        self.last_test_failed = False
+    def _begun(self) -> set[int]:
+        return {int(mark.stem) for mark in self.marks.glob("*.ran")}
 
-    def status(self, run_id: str, api: Api | None = None) -> str:
-        answer = (api or self.api).get(f"/status/{run_id}")
-        where = "nb_runner/runs.py: get()"
-        return str(answer.expect(200, "that run was started", where).field("status", where))
-
-    def new_kernels(self) -> set[int]:
-        """The kernels that have begun to execute the notebook and are not known yet."""
-        marks = {int(mark.stem) for mark in self.marks.glob("*.ran")}
-        return marks - self.known_kernels
-
-    def wait_for_kernel(self, started: Answer) -> tuple[str, int]:
-        """Wait until a run has a kernel at work. Returns the run's id and the kernel's pid."""
-        run_id = str(started.field("run_id", START))
-        if not eventually(self.new_kernels, TIMEOUT):
-            got = f"{self.status(run_id)}, and no cell has run within {TIMEOUT:g} s"
-            raise Wrong(curl("GET", f"/status/{run_id}"), "RUNNING", got, CLAIM)
-        kernel = min(self.new_kernels())
-        self.known_kernels.add(kernel)
-        return run_id, kernel
-
-    def start_run(self) -> tuple[str, int]:
-        """Start a run, and wait until its kernel is at work."""
-        return self.wait_for_kernel(
-            self.api.post("/start").expect(202, "nothing else is running", START)
-        )
-
-    def start_with_retries(self, api: Api) -> Answer:
-        """Try to start a run until it is accepted. Returns the last answer."""
-        answers: list[Answer] = []
-
-        def started() -> bool:
-            answers.append(api.post("/start"))
-            return answers[-1].status == 202
-
-        eventually(started, LEASE + TIMEOUT_MARGIN)
-        return answers[-1]
-
-    def worker_of(self, kernel: int) -> Child:
-        """The worker that started this kernel."""
-        with suppress(psutil.Error):
-            ancestors = {process.pid for process in psutil.Process(kernel).parents()}
-            for child in self.workers():
-                if child.pid in ancestors:
-                    return child
-        return self.workers()[0]
-
-    def let_notebook_end(self, kernel: int) -> None:
+    def let_end(self, kernel: int) -> None:
+        """The notebook in this kernel is to end."""
         (self.marks / f"{kernel}.go").touch()
-
-    def require_success(self, run_id: str, kernel: int, where: str) -> None:
-        """Let the notebook end. Raises Wrong unless the run succeeds."""
-        self.let_notebook_end(kernel)
-        eventually(lambda: self.status(run_id) not in ("QUEUED", "RUNNING"), TIMEOUT)
-        did, status = curl("GET", f"/status/{run_id}"), self.status(run_id)
-        require(status == "SUCCEEDED", did, "SUCCEEDED (its notebook ended)", status, where)
-
-    def require_lost(self, run_id: str, did: str, since: str) -> None:
-        """Raise Wrong unless the run is LOST within one lease."""
-        eventually(lambda: self.status(run_id) == "LOST", LEASE + TIMEOUT_MARGIN)
-        require(
-            (status := self.status(run_id)) == "LOST",
-            f"{did}\n{curl('GET', f'/status/{run_id}')}",
-            f"LOST, within one lease ({LEASE:g} s here)",
-            f"{status}, {LEASE + TIMEOUT_MARGIN:g} s after {since}",
-            LOST,
-        )
-
-    def require_expiry(self) -> None:
-        """Raise Wrong unless a key in Redis expires by itself while a run is active."""
-        ends = [key for key in self.redis.scan_iter() if self.redis.pttl(key) > 0]
-        require(
-            ends,
-            "curl -i -X POST http://127.0.0.1:8000/start, and asked Redis for the PTTL of each key",
-            "a lease that ends by itself unless it is renewed",
-            "none of the keys has an end: a process that dies with the lease holds it for ever",
-            TAKE,
-        )
-
-
-@pytest.fixture(scope="module")
-def runner(submission: Submission) -> Runner:
-    try:
-        submission.redis.info("server")
-    except redis_client.ResponseError:
-        raise KitError("exercise 12 needs a real Redis: it kills one", INSTALL_REDIS) from None
-    return Runner(submission)
 
 
 def alive(pid: int) -> bool:
@@ -197,210 +120,572 @@ def alive(pid: int) -> bool:
         return False
 
 
-def signal_tree(child: Child, number: int) -> None:
-    """Send a signal to a process and to all below it."""
-    with suppress(psutil.Error):
-        process = psutil.Process(child.pid)
-        for each in [process, *process.children(recursive=True)]:
-            with suppress(psutil.Error):
-                each.send_signal(number)
+@contextmanager
+def paused(child: Child) -> Iterator[None]:
+    """A worker stands still meanwhile, with its kernel."""
+    processes.pause(child.pid)
+    try:
+        yield
+    finally:
+        processes.wake(child.pid)
 
 
-def pause_redis(redis: "redis_client.Redis", seconds: float, which: str = "ALL") -> None:
-    """Make Redis answer no command (or no `WRITE`) for a while. It still accepts connections."""
-    command = ("CLIENT", "PAUSE", str(int(seconds * 1000)), which)
-    redis.execute_command(*command)  # type: ignore[no-untyped-call]
+def eventually(check: Callable[[], object], seconds: float = TIMEOUT) -> bool:
+    """Wait until `check` is true. Whether it was true in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL)
+    return True
 
 
-def recorded_commands(monitor: "redis_client.client.Monitor", until: str) -> Iterator[list[str]]:
-    """The commands of clients (not of scripts) that Redis received, until the word `until`."""
-    for recorded in monitor.listen():  # type: ignore[no-untyped-call]
-        words = str(recorded["command"]).split(" ")
-        if until in words:
-            return
-        if recorded["client_type"] != "lua":
-            yield words
+class Steps:
+    """Two API processes and a worker, each with a gate, and a lease of an hour."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.notebook = submission.state / "steps.ipynb"
+        self.kernels = Kernels(submission.state / "marks-of-steps")
+        write_notebook(self.notebook, "", kernel=NO_KERNEL)
+        env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(self.notebook)}
+        self.gated = Gated(submission, apis=2, gated_workers=1, env=env)
+        self.worker: GatedWorker = self.gated.workers[0]
+        self.api, self.other = (each.api for each in self.gated.apis)
+        self.starts = [each.actor("POST", "/start") for each in self.gated.apis]
+        self.cancel = self.gated.apis[1].actor("POST", "/cancel")
+        self.data = self.gated.data
+        self.actor = self.worker.actor()
+        self._started = ""
+
+    def close(self) -> None:
+        self.gated.close()
+
+    def begin(self) -> None:
+        """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
+        self.worker.reset()
+        write_notebook(self.notebook, "print('done')")
+        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        self._started = run_id_of(answer)
+
+    def end(self) -> tuple[str, str]:
+        """Wait for the end of the run that was started last. Returns its id and its status."""
+        for _ in range(TRIES):
+            if not self._started:
+                self.begin()
+            run_id, self._started = self._started, ""
+            if (ended := self._end_of(run_id)) != "FAILED":
+                break  # else its kernel may have found a port taken
+        write_notebook(self.notebook, "", kernel=NO_KERNEL)
+        return run_id, ended
+
+    def _end_of(self, run_id: str) -> str:
+        eventually(lambda: status(self.api, run_id) not in ACTIVE, KERNEL_TIMEOUT)
+        return status(self.api, run_id)
+
+    @contextmanager
+    def waiting_notebook(self) -> Iterator[None]:
+        """Runs have a kernel meanwhile, and a notebook that waits."""
+        self.worker.reset()
+        write_notebook(self.notebook, self.kernels.source)
+        try:
+            yield
+        finally:
+            write_notebook(self.notebook, "", kernel=NO_KERNEL)
+            if self.kernels.new():
+                self.worker.child.kill()
+
+    def cancel_after(self, commands: int) -> tuple[Play, str]:
+        """Start a run, and cancel it when the worker has sent so many commands for it."""
+        game = self._begin()
+        game.go(commands)
+        run_id = self.worker.run_id
+        self.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCELS)
+        return game, run_id
+
+    def cancel_late(self, queued: int, all_but_last: int) -> str:
+        """Start a run, and cancel it at the last moment at which it is QUEUED. Returns its id.
+
+        The worker goes on until it has a kernel, or sends another command. A run that fails is
+        tried once more: its kernel may have found a port taken.
+        """
+        for _ in range(TRIES):
+            self.worker.reset()
+            game, run_id = self.cancel_after(queued)
+            game.go(all_but_last - queued)
+            eventually(lambda: self.kernels.any() or self.worker.gate.held, KERNEL_TIMEOUT)
+            self.actor.release()
+            if self.kernels.any() or status(self.api, run_id) != "FAILED":
+                break
+        return run_id
+
+    def commands(self) -> tuple[int, int]:
+        """How many commands a worker sends for a run: while it is QUEUED, and before its end."""
+        self.worker.reset()
+        game = self._begin()
+        queued = 0
+        while self.actor.settle(TIMEOUT) and not self.actor.ended:
+            if status(self.api, self.worker.run_id) == "QUEUED":
+                queued = len(game.steps)
+            game.go(1)
+        return queued, len(game.steps) - 1
+
+    def _begin(self) -> Play:
+        """Start a run. It is held before the worker's first command."""
+        game = Play([self.actor], self.data, ())
+        game.start()
+        self.actor.settle(TIMEOUT)
+        return game
 
 
-def takes_without_expiry(words: list[str]) -> bool:
-    """Whether the command takes a key that has no expiry."""
-    verb, *options = [word.upper() for word in words]
-    if verb == "SETNX":
-        return True
-    ends = {"PX", "EX", "PXAT", "EXAT"}
-    return verb == "SET" and "NX" in options and not ends & set(options)
+class Beats:
+    """An API process and workers with a lease of seconds. The first worker has a gate."""
 
-
-@pytest.mark.task("12.1")
-def test_the_lease_is_taken_in_one_step(runner: Runner) -> None:
-    with runner.prepared(workers=2), runner.redis.monitor() as monitor:  # type: ignore[no-untyped-call]
-        # Redis answers reads, and delays writes: all starts read before one of them writes.
-        pause_redis(runner.redis, 1, "WRITE")
-        with ThreadPoolExecutor(6) as pool:
-            answers = list(pool.map(lambda _: runner.long_lease_api.post("/start"), range(6)))
-        runner.redis.echo("workshop-heard-enough")
-        recorded = list(recorded_commands(monitor, "workshop-heard-enough"))
-        admitted = [answer for answer in answers if answer.status == 202]
-        require(
-            len(admitted) < 2,
-            "for i in 1 2 3 4 5 6; do curl -X POST http://127.0.0.1:8000/start & done; wait",
-            "202 Accepted for one of six starts at the same time, 409 Conflict for the others",
-            f"{times(len(admitted))} 202: they looked, all saw nobody, and all took the lease",
-            TAKE,
+    def __init__(self, submission: Submission, redis_url: str) -> None:
+        notebook = submission.state / "beats.ipynb"
+        self.kernels = Kernels(submission.state / "marks-of-beats")
+        write_notebook(notebook, self.kernels.source)
+        self._submission = submission
+        self._env = {"LEASE_SECONDS": f"{SHORT_LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        self.gated = Gated(
+            submission,
+            apis=1,
+            gated_workers=1,
+            env=self._env,
+            worker_env={"LEASE_SECONDS": f"{KILLED_LEASE:g}"},
+            redis_url=redis_url,
         )
-        for words in recorded:
-            require(
-                not takes_without_expiry(words),
-                curl("POST", "/start"),
-                "a lease that ends by itself from the moment it is taken: one SET with NX and PX",
-                f"Redis was sent: {' '.join(words)[:200]}",
-                TAKE,
-            )
-        if not admitted:  # an API that does not wait long takes a paused Redis for a dead one
-            again = runner.start_with_retries(runner.long_lease_api)
-            admitted = [again.expect(202, "for one of six starts", START)]
-        run_id, kernel = runner.wait_for_kernel(admitted[0])
-        runner.require_expiry()
-        runner.require_success(run_id, kernel, CLAIM)  # its lease is longer than the others'
+        self._env["REDIS_URL"] = redis_url
+        self.worker: GatedWorker = self.gated.workers[0]
+        self.api: Api = self.gated.apis[0].api
+        self.data: Data = self.gated.data
+        self.gated.reset()
+        self._starter = ThreadPoolExecutor()
+        self._second: Future[Child] | None = None
+        self._started = ""  # a run that the next test uses
+        self.running: tuple[str, int] | None = None  # the same, when it has a kernel
+        self._failed = False
+        self.dead = self._run_and_kill()
+
+    def close(self) -> None:
+        self._starter.shutdown()
+        self.gated.close()
+
+    def _run_and_kill(self) -> str:
+        """Kill the worker in the middle of a run, and start another. Returns the run's id."""
+        run_id = self.start()
+        self.worker.child.kill()
+        self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
+        self.worker.revive()
+        return run_id
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """No run is in the way, also after a test that has failed."""
+        if self._failed:
+            for child in self.workers():
+                child.kill()
+            self.worker.gate.open()
+            self.worker.revive()
+            self.gated.reset()
+            self.kernels.new()
+            self._second, self._started, self.running = None, "", None
+        self._failed = True
+        yield
+        self._failed = False
+
+    def start_second_worker(self) -> None:
+        """It is ready in a second. Nothing waits for it."""
+        if self._second is None:
+            self._second = self._starter.submit(self._submission.worker, self._env)
+
+    def workers(self) -> list[Child]:
+        """All of them."""
+        return [self.worker.child, *([self._second.result()] if self._second else [])]
+
+    def worker_of(self, kernel: int) -> Child:
+        """The worker that started this kernel."""
+        with suppress(psutil.Error):
+            ancestors = {process.pid for process in psutil.Process(kernel).parents()}
+            for child in self.workers():
+                if child.pid in ancestors:
+                    return child
+        return self.worker.child
+
+    def begin(self) -> None:
+        """Start the run that the next test uses."""
+        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        self._started = run_id_of(answer)
+
+    def start(self) -> str:
+        """Wait until a worker has begun the run that was started last, or a new one."""
+        for _ in range(TRIES):
+            if not self._started:
+                self.begin()
+            run_id, self._started = self._started, ""
+            now = self._first_status(run_id)
+            if now != "LOST":
+                break  # else its lease had ended before a busy machine came to it
+        require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
+        return run_id
+
+    def _first_status(self, run_id: str) -> str:
+        """The first status of a run that is not QUEUED."""
+        eventually(lambda: status(self.api, run_id) != "QUEUED")
+        return status(self.api, run_id)
+
+    def take_running(self) -> tuple[str, int]:
+        """A run with a kernel at work, and the kernel: of the test before, else a new one.
+
+        A run that fails before its first cell is tried once more: a kernel chooses free ports and
+        opens them a moment later, and another process may have been quicker.
+        """
+        running, self.running = self.running, None
+        if running is not None:
+            return running
+        for _ in range(TRIES):
+            run_id = self.start()
+            if (kernel := self._kernel_of(run_id)) is not None:
+                return run_id, kernel
+            if (now := status(self.api, run_id)) != "FAILED":
+                break
+        where = HEARTBEAT if now == "LOST" else CLAIM
+        raise Wrong(LONG_RUN, AT_WORK, f"{now}, before its first cell", where)
+
+    def _kernel_of(self, run_id: str) -> int | None:
+        """The kernel that executes that run. None: the run has ended before its first cell."""
+
+        def decided() -> bool:
+            return self.kernels.any() or status(self.api, run_id) not in ACTIVE
+
+        eventually(decided, KERNEL_TIMEOUT)
+        return min(self.kernels.new(), default=None)
+
+    def be_silent(self) -> bool:
+        """Let Redis give the worker no answer for a moment. Whether it was only a moment.
+
+        It lasts until the worker gives up waiting for its answer, and not longer than SILENCE.
+        """
+        gate, began = self.worker.gate, time.monotonic()
+        gate.hold()
+        if gate.wait(lambda: bool(gate.held), SHORT_LEASE):
+            command, began = gate.held[0], time.monotonic()
+            gate.wait(lambda: command not in gate.held, SILENCE)
+        gate.open()
+        return time.monotonic() - began < SHORT_LEASE / 2
+
+    def require_renewal(self, run_id: str, did: str) -> None:
+        """Wait until the lease is renewed. Raises Wrong when it ends before."""
+        before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
+            got = "the lease has no end, or nobody prolongs it"
+            require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
+            time.sleep(POLL_INTERVAL)
+            now = status(self.api, run_id)
+            require(now == "RUNNING", did, AT_WORK, now, HEARTBEAT)
+
+    def _ends(self) -> dict[bytes, float]:
+        """When each key will end that ends by itself."""
+        redis = self.data.redis
+        left = {key: redis.pttl(key) / 1000 for key in redis.scan_iter()}
+        return {key: time.monotonic() + seconds for key, seconds in left.items() if seconds > 0}
+
+
+@pytest.fixture(scope="module")
+def both(submission: Submission) -> Iterator[tuple[Future[Steps], Future[Beats]]]:
+    """The two runners. They start at the same time."""
+    try:
+        submission.redis.info("server")
+    except redis_client.ResponseError:
+        raise KitError("exercise 12 needs a real Redis", INSTALL_REDIS) from None
+    beside = urlsplit(submission.redis_url)._replace(path="/1").geturl()
+    with ThreadPoolExecutor() as pool:
+        runners = pool.submit(Steps, submission), pool.submit(Beats, submission, beside)
+        yield runners
+    for runner in runners:
+        if runner.exception() is None:
+            runner.result().close()
+
+
+@pytest.fixture(scope="module")
+def steps(both: tuple[Future[Steps], Future[Beats]]) -> Steps:
+    return both[0].result()
+
+
+@pytest.fixture(scope="module")
+def beats(both: tuple[Future[Steps], Future[Beats]]) -> Beats:
+    return both[1].result()
+
+
+def one_is_accepted(trace: Trace) -> str | None:
+    """The rule of two starts."""
+    if (wrong := unanswered(trace)) is not None:
+        return wrong.got
+    if trace.stuck:
+        return f"{' and '.join(trace.stuck)} waited for ever"
+    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, Called)]
+    odd = [str(answer) for answer in answers if answer.status not in (202, 409)]
+    codes = statuses(trace)
+    return None if codes == [202, 409] else "\n".join(odd) or calls(codes)
+
+
+@pytest.fixture
+def starts(steps: Steps) -> Iterator[list[Actor]]:
+    """A start for each of two API processes, while no worker takes a message."""
+    with steps.worker.paused():
+        yield steps.starts
+    steps.worker.reset()
 
 
 @pytest.mark.task("12.1")
-def test_a_run_whose_worker_died_is_lost_and_makes_way(runner: Runner) -> None:
-    with runner.prepared(workers=2):
-        run_id, kernel = runner.run_to_continue or runner.start_run()
-        runner.run_to_continue = None
-        answer = runner.api.post("/start").expect(409, f"run {run_id} is in the way", TAKE)
-        answer.object("nb_runner/main.py: busy()")
-        runner.worker_of(kernel).kill()
-        runner.require_lost(run_id, "./workshop break worker", "its worker was killed")
-        runner.run_to_continue = runner.start_run()
+def test_of_two_starts_at_once_one_takes_the_lease(steps: Steps, starts: list[Actor]) -> None:
+    steps.gated.warm_up("/start")
+    report = explore(
+        starts, steps.data, reset=steps.gated.reset, rule=one_is_accepted, alike=starts
+    )
+    did = f"both at once, to two API processes:\n{curl('POST', '/start')}\n{curl('POST', '/start')}"
+    expected = "once 202 Accepted, once 409 Conflict, in whatever order they reach Redis"
+    require_kept(report, did, expected, TAKE)
+
+
+@pytest.mark.task("12.1")
+def test_a_lease_lasts_for_lease_seconds(steps: Steps, starts: list[Actor]) -> None:
+    report = explore(
+        [*starts, time_passes(steps.data, LEASE / 2)],
+        steps.data,
+        reset=steps.gated.reset,
+        rule=one_is_accepted,
+        preemptions=0,
+        alike=starts,
+    )
+    did = f"LEASE_SECONDS is {LEASE:g}:\n{curl('POST', '/start')}\n… {LEASE / 2:g} s later …\n"
+    did += curl("POST", "/start")
+    expected = "409 Conflict: the first has its lease for LEASE_SECONDS. PX counts in "
+    expected += "milliseconds (LEASE_MS), EX in seconds"
+    require_kept(report, did, expected, TAKE)
+
+
+def later(what: str) -> str:
+    """What the grader did: it stopped this, and then let a lease's time pass."""
+    return f"kill -STOP {what}, and {LATER:g} s later (LEASE_SECONDS is {LEASE:g}):\n" + curl(
+        "POST", "/start"
+    )
+
+
+@pytest.mark.task("12.1")
+def test_a_start_that_stops_at_any_point_makes_way(steps: Steps, starts: list[Actor]) -> None:
+    points = crash_points(
+        starts[0],
+        steps.data,
+        reset=steps.gated.reset,
+        rule=next_is_accepted,
+        ways=["pause"],
+        meanwhile=[time_passes(steps.data, LATER), starts[1]],
+    )
+    expected = "202 Accepted, from another API process: a lease ends by itself, LEASE_SECONDS "
+    expected += "after it was taken. So it is taken and given its end in one command: SET with NX "
+    expected += "and PX"
+    require_survived(points, later("an API process in the middle of a start"), expected, TAKE)
+
+
+def next_is_accepted(trace: Trace) -> str | None:
+    """The rule after a crash: the start that comes one lease later is accepted."""
+    if (wrong := unanswered(trace)) is not None:
+        return wrong.got
+    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, Called)]
+    if not answers:
+        return "no answer: it waited for ever"
+    return None if answers[0].status == 202 else str(answers[0])
+
+
+@pytest.mark.task("12.1")
+def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
+    def makes_way(trace: Trace) -> str | None:
+        if (fault := next_is_accepted(trace)) is not None:
+            return fault
+        run_id = steps.worker.run_id
+        now = status(steps.api, run_id)
+        return f"202, and run {run_id} still is {now}" if now in ACTIVE else None
+
+    points = crash_points(
+        steps.actor,
+        steps.data,
+        reset=steps.worker.reset,
+        rule=makes_way,
+        ways=["pause"],
+        meanwhile=[time_passes(steps.data, LATER), steps.starts[1]],
+    )
+    did = later("a worker in the middle of a run")
+    did += f"\n{curl('GET', '/status/RUN_ID')}   (of that run)"
+    expected = "202 Accepted, and the status LOST: a run without its lease is nobody's any more"
+    require_survived(points, did, expected, LOST)
+    steps.begin()
+
+
+@pytest.mark.task("12.1")
+def test_a_run_whose_worker_died_is_lost(beats: Beats) -> None:
+    with beats.ready():
+        run_id = beats.dead
+        eventually(lambda: status(beats.api, run_id) not in ACTIVE, SHORT_LEASE + 1)
+        did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
+        expected = f"LOST, within one lease ({SHORT_LEASE:g} s here)"
+        now = status(beats.api, run_id)
+        require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
+        beats.begin()
 
 
 @pytest.mark.task("12.2")
-def test_a_run_keeps_its_lease_for_as_long_as_it_takes(runner: Runner) -> None:
-    with runner.prepared(workers=1):
-        run_id, kernel = runner.run_to_continue or runner.start_run()
-        runner.run_to_continue = None
-        runner.require_expiry()
-        silence = LEASE * 3 / 8
-        began = time.monotonic()
-        pause_redis(runner.redis, silence)
-        runner.redis.ping()  # Redis answers when the pause is over
-        while time.monotonic() < began + LEASE + 1:
-            status = runner.status(run_id)
-            require(
-                status == "RUNNING",
-                f"{curl('POST', '/start')}, and a notebook that takes longer than its lease "
-                f"({LEASE:g} s here), with a Redis that is silent for {silence:g} s of it",
-                "RUNNING, for as long as the notebook runs: the worker lives, and says so",
-                status,
-                HEARTBEAT,
-            )
-            time.sleep(0.1)
-        runner.api.post("/start").expect(409, f"run {run_id} is in the way", HEARTBEAT)
-        runner.require_success(run_id, kernel, HEARTBEAT)
+def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
+    with beats.ready():
+        run_id, kernel = beats.take_running()
+        beats.start_second_worker()
+        beats.require_renewal(run_id, LONG_RUN)
+        did = f"{LONG_RUN}, and a Redis that is silent for a moment"
+        for _ in range(TRIES):
+            if beats.be_silent():
+                break
+        beats.require_renewal(run_id, did)
+        require(alive(kernel), did, "the kernel works on", "it is gone", HEARTBEAT)
+        beats.api.post("/start").expect(409, f"run {run_id} is in the way", HEARTBEAT)
+        beats.running = run_id, kernel
+
+
+@pytest.mark.task("12.2")
+def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
+    with beats.ready():
+        run_id, kernel = beats.take_running()
+        beats.data.advance(SHORT_LEASE + 1)
+        did = f"{curl('POST', '/start')}, and in the middle of its notebook the lease ends"
+        decided = eventually(
+            lambda: not alive(kernel) or status(beats.api, run_id) in ACTIVE, GONE_TIMEOUT
+        )
+        require(
+            not alive(kernel) and decided,
+            did,
+            f"that the worker ends its kernel: run {run_id} is LOST, and another may begin",
+            f"run {run_id} is {status(beats.api, run_id)}, and its kernel works on",
+            HEARTBEAT,
+        )
+        now = status(beats.api, run_id)
+        require(now == "LOST", f"{did}\n{curl('GET', f'/status/{run_id}')}", "LOST", now, HEARTBEAT)
+        beats.begin()
+
+
+@pytest.mark.task("12.2")
+def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
+    with beats.ready():
+        run_id, kernel = beats.take_running()
+        with paused(beats.worker_of(kernel)):
+            beats.data.advance(SHORT_LEASE + 1)
+            beats.begin()
+            beats.data.advance(-HOUR)  # the new lease is to last until a worker comes to it
+        require(
+            eventually(lambda: not alive(kernel), GONE_TIMEOUT),
+            PAUSED,
+            f"that it ends its kernel: run {run_id} has lost its lease to another run",
+            f"the kernel of run {run_id} works on, so there are two",
+            HEARTBEAT,
+        )
+
+
+@pytest.mark.task("12.2")
+def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
+    run_id, ended = steps.end()
+    did = f"{curl('GET', f'/status/{run_id}')}   (when its notebook has ended)"
+    expected = "SUCCEEDED: the heart stops with the notebook, and then the lease is released"
+    require(ended == "SUCCEEDED", did, expected, ended, HEARTBEAT)
+    steps.api.post("/start").expect(202, f"run {run_id} has ended", RELEASE)
 
 
 @pytest.mark.task("12.3")
-def test_a_paused_worker_takes_nothing_away_when_it_wakes_up(runner: Runner) -> None:
-    with runner.prepared(workers=2):
-        old, kernel = runner.start_run()
-        runner.require_expiry()
-        paused = runner.worker_of(kernel)
-        signal_tree(paused, signal.SIGSTOP)
-        try:
-            runner.require_lost(old, "./workshop break pause", "its worker was paused")
-            new, new_kernel = runner.start_run()
-        finally:
-            signal_tree(paused, signal.SIGCONT)
-        did = f"./workshop run 12 --workers 2\n./workshop break pause\n{curl('POST', '/start')}"
-        require(
-            eventually(lambda: not alive(kernel), TIMEOUT / 2),
-            f"{did}\nand waited for the paused worker to wake up",
-            f"that it ends its kernel: run {old} lost its lease, and run {new} is at work",
-            f"the kernel of run {old} works on, so there are two",
-            "nb_runner/lease.py: renew() and Heartbeat._beat()",
-        )
-        # The worker gives up its lease at the end of its task, and its log tells when that is.
-        ended = re.compile(re.escape(old) + r"\] (succeeded|raised)")
-        eventually(lambda: ended.search(paused.output()), TIMEOUT / 3)
-        watched = time.monotonic()
-        while time.monotonic() < watched + LEASE / 3:
-            status = runner.status(new)
-            require(
-                status == "RUNNING",
-                f"{did}\n{curl('GET', f'/status/{new}')} when the paused worker has woken up",
-                f"RUNNING: the lease is run {new}'s, and none of the other worker's business",
-                f"{status}: the worker that woke up took the lease away from it",
-                RELEASE,
-            )
-            time.sleep(0.1)
-        runner.api.post("/start").expect(409, f"run {new} is in the way", RELEASE)
-        runner.require_success(new, new_kernel, RELEASE)
+def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps, beats: Beats) -> None:
+    before: list[str] = []
+
+    def was(_: Trace) -> None:
+        before.append(status(steps.api, steps.worker.run_id))
+
+    def nothing_changed(trace: Trace) -> str | None:
+        if (fault := next_is_accepted(trace)) is not None:
+            return fault
+        new = next(one.result for one in trace.outcomes if isinstance(one.result, Called))
+        run_id = run_id_of(new.answer)
+        if status(steps.api, run_id) == "LOST":
+            return f"run {run_id} was accepted, and is LOST: its lease was taken away from it"
+        old = status(steps.api, steps.worker.run_id)
+        if old != before[-1]:
+            return f"run {steps.worker.run_id} was {before[-1]}, and now it is {old}"
+        return None
+
+    points = crash_points(
+        steps.actor,
+        steps.data,
+        reset=steps.worker.reset,
+        rule=was,
+        ways=["pause"],
+        meanwhile=[time_passes(steps.data, LATER), steps.starts[1]],
+        woken=nothing_changed,
+    )
+    expected = "that it changes nothing any more: the lease is the other run's, and its own run is "
+    expected += "LOST. To compare and to delete is one step"
+    require_survived(points, PAUSED, expected, RELEASE)
+
+
+@pytest.mark.task("12.3")
+def test_the_next_run_goes_on(beats: Beats) -> None:
+    with beats.ready():
+        run_id, kernel = beats.take_running()
+        did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
+        now = status(beats.api, run_id)
+        expected = f"RUNNING: the lease is run {run_id}'s, and none of the other run's business"
+        require(now == "RUNNING", did, expected, now, RELEASE)
+        beats.running = run_id, kernel
 
 
 @pytest.mark.task("12.4")
-def test_a_running_notebook_is_cancelled_with_its_kernel(runner: Runner) -> None:
-    with runner.prepared(workers=1):
-        run_id, kernel = runner.start_run()
-        runner.api.post("/cancel").expect(202, f"run {run_id} is to end", "nb_runner/main.py")
-        did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
-        eventually(lambda: runner.status(run_id) == "CANCELLED", TIMEOUT_MARGIN + 2)
-        status = runner.status(run_id)
-        got = f"{status}, {TIMEOUT_MARGIN + 2:g} s later"
-        require(status == "CANCELLED", did, "CANCELLED a moment later", got, CANCEL)
+def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> None:
+    with steps.waiting_notebook():
+        run_id = steps.cancel_after(0)[1]
+        steps.actor.release()
+        did = f"{curl('POST', '/start')}\n{curl('POST', '/cancel')}\nand then a worker comes"
+        worker = steps.worker
+        eventually(lambda: worker.has_done_with(run_id) or steps.kernels.any())
         require(
-            eventually(lambda: not alive(kernel), TIMEOUT_MARGIN),
-            did,
-            "that the run's kernel is gone",
-            "it still runs",
-            CANCEL,
-        )
-        again = runner.start_with_retries(runner.api)
-        again.expect(202, f"run {run_id} has ended, and makes way", CANCEL)
-        runner.wait_for_kernel(again)
-
-
-@pytest.mark.task("12.4")
-def test_a_run_that_was_cancelled_before_a_worker_came_never_runs(runner: Runner) -> None:
-    with runner.prepared(workers=0):
-        runner.reset()
-        runner.known_kernels |= runner.new_kernels()
-        env = runner.env | {"LEASE_SECONDS": "60"}  # a worker may take its time to start
-        api = runner.submission.up(api=1, env=env)
-        started = api.post("/start").expect(202, "nothing is running", START)
-        run_id = str(started.field("run_id", START))
-        api.post("/cancel").expect(202, f"run {run_id} is to end", "nb_runner/main.py: cancel()")
-        runner.submission.worker(env)
-        did = (
-            "./workshop run 12 --workers 0\n"
-            f"{curl('POST', '/start')}\n{curl('POST', '/cancel')}\nthen started a worker"
-        )
-        again: list[Answer] = []
-
-        def started_or_executed() -> bool:
-            again.append(api.post("/start"))
-            return again[-1].status == 202 or bool(runner.new_kernels())
-
-        # Messages come in order: when the second run is at work, the first has been skipped.
-        decided = eventually(started_or_executed, TIMEOUT / 2)
-        executed = f"the notebook was executed; run {run_id} is {runner.status(run_id, api)}"
-        require(
-            again[-1].status == 202 or not decided,
+            not steps.kernels.any(),
             did,
             "that the cancelled run is never executed",
-            executed,
+            f"the notebook was executed; run {run_id} is {status(steps.api, run_id)}",
             CANCEL,
         )
-        again[-1].expect(202, "once a worker has put the cancelled run aside", CLAIM)
-        second = str(again[-1].field("run_id", START))
-        eventually(lambda: runner.status(second, api) != "QUEUED" and runner.new_kernels(), TIMEOUT)
-        require(
-            len(runner.new_kernels()) <= 1,
-            did,
-            "one run of the notebook: the second",
-            executed,
-            CANCEL,
-        )
-        status = runner.status(run_id, api)
-        require(status == "CANCELLED", did, f"CANCELLED for run {run_id}", status, CANCEL)
+        now = status(steps.api, run_id)
+        require(now == "CANCELLED", did, f"CANCELLED for run {run_id}", now, CANCEL)
+        steps.api.post("/start").expect(202, "a cancelled run is not in the way", CLAIM)
+
+
+@pytest.mark.task("12.4")
+def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Beats) -> None:
+    queued, all_but_last = steps.commands()
+    with beats.ready(), steps.waiting_notebook():
+        late = steps.cancel_late(queued, all_but_last)  # both at the same time, to save time
+        run_id, kernel = beats.take_running()
+        beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
+        did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+        require_cancelled(beats.api, run_id, did)
+        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
+        require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
+        answers: list[Answer] = []
+
+        def started() -> bool:
+            answers.append(beats.api.post("/start"))
+            return answers[-1].status == 202
+
+        eventually(started)
+        answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+        did = f"{curl('POST', '/start')}\nand, when the worker is about to begin the run,\n"
+        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{late}')}"
+        require_cancelled(steps.api, late, did)
+
+
+def require_cancelled(api: Api, run_id: str, did: str) -> None:
+    """Raise Wrong unless the run is CANCELLED in a moment."""
+    eventually(lambda: status(api, run_id) not in ACTIVE)
+    got = f"{(now := status(api, run_id))}, after {TIMEOUT:g} s at most"
+    require(now == "CANCELLED", did, "CANCELLED a moment later", got, CANCEL)

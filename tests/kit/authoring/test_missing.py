@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.authoring.missing import Missing, missing, requirements
+from kit.authoring.missing import missing, requirements
 from kit.course.catalogue import Exercise, find, load
 from kit.workspace import ROOT, workspace
-from tests.course.test_requirements import NOT_WRITTEN_YET
 
 TESTS = ("tests/graders", "tests/mistakes", "tests/right_answers")
 PARTS = ("exercises", "solutions", "docs/exercises", *TESTS)
@@ -26,18 +25,9 @@ HELLO_GRADER = "tests/graders/test_02_hello_fastapi.py"
 HELLO_MISTAKES = f"tests/mistakes/{HELLO}.toml"
 
 
-def lacking(exercise: Exercise) -> list[Missing]:
-    """What is missing, but for requirements that are not written down yet."""
-    return [
-        item
-        for item in missing(exercise)
-        if not (exercise.number in NOT_WRITTEN_YET and "requirement" in item.words)
-    ]
-
-
 @pytest.mark.parametrize("exercise", load(), ids=lambda exercise: exercise.slug)
 def test_an_exercise_lacks_nothing(exercise: Exercise) -> None:
-    items = lacking(exercise)
+    items = list(missing(exercise))
     assert not items, "\n".join(["", *map(str, items)])
 
 
@@ -119,7 +109,7 @@ def test_a_wrong_answer_can_be_of_two_tasks(course: Path) -> None:
     file = course / HELLO_MISTAKES
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('task = "2.1"', 'task = ["2.1", "2.3"]'), encoding="utf-8")
-    assert lacking(find("2")) == []
+    assert list(missing(find("2"))) == []
 
 
 def test_a_right_answer_that_no_longer_fits_is_said(course: Path) -> None:
@@ -131,7 +121,7 @@ def test_a_right_answer_that_no_longer_fits_is_said(course: Path) -> None:
 
 @pytest.mark.parametrize("name", [CHAPTER, MISTAKES, GRADER, f"solutions/{SLUG}/pyproject.toml"])
 def test_a_file_that_is_gone_is_said(course: Path, name: str) -> None:
-    assert lacking(find("8")) == []
+    assert list(missing(find("8"))) == []
     (course / name).unlink()
     assert course / name in {item.file for item in missing(find("8"))}
 
