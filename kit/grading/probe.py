@@ -42,6 +42,8 @@ mark = orders["mark"]
 (desk / f"draft-{{mark}}").rename(desk / f"seen-{{mark}}")
 print(f"begun {{mark}}")  # one write: a kernel may store two writes as two outputs
 """
+PORT_TAKEN = "Address already in use"
+KERNEL_TIMEOUT = 70.0  # seconds; nbclient waits for a kernel without a heartbeat for 60
 ENDLESS = 3600  # seconds; an upper bound, if the cell is never killed
 
 
@@ -137,12 +139,20 @@ class Probe:
         return dict(json.loads(file.read_text())) if file.exists() else None
 
     def _ends_before_its_first_cell(self, api: Api, run_id: str, mark: str) -> bool:
-        deadline = time.monotonic() + RUN_TIMEOUT
-        while self.seen(mark) is None and time.monotonic() < deadline:
+        began = time.monotonic()
+        while self.seen(mark) is None:
             if status(api, run_id) not in ACTIVE:
                 return self.seen(mark) is None
+            waited = time.monotonic() - began
+            if waited > (KERNEL_TIMEOUT if self._port_was_taken() else RUN_TIMEOUT):
+                break
             time.sleep(STATUS_POLL_INTERVAL)
         return False
+
+    def _port_was_taken(self) -> bool:
+        """Whether a kernel of this run has found one of its ports taken."""
+        pairs = zip(self._submission.workers, self._log_lengths, strict=False)
+        return any(PORT_TAKEN in worker.output()[length:] for worker, length in pairs)
 
     def wait_at(self, gate: str, mark: str) -> None:
         """Wait until that run has reached the gate. At a timeout, the checks that follow fail."""
