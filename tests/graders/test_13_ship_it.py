@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import nbformat
@@ -14,7 +15,7 @@ from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
 from kit.grading.failure import Wrong, require
-from kit.grading.submission import Submission
+from kit.grading.submission import Env, Submission
 from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import free_port, free_socket
@@ -50,7 +51,8 @@ class Runner:
 
     `api` and `other` share a Redis. Where `lonely` looks for it, there is none.
 
-    The tests start workers when they need them.
+    The first worker starts while other processes start. `without_worker` is what /ready answered
+    before. A test that kills the worker starts another.
     """
 
     def __init__(self, submission: Submission) -> None:
@@ -59,21 +61,21 @@ class Runner:
         self.hold_file = submission.state / "hold"  # while this file exists, runs do not end
         self.write_notebook()
         self.env = {"LEASE_SECONDS": LEASE, "NOTEBOOK_PATH": str(self.notebook)}
-        self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
         self.bound_refused: Wrong | None = None
+        self.api, self.other = self._up(UPPER, self.env, self.env)
+        self.without_worker = self.api.get("/ready")
+        self._first_worker = ThreadPoolExecutor(1).submit(submission.worker, self.env)
+        self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
+        no_redis = f"redis://127.0.0.1:{free_port()}/0"
+        [self.lonely] = self._up(LOWER, self.env | {"REDIS_URL": no_redis})
+
+    def _up(self, lease: str, first: Env, *others: Env) -> list[Api]:
+        """Start API processes, the first of them with this lease; where it is refused, as usual."""
         try:
-            self._up(UPPER, LOWER)
+            return self.submission.up_apart({**first, "LEASE_SECONDS": lease}, *others)
         except Wrong as error:  # for task 13.1; the other tasks go on
             self.bound_refused = error
-            self._up(LEASE, LEASE)
-
-    def _up(self, lease: str, lease_of_lonely: str) -> None:
-        no_redis = f"redis://127.0.0.1:{free_port()}/0"
-        self.api, self.other, self.lonely = self.submission.up_apart(
-            self.env | {"LEASE_SECONDS": lease},
-            self.env,
-            self.env | {"LEASE_SECONDS": lease_of_lonely, "REDIS_URL": no_redis},
-        )
+            return self.submission.up_apart(first, *others)
 
     def _start_refused(self, value: str) -> Child:
         """Start an API process whose lease is out of bounds."""
@@ -92,6 +94,7 @@ class Runner:
         return [child for child in self.submission.workers if child.running]
 
     def ensure_worker(self) -> None:
+        self._first_worker.result()
         self.workers() or self.submission.worker(self.env)
 
     def run(self) -> dict[str, object]:
@@ -180,7 +183,7 @@ def require_not_ready(answer: Answer, part: str, why: str) -> None:
 
 @pytest.mark.task("13.2")
 def test_without_a_worker_it_is_not_ready(runner: Runner) -> None:
-    require_not_ready(runner.api.get("/ready"), "worker", "no worker is up, so no start would work")
+    require_not_ready(runner.without_worker, "worker", "no worker is up, so no start would work")
 
 
 @pytest.mark.task("13.2")
