@@ -53,6 +53,7 @@ KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end
 SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
+LATE_TIMEOUT = 8.0  # seconds for a kernel to start, where nothing depends on it
 GONE_TIMEOUT = 10.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
 POLL_INTERVAL = 0.02  # seconds
 NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
@@ -210,14 +211,15 @@ class Steps:
     def cancel_late(self, queued: int, all_but_last: int) -> str:
         """Start a run, and cancel it at the last moment at which it is QUEUED. Returns its id.
 
-        The worker goes on until it has a kernel, or sends another command. A run that fails is
-        tried once more: its kernel may have found a port taken.
+        The worker goes on until it has a kernel: nbclient needs five seconds to notice the end of
+        one that is just being started. A run that fails is tried once more: its kernel may have
+        found a port taken.
         """
         for _ in range(TRIES):
             self.worker.reset()
             game, run_id = self.cancel_after(queued)
             game.go(all_but_last - queued)
-            eventually(lambda: self.kernels.any() or self.worker.gate.held, KERNEL_TIMEOUT)
+            eventually(lambda: self.kernels.any() or self.actor.ended, LATE_TIMEOUT)
             self.actor.release()
             if self.kernels.any() or status(self.api, run_id) != "FAILED":
                 break
@@ -384,13 +386,12 @@ class Beats:
     def be_silent(self) -> None:
         """Let Redis give the worker no answer for a moment.
 
-        It lasts until the worker gives up waiting for its answer, and not longer than SILENCE.
+        It lasts until the worker asks once more, and not longer than SILENCE.
         """
         gate = self.worker.gate
         gate.hold()
         if gate.wait(lambda: bool(gate.held), SHORT_LEASE):
-            command = gate.held[0]
-            gate.wait(lambda: command not in gate.held, SILENCE)
+            gate.wait(lambda: len(gate.held) > 1, SILENCE)
         gate.open()
 
     def require_renewal(self, run_id: str, did: str) -> None:
