@@ -1,6 +1,6 @@
 """Tries all crash points of one operation: after each of its commands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from explorer.players import Player
 from explorer.trace import Outcome, Step, Trace
 
 Way = Literal["kill", "cut", "pause"]
+Form = Callable[[Command], Hashable]
 OFTEN = 3  # a command that comes more often for one operation is a heartbeat's
 STATES: dict[Way, Literal["killed", "paused"]] = {"kill": "killed", "pause": "paused"}
 
@@ -42,14 +43,20 @@ class Place:
     the number of commands alone does not tell where the work stands.
     """
 
-    command: tuple[str, ...]
+    command: Hashable
     times: int
 
     @classmethod
-    def before(cls, command: Command, steps: Sequence[Step]) -> "Place":
-        """The place before this command, after these steps."""
-        form = _form(command)
-        return cls(form, [_form(step.command) for step in steps].count(form))
+    def before(cls, command: Command, steps: Sequence[Step], form: Form) -> "Place":
+        """The place before this command, after these steps. `form` tells commands apart."""
+        asked = form(command)
+        return cls(asked, [form(step.command) for step in steps].count(asked))
+
+
+def form_of(command: Command) -> tuple[str, ...]:
+    """What a command is, without its values."""
+    script = command.words[1:2] if command.name in SCRIPTS else ()
+    return (command.name, *script, *map(shape, command.keys or ()))
 
 
 def crash_points(
@@ -61,6 +68,7 @@ def crash_points(
     ways: Sequence[Way] = ("kill", "cut"),
     meanwhile: Sequence[Player] = (),
     woken: Rule | None = None,
+    form: Form = form_of,
 ) -> list[Point]:
     """Perform the operation again and again, and let it crash after each of its commands.
 
@@ -71,12 +79,13 @@ def crash_points(
     `reset` makes everything as it was before, and starts the process again where it was killed.
     `meanwhile` are performed after the crash, one after the other. Then `rule` says what is wrong:
     it may let time pass (`data.advance`) and start the next operation. With `woken`, a process that
-    was paused goes on to its end after that, and `woken` says what is wrong then.
+    was paused goes on to its end after that, and `woken` says what is wrong then. `form` tells
+    commands apart, where one script does several things.
     """
     return [
         point
         for way in ways
-        for point in _Points(actor, data, way, reset, rule, meanwhile, woken).all()
+        for point in _Points(actor, data, way, reset, rule, meanwhile, woken, form).all()
     ]
 
 
@@ -91,6 +100,7 @@ class _Points:
     rule: Rule
     meanwhile: Sequence[Player]
     woken: Rule | None
+    form: Form
 
     def all(self) -> list[Point]:
         """Each place once, and then the one behind the last command. Nothing holds the actor there,
@@ -128,13 +138,15 @@ class _Points:
             command = self.actor.next
             if command is None:
                 return None
-            place = Place.before(command, game.steps)
+            place = Place.before(command, game.steps, self.form)
             if there(place):
                 return place
             game.go(1)
 
     def _before_last(self, game: Play) -> Place | None:
-        return Place.before(game.steps[-1].command, game.steps[:-1]) if game.steps else None
+        if not game.steps:
+            return None
+        return Place.before(game.steps[-1].command, game.steps[:-1], self.form)
 
     def _point(self, game: Play) -> Point:
         """Let it crash where it stands, and judge what comes of it."""
@@ -165,9 +177,3 @@ class _Points:
 
     def _end(self, game: Play) -> None:
         let_go(game.players, self.reset)
-
-
-def _form(command: Command) -> tuple[str, ...]:
-    """What a command is, without its values."""
-    script = command.words[1:2] if command.name in SCRIPTS else ()
-    return (command.name, *script, *map(shape, command.keys or ()))

@@ -11,9 +11,9 @@ from kit.workspace import ROOT
 
 RESULTS = ROOT / "docs" / "reference" / "explored.json"
 WAYS = {
-    "kill": "killed after each command",
+    "kill": "killed before each command, and after the last",
     "cut": "the answer to a command is lost",
-    "pause": "paused after each command, for longer than its lease",
+    "pause": "paused there for longer than its lease",
     "late": "a command arrives after its sender has given up and asked again",
 }
 Row = dict[str, Any]

@@ -79,6 +79,26 @@ class Answer:
         return str(self.status)
 
 
+class Stopped(Actor):
+    """An operation that remembers before which command its process was stopped."""
+
+    before: Command | None = None
+
+    def kill(self) -> None:
+        """Kill the process where it stands."""
+        self.before = self.next
+        self.kill_process()
+
+    def kill_process(self) -> None:
+        """Kill the process with all that it has started."""
+        super().kill()
+
+    def pause(self) -> None:
+        """Let the process stand still."""
+        self.before = self.next
+        super().pause()
+
+
 class Api:
     """An API process behind a gate."""
 
@@ -102,9 +122,13 @@ class Api:
         answer = self._client.request(method, path)
         return Answer(answer.status_code, answer.json())
 
-    def actor(self, path: str) -> Actor:
+    def actor(self, path: str) -> Stopped:
         """A POST, as an operation that the explorer holds and lets go on."""
-        return Actor(self.name, self.gate, lambda: self.call("POST", path), lambda: self.child.pid)
+
+        def post() -> Answer:
+            return self.call("POST", path)
+
+        return Stopped(self.name, self.gate, post, lambda: self.child.pid)
 
     def up(self) -> None:
         """Start it again where it was killed."""
@@ -195,7 +219,7 @@ class Worker:
         return is_step(command) and command.words[-1] != "kernel wrote"
 
 
-class WorkerActor(Actor):
+class WorkerActor(Stopped):
     """What a worker does with one message, from the claim to the end of the run."""
 
     def __init__(self, product: "Product", name: str) -> None:
@@ -221,7 +245,7 @@ class WorkerActor(Actor):
                 sleep(0.005)
         return super().settle(seconds)
 
-    def kill(self) -> None:
+    def kill_process(self) -> None:
         """Kill the worker's processes. Its kernel and the kernel's guard are left to themselves."""
         kill_worker(self.worker.child)
         self.gate.drop()

@@ -22,7 +22,15 @@ from explorer import (
 )
 from explorer.crashes import Way
 from explorer.play import let_go
-from tests.e2e.explored.product import LEASE, PATIENCE, Answer, Product, WorkerActor, finish
+from tests.e2e.explored.product import (
+    LEASE,
+    PATIENCE,
+    Answer,
+    Product,
+    Stopped,
+    WorkerActor,
+    finish,
+)
 from tests.e2e.explored.results import Result
 from tests.e2e.explored.rule import Also, Rule, Runs, nothing_else, require
 from tests.e2e.runner import wait_until
@@ -110,7 +118,7 @@ def waiting(product: Product) -> Callable[[], None]:
 def crashes(
     trial: str,
     product: Product,
-    actor: Actor,
+    actor: Stopped,
     reset: Callable[[], None],
     ways: Sequence[Way] = WAYS,
     *,
@@ -119,9 +127,14 @@ def crashes(
     """All crash points of one operation."""
     for way in ways:
         rule = Rule(product, [actor], also=also)
-        points = crash_points(actor, product.data, reset=reset, rule=rule, ways=[way])
+        where: dict[str, None] = {}
+
+        def judged(trace: Trace, rule: Rule = rule, where: dict[str, None] = where) -> str | None:
+            where[_where(trace, actor)] = None
+            return rule(trace)
+
+        points = crash_points(actor, product.data, reset=reset, rule=judged, ways=[way], form=what)
         failing = next((point.trace for point in points if point.fault), None)
-        where = dict.fromkeys(_where(point.trace) for point in points)
         yield _result(Result(trial, way, len(points), tuple(where)), rule, failing)
 
 
@@ -255,9 +268,12 @@ def what(command: Command) -> str:
     return "finishes" if arguments[2] == "0" else "renews"
 
 
-def _where(trace: Trace) -> str:
-    steps = [step for step in trace.steps if step.cut] or list(trace.steps)
-    return what(steps[-1].command) if steps else "begins"
+def _where(trace: Trace, actor: Stopped) -> str:
+    """The command whose answer was lost, or before which the process was stopped."""
+    cut = [step.command for step in trace.steps if step.cut]
+    command = cut[0] if cut else actor.before
+    over = command is None or (not cut and trace.steps and trace.steps[-1].command is command)
+    return "ends" if over or command is None else what(command)
 
 
 def _result(result: Result, rule: Rule, failing: Trace | None) -> Result:
