@@ -1,0 +1,88 @@
+"""The runner that is explored: its processes, each behind a gate."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer import Actor, Data
+from kit.errors import KitError
+from kit.grading.api import Api
+from kit.grading.failure import Wrong
+from kit.grading.gated import Gated
+from kit.grading.options import GraderOptions
+from kit.grading.submission import OURS, Submission
+from kit.processes.forkserver import ForkServer
+from kit.processes.stack import Stack
+
+APIS = 3  # two whose calls are played, and one that is asked what came of them
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A runner that is up, without a worker."""
+
+    gated: Gated
+
+    @property
+    def data(self) -> Data:
+        """Its data in Redis."""
+        return self.gated.data
+
+    @property
+    def observer(self) -> Api:
+        """An API process that takes no part in schedules."""
+        return self.gated.apis[-1].api
+
+    def starts(self) -> list[Actor]:
+        """A start for each API process that takes part."""
+        return [api.actor("POST", "/start") for api in self.gated.apis[:-1]]
+
+    def cancel(self) -> Actor:
+        """A cancel, by the second API process."""
+        return self.gated.apis[1].actor("POST", "/cancel")
+
+    def reset(self) -> None:
+        """Forget everything: no run, no message, no lock."""
+        self.gated.reset()
+
+    def reset_all(self) -> None:
+        """Forget everything, and have each process as it was before it crashed.
+
+        One that is new, or has a new connection, sends more commands at its first start.
+        """
+        self.gated.revive()
+        self.gated.reset()  # or the starts that warm up would be refused
+        self.gated.warm_up("/start")
+
+    def can_cancel(self) -> bool:
+        """Whether there is POST /cancel at all."""
+        return "post" in self.observer.openapi().get("paths", {}).get("/cancel", {})
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Subject]:
+    """Start the runner in `folder`. Raises KitError when it does not start."""
+    with ExitStack() as ending:
+        options = GraderOptions.from_env(os.environ)
+        if sys.platform == "linux":  # an API process that was killed is back ten times as quickly
+            env = {name: value for name, value in os.environ.items() if name not in OURS}
+            log = ending.enter_context(Stack(env=env)).logs / "forkserver.log"
+            server = ending.enter_context(ForkServer(log, env))
+            options = GraderOptions(fork_server=server.client, start_timeout=options.start_timeout)
+        submission = ending.enter_context(Submission(folder, options))
+        try:
+            gated = ending.enter_context(Gated(submission, apis=APIS))
+            gated.warm_up("/start")
+        except Wrong as wrong:
+            raise cannot_be_explored(submission, wrong) from None
+        yield Subject(gated)
+
+
+def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:
+    """The error for a runner that does not start, or does not answer."""
+    number = submission.number
+    check = f"./workshop check {number:02} --path {submission.folder}" if number else ""
+    return KitError(f"{submission.folder.name} cannot be explored: {wrong.got}", check)
