@@ -1,11 +1,11 @@
 """What an exploration has found, as data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from explorer import Trace
+from explorer import Finding, Trace
 from explorer.crashes import Way
 
 RULE = "at most one run at a time, and a start is possible again after a crash"
@@ -90,6 +90,14 @@ class Exploration:
         return all(search.complete for search in self.searches if search.kept)
 
     @property
+    def shown(self) -> list[CrashPoint]:
+        """Of the crash points that break the rule: for each operation, one with each outcome."""
+        first = {}
+        for point in sorted(self.broken, key=lambda point: len(point.story.steps)):
+            first.setdefault((point.operation, point.outcome), point)
+        return list(first.values())
+
+    @property
     def broken(self) -> Sequence[CrashPoint]:
         """The crash points that break the rule."""
         return [point for point in self.points if not point.outcome.kept]
@@ -97,3 +105,25 @@ class Exploration:
     def of(self, operation: Operation) -> Sequence[CrashPoint]:
         """The crash points of one operation."""
         return [point for point in self.points if point.operation == operation]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table of crash points: a command, and what came of each crash after it."""
+
+    after: int
+    command: str
+    points: Mapping[Way, CrashPoint]
+
+
+def table(points: Sequence[CrashPoint]) -> list[Row]:
+    """Crash points by command, in the order of the commands."""
+    rows: dict[tuple[int, str], dict[Way, CrashPoint]] = {}
+    for point in sorted(points, key=lambda point: point.after):
+        rows.setdefault((point.after, point.command), {})[point.way] = point
+    return [Row(after, command, by_way) for (after, command), by_way in rows.items()]
+
+
+def finding_of(point: CrashPoint) -> Finding:
+    """What the story of a crash shows: all of it, and the sentence."""
+    return Finding("crash", point.sentence, tuple(range(len(point.story.steps))))

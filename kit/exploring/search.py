@@ -138,9 +138,7 @@ def crash_point(operation: Operation, point: Point, story: Trace, verdict: Verdi
         "pause": f"was paused {when}, and woke up {LONG} s later",
     }[point.way]
     sentence = f"{actor} {happened}: {verdict.words}." if verdict.words else ""
-    return CrashPoint(
-        operation, point.way, point.after, command, verdict.outcome, story, sentence
-    )
+    return CrashPoint(operation, point.way, point.after, command, verdict.outcome, story, sentence)
 
 
 def _woken(victim: Actor, subject: Subject) -> list[Step]:

@@ -3,9 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from explorer import Actor, Data
 from kit.errors import KitError
@@ -14,9 +17,11 @@ from kit.grading.failure import Wrong
 from kit.grading.gated import Gated
 from kit.grading.options import GraderOptions
 from kit.grading.submission import OURS, Submission
+from kit.processes.child import Child
 from kit.processes.forkserver import ForkServer
 from kit.processes.stack import Stack
 
+LEASH_TIMEOUT = 10.0  # seconds
 APIS = 3  # two whose calls are played, and one that is asked what came of them
 
 
@@ -24,6 +29,7 @@ APIS = 3  # two whose calls are played, and one that is asked what came of them
 class Subject:
     """A runner that is up, without a worker."""
 
+    submission: Submission
     gated: Gated
 
     @property
@@ -38,7 +44,10 @@ class Subject:
 
     def starts(self) -> list[Actor]:
         """A start for each API process that takes part."""
-        return [api.actor("POST", "/start") for api in self.gated.apis[:-1]]
+        actors = [api.actor("POST", "/start") for api in self.gated.apis[:-1]]
+        for number, actor in enumerate(actors):
+            actor.pid = partial(self._pid, number)  # of the process that is there now
+        return actors
 
     def cancel(self) -> Actor:
         """A cancel, by the second API process."""
@@ -53,9 +62,15 @@ class Subject:
 
         One that is new, or has a new connection, sends more commands at its first start.
         """
-        self.gated.revive()
+        for number, api in enumerate(self.gated.apis):
+            if has_ended(api.child):
+                child = self.submission.restart_api(api.child)
+                self.gated.apis[number] = replace(api, child=child)
         self.gated.reset()  # or the starts that warm up would be refused
         self.gated.warm_up("/start")
+
+    def _pid(self, number: int) -> int:
+        return self.gated.apis[number].child.pid
 
     def can_cancel(self) -> bool:
         """Whether there is POST /cancel at all."""
@@ -78,7 +93,7 @@ def opened(folder: Path) -> Iterator[Subject]:
             gated.warm_up("/start")
         except Wrong as wrong:
             raise cannot_be_explored(submission, wrong) from None
-        yield Subject(gated)
+        yield Subject(submission, gated)
 
 
 def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:
@@ -86,3 +101,12 @@ def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:
     number = submission.number
     check = f"./workshop check {number:02} --path {submission.folder}" if number else ""
     return KitError(f"{submission.folder.name} cannot be explored: {wrong.got}", check)
+
+
+def has_ended(child: Child) -> bool:
+    """Whether a process is dead. Its leash may report it a moment later; then this waits for it."""
+    with suppress(psutil.NoSuchProcess):
+        if psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            return False
+    child.wait(LEASH_TIMEOUT)
+    return True

@@ -1,0 +1,114 @@
+"""An exploration in the terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from explorer import as_lanes, find
+from explorer.crashes import Way
+from kit.exploring.findings import (
+    RULE,
+    CrashPoint,
+    Exploration,
+    Operation,
+    Search,
+    finding_of,
+    table,
+)
+from kit.terminal.screen import mark, paint
+
+HAPPENED: dict[Way, str] = {"kill": "killed", "cut": "cut off", "pause": "paused"}
+CRASHES: dict[Operation, str] = {
+    "start": "An API process crashes in the middle of a start. An hour passes, and another is asked"
+    " to start a run.",
+    "run": "The worker crashes in the middle of a run. An hour passes, and the API is asked to"
+    " start a run.",
+}
+FIRST = "(before its first command)"
+CELL = 18  # columns of an outcome
+COMMAND = 40  # of a command, at most
+
+
+def as_text(found: Exploration, width: int) -> str:
+    """All that was found, in lines of so many columns."""
+    parts = ["\n".join(_heading(found))]
+    for operation in CRASHES:
+        if points := found.of(operation):
+            parts.append("\n".join(_table(operation, points, width)))
+    parts += found.left_out
+    parts += [_drawn(search, width) for search in found.searches if search.failing is not None]
+    parts += [_crash(point, width) for point in found.shown]
+    parts.append(conclusion(found))
+    return "\n\n".join(parts)
+
+
+def conclusion(found: Exploration) -> str:
+    """What came of it, in a sentence."""
+    counted = f"{found.schedules} schedules and {len(found.points)} crash points"
+    seconds = f"{found.seconds:.0f} s"
+    schedules = sum(not search.kept for search in found.searches)
+    parts = []
+    if schedules:
+        parts.append(f"{schedules} of {len(found.searches)} searches found a schedule")
+    if found.broken:
+        parts.append(f"{len(found.broken)} crash points were found")
+    if parts:
+        text = f"{counted} in {seconds}: {' and '.join(parts)}"
+        return f"{text} that break{'s' if (schedules, parts[1:]) == (1, []) else ''} the rule."
+    if not found.complete:
+        return f"{counted} in {seconds}: nothing was found, and not all schedules could be tried."
+    return f"{counted} in {seconds}: none breaks the rule."
+
+
+def extent(search: Search) -> str:
+    """How many schedules a search has tried, in words."""
+    count = f"{search.schedules} schedule{'s' if search.schedules != 1 else ''}"
+    if search.failing is not None:
+        return f"{count} tried, and one breaks the rule: {search.failing.fault}"
+    if not search.complete:
+        return f"{count} tried; a process did nothing for too long, so this proves nothing"
+    bound = f" with at most {search.preemptions} preemptions" if search.preemptions else ""
+    return f"{count}: all there are{bound}"
+
+
+def _heading(found: Exploration) -> Iterator[str]:
+    yield paint(f"{found.exercise}, in {found.folder}", "strong")
+    yield f"The rule: {RULE}."
+    yield ""
+    for search in found.searches:
+        yield f"{mark(search.kept and search.complete)} {search.name}: {extent(search)}"
+
+
+def _table(operation: Operation, points: Sequence[CrashPoint], width: int) -> Iterator[str]:
+    ways = [way for way in HAPPENED if any(point.way == way for point in points)]
+    room = max(20, min(COMMAND, width - 5 - (CELL + 2) * len(ways)))
+    yield CRASHES[operation]
+    yield ""
+    heads = "".join(f"  {HAPPENED[way]:<{CELL}}" for way in ways)
+    yield f"     {'after':<{room}}{heads}".rstrip()
+    for row in table(points):
+        command = row.command or FIRST
+        short = command if len(command) <= room else command[: room - 1] + "…"
+        cells = "".join(f"  {_cell(row.points.get(way))}" for way in ways)
+        yield f"{row.after:>3}  {short:<{room}}{cells}".rstrip()
+
+
+def _cell(point: CrashPoint | None) -> str:
+    if point is None:
+        return " " * CELL
+    sign = mark(point.outcome.kept)
+    return f"{sign} {point.outcome:<{CELL - 2}}"
+
+
+def _drawn(search: Search, width: int) -> str:
+    assert search.failing is not None
+    drawn = as_lanes(search.failing, find(search.failing), width=width)
+    return f"{_title(search.name)}\n\n{drawn}"
+
+
+def _crash(point: CrashPoint, width: int) -> str:
+    title = f"a {point.operation}, {HAPPENED[point.way]} after {point.command or 'nothing'}"
+    drawn = as_lanes(point.story, finding_of(point), width=width, full=True)
+    return f"{_title(title)}\n\n{drawn}"
+
+
+def _title(text: str) -> str:
+    return paint(f"{text[0].upper()}{text[1:]}", "strong")
