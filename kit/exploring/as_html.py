@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from explorer import as_svg, find
-from kit.exploring.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent
+from kit.exploring.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent, title_of
 from kit.exploring.findings import RULE, Exploration, finding_of, table
 
 HERE = Path(__file__).parent
@@ -39,8 +39,11 @@ def _drawings(found: Exploration) -> Iterator[tuple[str, Markup]]:
     for number, search in enumerate(found.searches):
         if search.failing is not None:
             svg = as_svg(search.failing, find(search.failing), name=f"search-{number}")
-            yield search.name, Markup(svg)
+            yield _capital(search.name), Markup(svg)
     for number, point in enumerate(found.shown):
-        title = f"a {point.operation}, {HAPPENED[point.way]} after {point.command or 'nothing'}"
         svg = as_svg(point.story, finding_of(point), name=f"crash-{number}", full=True)
-        yield title, Markup(svg)
+        yield _capital(title_of(point)), Markup(svg)
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"

@@ -124,6 +124,7 @@ def schema() -> dict[str, Any]:
 
 
 def _search(search: Search) -> SearchJson:
+    failing = search.failing
     return {
         "name": search.name,
         "players": list(search.players),
@@ -132,9 +133,7 @@ def _search(search: Search) -> SearchJson:
         "seconds": round(search.seconds, 2),
         "complete": search.complete,
         "kept": search.kept,
-        "failing": None
-        if search.failing is None
-        else _schedule(search.failing, find(search.failing)),
+        "failing": None if failing is None else _schedule(failing, find(failing)),
     }
 
 

@@ -1,8 +1,9 @@
 """An exploration in the terminal."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
-from explorer import as_lanes, find
+from explorer import Finding, Trace, as_lanes, find
 from explorer.crashes import Way
 from kit.exploring.findings import (
     RULE,
@@ -34,7 +35,7 @@ def as_text(found: Exploration, width: int) -> str:
         if points := found.of(operation):
             parts.append("\n".join(_table(operation, points, width)))
     parts += found.left_out
-    parts += [_drawn(search, width) for search in found.searches if search.failing is not None]
+    parts += [_schedule(search, width) for search in found.searches if search.failing is not None]
     parts += [_crash(point, width) for point in found.shown]
     parts.append(conclusion(found))
     return "\n\n".join(parts)
@@ -42,25 +43,32 @@ def as_text(found: Exploration, width: int) -> str:
 
 def conclusion(found: Exploration) -> str:
     """What came of it, in a sentence."""
-    counted = f"{found.schedules} schedules and {len(found.points)} crash points"
-    seconds = f"{found.seconds:.0f} s"
+    tried = [counted(found.schedules, "schedule")]
+    if found.points:
+        tried.append(counted(len(found.points), "crash point"))
+    began = f"{' and '.join(tried)} tried in {found.seconds:.0f} s: "
     schedules = sum(not search.kept for search in found.searches)
-    parts = []
-    if schedules:
-        parts.append(f"{schedules} of {len(found.searches)} searches found a schedule")
-    if found.broken:
-        parts.append(f"{len(found.broken)} crash points were found")
-    if parts:
-        text = f"{counted} in {seconds}: {' and '.join(parts)}"
-        return f"{text} that break{'s' if (schedules, parts[1:]) == (1, []) else ''} the rule."
+    broken = [
+        counted(count, what)
+        for count, what in ((schedules, "schedule"), (len(found.broken), "crash point"))
+        if count
+    ]
+    if broken:
+        verb = "breaks" if schedules + len(found.broken) == 1 else "break"
+        return f"{began}{' and '.join(broken)} {verb} the rule."
     if not found.complete:
-        return f"{counted} in {seconds}: nothing was found, and not all schedules could be tried."
-    return f"{counted} in {seconds}: none breaks the rule."
+        return f"{began}none breaks the rule, but not all schedules could be tried."
+    return f"{began}none breaks the rule."
+
+
+def counted(count: int, what: str) -> str:
+    """So many of something."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def extent(search: Search) -> str:
     """How many schedules a search has tried, in words."""
-    count = f"{search.schedules} schedule{'s' if search.schedules != 1 else ''}"
+    count = counted(search.schedules, "schedule")
     if search.failing is not None:
         return f"{count} tried, and one breaks the rule: {search.failing.fault}"
     if not search.complete:
@@ -98,16 +106,25 @@ def _cell(point: CrashPoint | None) -> str:
     return f"{sign} {point.outcome:<{CELL - 2}}"
 
 
-def _drawn(search: Search, width: int) -> str:
+def _schedule(search: Search, width: int) -> str:
     assert search.failing is not None
-    drawn = as_lanes(search.failing, find(search.failing), width=width)
-    return f"{_title(search.name)}\n\n{drawn}"
+    return _drawn(search.name, search.failing, find(search.failing), width)
 
 
 def _crash(point: CrashPoint, width: int) -> str:
-    title = f"a {point.operation}, {HAPPENED[point.way]} after {point.command or 'nothing'}"
-    drawn = as_lanes(point.story, finding_of(point), width=width, full=True)
-    return f"{_title(title)}\n\n{drawn}"
+    return _drawn(title_of(point), point.story, finding_of(point), width, full=True)
+
+
+def title_of(point: CrashPoint) -> str:
+    """What crashed, how and when."""
+    when = f"after {point.command}" if point.command else "before its first command"
+    return f"a {point.operation}, {HAPPENED[point.way]} {when}"
+
+
+def _drawn(title: str, trace: Trace, finding: Finding, width: int, *, full: bool = False) -> str:
+    drawn, _, sentence = as_lanes(trace, finding, width=width, full=full).rpartition("\n\n")
+    words = textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join([_title(title), drawn, words])
 
 
 def _title(text: str) -> str:

@@ -92,7 +92,7 @@ class Exploration:
     @property
     def shown(self) -> list[CrashPoint]:
         """Of the crash points that break the rule: for each operation, one with each outcome."""
-        first = {}
+        first: dict[tuple[Operation, Outcome], CrashPoint] = {}
         for point in sorted(self.broken, key=lambda point: len(point.story.steps)):
             first.setdefault((point.operation, point.outcome), point)
         return list(first.values())

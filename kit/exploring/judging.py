@@ -106,7 +106,7 @@ def _messages(data: Data) -> Iterator[str]:
     """All messages of Celery's transport, in whatever queue: their headers, and their contents."""
     redis = data.redis
     for key in redis.scan_iter(count=1000, _type="LIST"):
-        for element in redis.lrange(key, 0, -1):  # type: ignore[union-attr]
+        for element in redis.lrange(key, 0, -1):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 message = json.loads(element)
                 yield json.dumps(message["headers"]) + base64.b64decode(message["body"]).decode()

@@ -28,25 +28,25 @@ Progress = Callable[[str, int], object]  # what is tried, and how often it has b
 TWO_STARTS, APART_STARTS = "two starts at once", f"two starts, {APART} s apart"
 START_AND_CANCEL = "a start and a cancel, while a run is queued"
 CRASHED_START = "crash points of a start"
-NOT_REFUSED = "Crash points: a second start is let in without any crash, so none was tried."
+NOT_REFUSED = "A second start is let in after the first, so nothing else was tried."
 
 
 def search_all(subject: Subject, found: Exploration, progress: Progress) -> None:
     """Try everything, and add it to `found`."""
     began = monotonic()
     starts = subject.starts()
-    apart = [*starts, time_passes(subject.data, APART)]
-    found.searches += [
-        _search(subject, TWO_STARTS, starts, progress, alike=starts),
-        _search(subject, APART_STARTS, apart, progress, alike=starts, preemptions=0),
-    ]
-    if subject.can_cancel():
-        calls = [starts[0], subject.cancel()]
-        found.searches.append(_search(subject, START_AND_CANCEL, calls, progress, queued=True))
+    found.searches.append(_search(subject, TWO_STARTS, starts, progress, alike=starts))
     failing = found.searches[0].failing
     if failing is not None and not failing.preemptions:
         found.left_out.append(NOT_REFUSED)
     else:
+        apart: list[Player] = [*starts, time_passes(subject.data, APART)]
+        found.searches.append(
+            _search(subject, APART_STARTS, apart, progress, alike=starts, preemptions=0)
+        )
+        if subject.can_cancel():
+            calls = [starts[0], subject.cancel()]
+            found.searches.append(_search(subject, START_AND_CANCEL, calls, progress, queued=True))
         found.points += _crashes_of_start(subject, progress)
     found.seconds = monotonic() - began
 

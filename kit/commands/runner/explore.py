@@ -16,7 +16,7 @@ from kit.workspace import shown
 
 # The first exercises with a run in Redis, one run at a time, and a lease.
 FIRST, FIRST_WITH_LOCK, FIRST_WITH_LEASE = 6, 7, 12
-NARROWEST, WIDEST = 80, 120  # columns
+NARROWEST, WIDEST = 80, 110  # columns
 
 
 def explore(
