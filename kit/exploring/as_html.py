@@ -40,7 +40,7 @@ def _drawings(found: Exploration) -> Iterator[tuple[str, Markup]]:
         if search.failing is not None:
             svg = as_svg(search.failing, find(search.failing), name=f"search-{number}")
             yield _capital(search.name), Markup(svg)
-    for number, point in enumerate(found.shown):
+    for number, point in enumerate(found.examples):
         svg = as_svg(point.story, finding_of(point), name=f"crash-{number}", full=True)
         yield _capital(title_of(point)), Markup(svg)
 

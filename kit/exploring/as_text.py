@@ -36,7 +36,7 @@ def as_text(found: Exploration, width: int) -> str:
             parts.append("\n".join(_table(operation, points, width)))
     parts += found.left_out
     parts += [_schedule(search, width) for search in found.searches if search.failing is not None]
-    parts += [_crash(point, width) for point in found.shown]
+    parts += [_crash(point, width) for point in found.examples]
     parts.append(conclusion(found))
     return "\n\n".join(parts)
 
@@ -96,7 +96,7 @@ def _table(operation: Operation, points: Sequence[CrashPoint], width: int) -> It
         command = row.command or FIRST
         short = command if len(command) <= room else command[: room - 1] + "…"
         cells = "".join(f"  {_cell(row.points.get(way))}" for way in ways)
-        yield f"{row.after:>3}  {short:<{room}}{cells}".rstrip()
+        yield f"{row.number:>3}  {short:<{room}}{cells}".rstrip()
 
 
 def _cell(point: CrashPoint | None) -> str:

@@ -50,7 +50,8 @@ class Search:
 class CrashPoint:
     """One crash: of which operation, how, after how many commands, and what came of it.
 
-    `command` is the last one that reached Redis; empty: there was none. `story` has the steps of
+    `command` is the last one that reached Redis; empty: there was none. `times`: how often it had
+    been sent before. `story` has the steps of
     the operation, and those of the start that followed. `sentence` says what is wrong, in words.
     """
 
@@ -58,6 +59,7 @@ class CrashPoint:
     way: Way
     after: int
     command: str
+    times: int
     outcome: Outcome
     story: Trace
     sentence: str = ""
@@ -90,12 +92,17 @@ class Exploration:
         return all(search.complete for search in self.searches if search.kept)
 
     @property
-    def shown(self) -> list[CrashPoint]:
-        """Of the crash points that break the rule: for each operation, one with each outcome."""
-        first: dict[tuple[Operation, Outcome], CrashPoint] = {}
-        for point in sorted(self.broken, key=lambda point: len(point.story.steps)):
-            first.setdefault((point.operation, point.outcome), point)
-        return list(first.values())
+    def examples(self) -> list[CrashPoint]:
+        """Of the crash points that break the rule: for each operation, one with each outcome.
+
+        One from the middle, and one of the same way to crash: killed, if there is such a one.
+        """
+        groups: dict[tuple[Operation, Outcome], list[CrashPoint]] = {}
+        for point in self.broken:
+            alike = groups.setdefault((point.operation, point.outcome), [])
+            if not alike or alike[0].way == point.way:
+                alike.append(point)
+        return [alike[len(alike) // 2] for alike in groups.values()]
 
     @property
     def broken(self) -> Sequence[CrashPoint]:
@@ -111,17 +118,19 @@ class Exploration:
 class Row:
     """A line of the table of crash points: a command, and what came of each crash after it."""
 
-    after: int
+    number: int
     command: str
     points: Mapping[Way, CrashPoint]
 
 
 def table(points: Sequence[CrashPoint]) -> list[Row]:
     """Crash points by command, in the order of the commands."""
-    rows: dict[tuple[int, str], dict[Way, CrashPoint]] = {}
+    rows: dict[tuple[str, int], dict[Way, CrashPoint]] = {}
     for point in sorted(points, key=lambda point: point.after):
-        rows.setdefault((point.after, point.command), {})[point.way] = point
-    return [Row(after, command, by_way) for (after, command), by_way in rows.items()]
+        rows.setdefault((point.command, point.times), {})[point.way] = point
+    return [
+        Row(number, command, rows[command, times]) for number, (command, times) in enumerate(rows)
+    ]
 
 
 def finding_of(point: CrashPoint) -> Finding:
