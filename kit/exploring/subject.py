@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import psutil
 
@@ -28,6 +30,14 @@ from kit.processes.stack import Stack
 LEASH_TIMEOUT = 10.0  # seconds
 ACKNOWLEDGED = 1.0  # seconds in which a worker acknowledges a message, unless it does so at the end
 POLL_INTERVAL = 0.005  # seconds
+CLAIM_TIMEOUT = 5.0  # seconds in which a worker puts aside a message that it may not take
+ASKS_NO_MORE = 1.5  # seconds after which Redis answers a stopped worker that there is no message
+CELL = """
+import pathlib, time
+while pathlib.Path({hold!r}).exists():
+    time.sleep(0.05)
+"""
+CELL_FIELDS: dict[str, Any] = {"metadata": {}, "outputs": [], "execution_count": None}
 IDLE_TIMEOUT = 60.0  # seconds
 TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
 DONE = re.compile(r"(?:Task|revoked task:) [\w.]+\[([^\]]+)\](?! received)")
@@ -44,6 +54,7 @@ class Subject:
     submission: Submission
     gated: Gated
     env: Mapping[str, str]
+    hold: Path  # while this file is there, no notebook ends
 
     @property
     def data(self) -> Data:
@@ -55,9 +66,12 @@ class Subject:
         """An API process that takes no part in schedules."""
         return self.gated.apis[-1].api
 
-    def starts(self) -> list[Actor]:
-        """A start for each API process that takes part."""
-        actors = [api.actor("POST", "/start") for api in self.gated.apis[:-1]]
+    def starts(self, seconds: float | None = None) -> list[Actor]:
+        """A start for each API process that takes part; of a run of so many seconds, if it can be
+        said. (From the exercise with a notebook on, the notebook says it.)
+        """
+        body = None if seconds is None or not self.says_seconds else {"seconds": seconds}
+        actors = [api.actor("POST", "/start", body) for api in self.gated.apis[:-1]]
         for number, actor in enumerate(actors):
             actor.pid = partial(self._pid, number)  # of the process that is there now
         return actors
@@ -83,6 +97,11 @@ class Subject:
         self.gated.apis[0].api.post("/start")
         self.gated.reset()
 
+    @property
+    def says_seconds(self) -> bool:
+        """Whether a start says how long its run takes."""
+        return 0 < self.submission.number < FIRST_WITH_NOTEBOOK
+
     def can_cancel(self) -> bool:
         """Whether there is POST /cancel at all."""
         return "post" in self.observer.openapi().get("paths", {}).get("/cancel", {})
@@ -94,10 +113,39 @@ class Subject:
         with closing(gate(redis_url)) as before_it:
             start = partial(self.submission.worker, {**self.env, "REDIS_URL": before_it.url})
             worker = GatedWorker("worker", before_it, self.observer, self.data, start(), start)
-            if self.submission.number < FIRST_WITH_NOTEBOOK:
+            if self.says_seconds:
                 worker.body = {"seconds": 0}
             yield worker
             worker.child.kill()
+
+    def two_at_work(self, run_id: str) -> bool:
+        """Whether two workers are at one run at the same time, when its message is there twice.
+
+        A worker may take messages in advance. So the second message is only there when the first
+        worker has taken the first one, and takes no other.
+        """
+        self.hold.touch()  # no run ends
+        [key] = [key for key in self.data.redis.scan_iter(_type="LIST") if b"celery" in key]
+        second = self.data.redis.lpop(key)
+        assert isinstance(second, bytes)
+        workers = [self.submission.worker(self.env)]
+        try:
+            _wait_until_taken(workers[0], run_id)
+            workers[0].signal(signal.SIGSTOP)
+            sleep(ASKS_NO_MORE)
+            self.data.redis.lpush(key, second)
+            workers.append(self.submission.worker(self.env))
+            _wait_until_taken(workers[1], run_id)
+            deadline = monotonic() + CLAIM_TIMEOUT
+            while monotonic() < deadline:
+                if any(run_id in DONE.findall(worker.output()) for worker in workers):
+                    return False
+                sleep(POLL_INTERVAL)
+            return True
+        finally:
+            for worker in workers:
+                worker.kill()
+            self.hold.unlink()
 
     def run_by(self, worker: GatedWorker) -> Actor:
         """A run, as an operation of that worker."""
@@ -138,19 +186,25 @@ def opened(folder: Path) -> Iterator[Subject]:
             options = GraderOptions(fork_server=server.client, start_timeout=options.start_timeout)
         submission = ending.enter_context(Submission(folder, options))
         try:
-            notebook = {"NOTEBOOK_PATH": str(_notebook(submission.state))}
-            gated = ending.enter_context(Gated(submission, apis=APIS, env=notebook))
+            hold = submission.state / "hold"
+            env = {"NOTEBOOK_PATH": str(_notebook(submission.state, hold))}
+            gated = ending.enter_context(Gated(submission, apis=APIS, env=env))
             gated.warm_up("/start")
         except Wrong as wrong:
             raise cannot_be_explored(submission, wrong) from None
-        yield Subject(submission, gated, notebook)
+        yield Subject(submission, gated, env, hold)
 
 
-def _notebook(folder: Path) -> Path:
+def _notebook(folder: Path, hold: Path) -> Path:
     """The shortest notebook there is: with one cell, a run has few commands."""
-    cell: dict[str, object] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     book = {
-        "cells": [cell | {"source": "print('explored')"}],
+        "cells": [cell | {"source": CELL.format(hold=str(hold))}],
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         "nbformat": 4,
         "nbformat_minor": 4,
@@ -174,6 +228,16 @@ def has_ended(child: Child) -> bool:
             return False
     child.wait(LEASH_TIMEOUT)
     return True
+
+
+def _wait_until_taken(worker: Child, run_id: str) -> None:
+    """Wait until the worker has taken the message of that run."""
+    taken = partial(_has_taken, worker, run_id)
+    wait_until(taken, "the worker to take a message", IDLE_TIMEOUT, worker)
+
+
+def _has_taken(worker: Child, run_id: str) -> bool:
+    return run_id in TAKEN.findall(worker.output())
 
 
 def _idle(worker: Child) -> bool:
