@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from explorer import Actor, Outcome, Step, Trace, crash_points, time_passes
+from explorer.commands import shape
 from explorer.crashes import Point, Way
 from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
@@ -15,7 +16,7 @@ from kit.grading.gated import Called
 from kit.grading.gated_worker import GatedWorker
 
 LONG = 3600  # seconds after which the lock or the lease of a crashed process has to be gone
-ID = re.compile(r"[0-9a-f]{8,}…?")  # ids are made anew in each schedule
+ID = re.compile(r"([0-9a-f]{8,}|(?=[a-f]*\d)[0-9a-f]{6,})…?")  # made anew in each schedule
 
 
 def crashes_of_start(subject: Subject, tried: Tried) -> list[CrashPoint]:
@@ -90,13 +91,13 @@ def _answer(trace: Trace, other: Actor) -> Answer | None:
 
 def _crash_point(operation: Operation, victim: str, point: Point, verdict: Verdict) -> CrashPoint:
     steps = [step for step in point.trace.steps if step.actor == victim][: point.after]
-    asked = [ID.sub("…", step.asked) for step in steps]
+    forms = [shape(step.asked) for step in steps]
     return CrashPoint(
         operation,
         point.way,
         point.after,
-        asked[-1] if asked else "",
-        asked[:-1].count(asked[-1]) if asked else 0,
+        ID.sub("…", steps[-1].asked) if steps else "",
+        forms[:-1].count(forms[-1]) if steps else 0,
         verdict.outcome,
         _story(point, victim),
         _sentence(point, victim, steps, verdict),

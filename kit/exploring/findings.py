@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from explorer import Finding, Trace
+from explorer.commands import shape
 from explorer.crashes import Way
 
 RULE = "at most one run at a time, and a start is possible again after a crash"

@@ -17,6 +17,7 @@ from kit.workspace import shown
 # The first exercises with a run in Redis, one run at a time, and a lease.
 FIRST, FIRST_WITH_LOCK, FIRST_WITH_LEASE = 6, 7, 12
 NARROWEST, WIDEST = 80, 110  # columns
+WITHOUT_TERMINAL = (WIDEST, 24)
 
 
 def explore(
@@ -90,7 +91,7 @@ def _write(html: Path, found: Exploration) -> None:
 def _print(found: Exploration, html: Path | None) -> None:
     from kit.exploring.as_text import as_text
 
-    width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size().columns - 1))
+    width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size(WITHOUT_TERMINAL).columns - 1))
     print(as_text(found, width))
     number = catalogue.number_of(Path(found.exercise)) or catalogue.product().number
     if number < FIRST_WITH_LOCK and found.left_out:
