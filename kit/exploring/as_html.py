@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from explorer import as_svg, find
 from kit.exploring.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent, title_of
-from kit.exploring.findings import RULE, Exploration, finding_of, table
+from kit.exploring.findings import RULE, Exploration, finding_of, table, ways_of
 
 HERE = Path(__file__).parent
 
@@ -28,6 +28,7 @@ def as_html(found: Exploration) -> str:
         happened=HAPPENED,
         first=FIRST,
         table=table,
+        ways_of=ways_of,
         sign=lambda kept: "✓" if kept else "✗",
         drawings=list(_drawings(found)),
         style=Markup((HERE / "explore.css").read_text(encoding="utf-8")),

@@ -13,6 +13,7 @@ from kit.exploring.findings import (
     Search,
     finding_of,
     table,
+    ways_of,
 )
 from kit.terminal.screen import mark, paint
 
@@ -86,7 +87,7 @@ def _heading(found: Exploration) -> Iterator[str]:
 
 
 def _table(operation: Operation, points: Sequence[CrashPoint], width: int) -> Iterator[str]:
-    ways = [way for way in HAPPENED if any(point.way == way for point in points)]
+    ways = ways_of(points)
     room = max(20, min(COMMAND, width - 5 - (CELL + 2) * len(ways)))
     yield CRASHES[operation]
     yield ""

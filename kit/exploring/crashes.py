@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from explorer import Actor, Outcome, Step, Trace, crash_points, time_passes
-from explorer.commands import shape
-from explorer.crashes import Point, Way
+from explorer.crashes import Place, Point, Way
 from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
 from kit.exploring.subject import Subject, Tried
@@ -91,17 +90,22 @@ def _answer(trace: Trace, other: Actor) -> Answer | None:
 
 def _crash_point(operation: Operation, victim: str, point: Point, verdict: Verdict) -> CrashPoint:
     steps = [step for step in point.trace.steps if step.actor == victim][: point.after]
-    forms = [shape(step.asked) for step in steps]
     return CrashPoint(
         operation,
         point.way,
         point.after,
-        ID.sub("…", steps[-1].asked) if steps else "",
-        forms[:-1].count(forms[-1]) if steps else 0,
+        _masked(steps[-1]).asked if steps else "",
+        Place.before(steps[-1].command, steps[:-1]) if steps else None,
         verdict.outcome,
         _story(point, victim),
         _sentence(point, victim, steps, verdict),
     )
+
+
+def _masked(step: Step) -> Step:
+    """The step without what is made anew in each schedule."""
+    words = tuple(ID.sub("…", word) for word in step.command.words)
+    return replace(step, command=replace(step.command, words=words))
 
 
 def _story(point: Point, victim: str) -> Trace:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from explorer import Finding, Trace
-from explorer.commands import shape
-from explorer.crashes import Way
+from explorer.crashes import Place, Way
 
 RULE = "at most one run at a time, and a start is possible again after a crash"
 Operation = Literal["start", "run"]  # of the API, and of the worker
@@ -51,8 +50,8 @@ class Search:
 class CrashPoint:
     """One crash: of which operation, how, after how many commands, and what came of it.
 
-    `command` is the last one that reached Redis; empty: there was none. `times`: how often it had
-    been sent before. `story` has the steps of
+    `command` is the last one that reached Redis; empty: there was none. `place` tells it from
+    others. `story` has the steps of
     the operation, and those of the start that followed. `sentence` says what is wrong, in words.
     """
 
@@ -60,7 +59,7 @@ class CrashPoint:
     way: Way
     after: int
     command: str
-    times: int
+    place: Place | None
     outcome: Outcome
     story: Trace
     sentence: str = ""
@@ -126,12 +125,18 @@ class Row:
 
 def table(points: Sequence[CrashPoint]) -> list[Row]:
     """Crash points by command, in the order of the commands."""
-    rows: dict[tuple[str, int], dict[Way, CrashPoint]] = {}
+    rows: dict[Place | None, dict[Way, CrashPoint]] = {}
     for point in sorted(points, key=lambda point: point.after):
-        rows.setdefault((point.command, point.times), {})[point.way] = point
+        rows.setdefault(point.place, {})[point.way] = point
     return [
-        Row(number, command, rows[command, times]) for number, (command, times) in enumerate(rows)
+        Row(number, next(iter(by_way.values())).command, by_way)
+        for number, by_way in enumerate(rows.values())
     ]
+
+
+def ways_of(points: Sequence[CrashPoint]) -> list[Way]:
+    """The ways to crash that were tried, in the order of the table."""
+    return [way for way in get_args(Way) if any(point.way == way for point in points)]
 
 
 def finding_of(point: CrashPoint) -> Finding:
