@@ -138,7 +138,7 @@ def _nobody_looked(trace: Trace) -> Finding | None:
     if looked or unknown or len(wrote) < 2:
         return None
     steps = tuple(n for n, step in enumerate(trace.steps) if step.wrote and not step.event)
-    sentence = f"{' and '.join(wrote)} wrote, and none of them looked what another had written."
+    sentence = f"{' and '.join(wrote)} wrote, and none of them looked at what another had written."
     return Finding("nobody looked", sentence, steps)
 
 

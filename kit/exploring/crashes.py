@@ -26,7 +26,9 @@ def crashes_of_start(subject: Subject, tried: Tried) -> list[CrashPoint]:
     )
 
 
-def crashes_of_run(subject: Subject, worker: GatedWorker, tried: Tried) -> list[CrashPoint]:
+def crashes_of_run(
+    subject: Subject, worker: GatedWorker, tried: Tried, ways: Sequence[Way] = ("kill", "pause")
+) -> list[CrashPoint]:
     """All crash points of a run: the worker is killed, or paused."""
     other = subject.starts()[1]
 
@@ -38,7 +40,7 @@ def crashes_of_run(subject: Subject, worker: GatedWorker, tried: Tried) -> list[
         return [run for run in active_runs(subject.observer) if run != worker.run_id]
 
     actor = subject.run_by(worker)
-    return _crashes("run", ("kill", "pause"), subject, actor, other, reset, tried, taken)
+    return _crashes("run", ways, subject, actor, other, reset, tried, taken)
 
 
 def _crashes(
@@ -131,4 +133,5 @@ def _sentence(point: Point, victim: str, steps: Sequence[Step], verdict: Verdict
         "cut": f"got no answer to {last}",
         "pause": f"was paused {when}, and woke up {LONG} s later",
     }[point.way]
-    return f"{victim} {happened}: {verdict.words}."
+    name = victim if victim[0].isupper() else f"The {victim}"
+    return f"{name} {happened}: {verdict.words}."

@@ -68,9 +68,8 @@ def after_crash(first: Answer | None, api: Api, data: Data, at_work: Sequence[st
         return Verdict(Outcome.LET_IN if first.status == 202 else Outcome.IN_THE_WAY)
     if not running:
         return Verdict(Outcome.FOR_EVER, "every start is refused, and no run is in the way")
-    words = f"no worker has run {running}, and no message is left, so it is "
-    words += f"{status_of(api, running)} for ever, and every start is refused"
-    return Verdict(Outcome.FOR_EVER, words)
+    words = f"run {running} stays {status_of(api, running)}, because it has no worker and no "
+    return Verdict(Outcome.FOR_EVER, f"{words}message any more, and every start is refused")
 
 
 def active_runs(api: Api) -> list[str]:

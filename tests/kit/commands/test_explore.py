@@ -18,9 +18,9 @@ from kit.exploring.as_json import VERSION
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+TIMEOUT = 900  # seconds; the longest takes two minutes on two cores, and more when they are busy
 
-TIMEOUT = 280  # seconds; the longest takes two minutes on two busy cores
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(TIMEOUT)]
 
 
 @dataclass(frozen=True)
