@@ -1,4 +1,6 @@
-"""Write the JSON schemas of report.json and of `explore --json` into the handbook, from their types.
+"""Write the JSON schemas of report.json and of `explore --json` into the handbook.
+
+They are made from the types that both have.
 
 python -m tools.schemas
 """
