@@ -38,7 +38,8 @@ while pathlib.Path({hold!r}).exists():
     time.sleep(0.05)
 """
 CELL_FIELDS: dict[str, Any] = {"metadata": {}, "outputs": [], "execution_count": None}
-IDLE_TIMEOUT = 60.0  # seconds
+TAKE_TIMEOUT = 60.0  # seconds
+IDLE = 0.5  # seconds; to start another worker takes not much longer
 TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
 DONE = re.compile(r"(?:Task|revoked task:) [\w.]+\[([^\]]+)\](?! received)")
 FIRST_WITH_NOTEBOOK = 10  # before it, a start says how long its run takes
@@ -162,12 +163,15 @@ class Subject:
         return actor
 
     def reset_worker(self, worker: GatedWorker) -> None:
-        """Forget everything, and have an idle worker: a new one, if it has been killed."""
-        worker.gate.open()
+        """Forget everything, and have an idle worker: a new one, unless the old one is soon idle.
+
+        What a worker has taken finds nothing in Redis any more.
+        """
         self.gated.reset()
-        if has_ended(worker.child):
+        worker.gate.open()
+        if has_ended(worker.child) or not _soon_idle(worker.child):
+            worker.child.kill()
             worker.child = worker.restart()
-        wait_until(lambda: _idle(worker.child), "the worker to be idle", IDLE_TIMEOUT, worker.child)
         self.gated.reset()
 
     def _pid(self, number: int) -> int:
@@ -233,14 +237,20 @@ def has_ended(child: Child) -> bool:
 def _wait_until_taken(worker: Child, run_id: str) -> None:
     """Wait until the worker has taken the message of that run."""
     taken = partial(_has_taken, worker, run_id)
-    wait_until(taken, "the worker to take a message", IDLE_TIMEOUT, worker)
+    wait_until(taken, "the worker to take a message", TAKE_TIMEOUT, worker)
 
 
 def _has_taken(worker: Child, run_id: str) -> bool:
     return run_id in TAKEN.findall(worker.output())
 
 
-def _idle(worker: Child) -> bool:
-    """Whether the worker has done with all messages that it has taken."""
-    log = worker.output()
-    return set(TAKEN.findall(log)) <= set(DONE.findall(log))
+def _soon_idle(worker: Child) -> bool:
+    """Whether the worker has soon done with all messages that it has taken."""
+    deadline = monotonic() + IDLE
+    while True:
+        log = worker.output()
+        if set(TAKEN.findall(log)) <= set(DONE.findall(log)):
+            return True
+        if monotonic() > deadline:
+            return False
+        sleep(POLL_INTERVAL)
