@@ -13,13 +13,17 @@ def lost_answers(subject: Subject, name: str, tried: Tried) -> Search:
     victim = subject.starts(seconds=LENGTH)[0]
     count = 0
 
-    def rule(_: Trace) -> str | None:
+    def rule(trace: Trace) -> str | None:
         nonlocal count
         count += 1
         tried(count)
         for run in active_runs(subject.observer):
             if messages(subject.data, run) > 1 and subject.two_at_work(run):
-                return f"run {run} has two messages, and two workers are at it at the same time"
+                lost = next(step.asked for step in trace.steps if step.cut)
+                return (
+                    f"the answer to {lost} was lost, and so the message was sent again: two "
+                    f"workers are at run {run} at the same time"
+                )
         return None
 
     points = crash_points(victim, subject.data, reset=subject.reset_all, rule=rule, ways=["cut"])

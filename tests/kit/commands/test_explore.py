@@ -100,7 +100,7 @@ def test_07_lets_one_in_whatever_the_order(explored: Exploring) -> None:
         assert search["kept"] and search["complete"], search
     assert found.search("two starts at once")["schedules"] > 5
     lost = found.search("a start that does not get an answer")
-    assert "two workers are at it" in lost["failing"]["fault"]
+    assert "two workers are at run" in lost["failing"]["fault"]
 
 
 def test_in_07_a_worker_that_is_killed_keeps_everybody_out_for_ever(explored: Exploring) -> None:
