@@ -43,6 +43,8 @@ IDLE = 0.5  # seconds; to start another worker takes not much longer
 TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
 DONE = re.compile(r"(?:Task|revoked task:) [\w.]+\[([^\]]+)\](?! received)")
 FIRST_WITH_NOTEBOOK = 10  # before it, a start says how long its run takes
+# Seconds. Only the time that we let pass may end a lease: a busy machine is no crash.
+LEASE = "120"
 APIS = 3  # two whose calls are played, and one that is asked what came of them
 
 Tried = Callable[[int], object]  # hears how many schedules or points have been tried
@@ -191,7 +193,7 @@ def opened(folder: Path) -> Iterator[Subject]:
         submission = ending.enter_context(Submission(folder, options))
         try:
             hold = submission.state / "hold"
-            env = {"NOTEBOOK_PATH": str(_notebook(submission.state, hold))}
+            env = {"NOTEBOOK_PATH": str(_notebook(submission.state, hold)), "LEASE_SECONDS": LEASE}
             gated = ending.enter_context(Gated(submission, apis=APIS, env=env))
             gated.warm_up("/start")
         except Wrong as wrong:
