@@ -114,8 +114,11 @@ class Subject:
         """A worker, behind a gate; killed at the end."""
         redis_url = self.submission.redis_url
         with closing(gate(redis_url)) as before_it:
-            start = partial(self.submission.worker, {**self.env, "REDIS_URL": before_it.url})
-            worker = GatedWorker("worker", before_it, self.observer, self.data, start(), start)
+            env = {**self.env, "REDIS_URL": before_it.url}
+            child = self.submission.worker(env)
+            worker = GatedWorker(
+                "worker", before_it, self.observer, self.data, child, self.submission, env
+            )
             if self.says_seconds:
                 worker.body = {"seconds": 0}
             yield worker
@@ -173,7 +176,7 @@ class Subject:
         worker.gate.open()
         if has_ended(worker.child) or not _soon_idle(worker.child):
             worker.child.kill()
-            worker.child = worker.restart()
+            worker.revive()
         self.gated.reset()
 
     def _pid(self, number: int) -> int:
