@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from explorer import Actor, Outcome, Step, Trace, crash_points, time_passes
+from explorer import Actor, Command, Outcome, Step, Trace, crash_points, time_passes
 from explorer.crashes import Place, Point, Way
 from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
@@ -96,7 +96,7 @@ def _crash_point(operation: Operation, victim: str, point: Point, verdict: Verdi
         operation,
         point.way,
         point.after,
-        _masked(steps[-1]).asked if steps else "",
+        replace(steps[-1], command=_masked(steps[-1].command)).asked if steps else "",
         Place.before(steps[-1].command, steps[:-1]) if steps else None,
         verdict.outcome,
         _story(point, victim),
@@ -104,10 +104,10 @@ def _crash_point(operation: Operation, victim: str, point: Point, verdict: Verdi
     )
 
 
-def _masked(step: Step) -> Step:
-    """The step without what is made anew in each schedule."""
-    words = tuple(ID.sub("…", word) for word in step.command.words)
-    return replace(step, command=replace(step.command, words=words))
+def _masked(command: Command) -> Command:
+    """The command without what is made anew in each schedule."""
+    words = tuple(ID.sub("…", word) for word in command.words)
+    return Command(words, tuple(map(_masked, command.parts)))
 
 
 def _story(point: Point, victim: str) -> Trace:
