@@ -73,8 +73,8 @@ lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless U
 		--group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
 		--no-annotate --output-file $(PRODUCT)/requirements.lock
 
-schema: venv ## Write docs/reference/report.schema.json anew, from the types
-	$(BIN)/python -m tools.report_schema
+schema: venv ## Write the JSON schemas in docs/reference/ anew, from the types
+	$(BIN)/python -m tools.schemas
 
 clean: ## Remove what can be made again: .workshop, caches (work/ and .venv stay)
 	rm -rf .workshop .mypy_cache .pytest_cache .ruff_cache site

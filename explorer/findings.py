@@ -18,7 +18,7 @@ class Finding:
 
 def find(trace: Trace) -> Finding:
     """What the schedule shows. Each pattern is looked for in the data; the first one counts."""
-    for pattern in (_taken_twice, _both_looked, _never_ends, _stuck):
+    for pattern in (_taken_twice, _both_looked, _never_ends, _stuck, _nobody_looked):
         if (finding := pattern(trace)) is not None:
             return finding
     sentence = f"In this order: {trace.fault}" if trace.fault else "In this order the rule is kept."
@@ -122,6 +122,24 @@ def _stuck(trace: Trace) -> Finding | None:
     if len(trace.stuck) > 1:
         sentence = sentence.replace(" waits ", " wait ")
     return Finding("stuck", sentence, tuple(sorted({*told, *last})))
+
+
+def _nobody_looked(trace: Trace) -> Finding | None:
+    """All wrote, and none looked at what another had written."""
+    if trace.fault is None:
+        return None
+    wrote = list(dict.fromkeys(step.actor for step in trace.steps if step.wrote and not step.event))
+    looked = any(
+        step.command.looks and set(step.keys or ()) & set(other.keys or ())
+        for step, other in permutations(trace.steps, 2)
+        if step.actor != other.actor and other.wrote
+    )
+    unknown = any(step.keys is None and not step.event for step in trace.steps)
+    if looked or unknown or len(wrote) < 2:
+        return None
+    steps = tuple(n for n, step in enumerate(trace.steps) if step.wrote and not step.event)
+    sentence = f"{' and '.join(wrote)} wrote, and none of them looked at what another had written."
+    return Finding("nobody looked", sentence, steps)
 
 
 def _essence(steps: Sequence[Step]) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """What happened in one schedule, as data."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from explorer.resp import ErrorReply, Value
 
 State = Literal["done", "failed", "waits", "killed", "paused"]
 
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # neither a terminal nor XML takes it
 KEY = 28  # characters of a key that are shown
 WORD = 9  # of any other word
 TEXT = 72  # characters of a command or a reply
@@ -169,5 +171,5 @@ def _asked(command: Command) -> str:
 
 
 def _shortened(text: str, size: int) -> str:
-    text = " ".join(text.split())
+    text = UNPRINTABLE.sub("·", " ".join(text.split()))
     return text if len(text) <= size else text[: size - 1] + "…"

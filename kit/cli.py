@@ -30,6 +30,7 @@ VERBS = {
     "demo": "kit.commands.runner.demo:demo",
     "run": "kit.commands.runner.run:run",
     "break": "kit.commands.runner.break_:break_",
+    "explore": "kit.commands.runner.explore:explore",
     "docs": "kit.commands.learner.docs:docs",
     "slides": "kit.commands.instructor.slides:slides",
     "seed": "kit.commands.runner.seed:seed",

@@ -66,6 +66,7 @@ class Submission:
         self.apis: list[Child] = []
         self.workers: list[Child] = []
         self._open: list[Api | socket.socket] = []
+        self._started_with: dict[str, tuple[socket.socket, Mapping[str, str]]] = {}
         self._starting = threading.Lock()  # some tests start processes in threads
         self._redis_url = ""
         env = {
@@ -175,6 +176,15 @@ class Submission:
         self._wait_for_worker(child)
         return child
 
+    def restart_api(self, ended: Child) -> Child:
+        """Start an API process that has ended again, on its port and with its environment."""
+        sock, env = self._started_with[ended.name]
+        number = self.apis.index(ended)
+        child = start_api(self.stack, self.project, number + 1, sock, env)
+        self.apis[number] = child
+        self._wait_for_api(child, sock)
+        return child
+
     def close(self) -> None:
         """Kill all processes at once, without a graceful shutdown."""
         for thing in self._open:
@@ -193,6 +203,7 @@ class Submission:
     def _start_api(self, sock: socket.socket, env: Mapping[str, str]) -> Child:
         with self._starting:
             child = start_api(self.stack, self.project, len(self.apis) + 1, sock, env)
+            self._started_with[child.name] = sock, env
             self.apis.append(child)
         return child
 

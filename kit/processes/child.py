@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ class Child:
         self.started = time.monotonic()
         self._begin = log.stat().st_size if log.exists() else 0
         self._returncode: int | None = None
+        self._reading = threading.Lock()  # several threads may ask whether it has ended
         self._leash_end = -1
         words = [str(word) for word in argv]
         request = StartRequest(words, str(cwd), dict(env), list(pass_fds), grace, largest_file)
@@ -185,15 +187,16 @@ class Child:
 
     def _read_exit_code(self) -> None:
         """Read the exit code from the reports, and close the files. Waits for the leash."""
-        if self._returncode is not None:
-            return
-        code = self._leash.wait()
-        reported = [line.split()[1] for line in self._reports if line.startswith(b"exit ")]
-        if not reported:  # the leash was killed, and could not kill the process group
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-        self._returncode = int(reported[0]) if reported else code
-        self._close()
+        with self._reading:
+            if self._returncode is not None:
+                return
+            code = self._leash.wait()
+            reported = [line.split()[1] for line in self._reports if line.startswith(b"exit ")]
+            if not reported:  # the leash was killed, and could not kill the process group
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            self._returncode = int(reported[0]) if reported else code
+            self._close()
 
     def _release(self) -> None:
         # First forget the number: a KeyboardInterrupt may come between any two lines.

@@ -35,7 +35,7 @@ def run(
 
     Example: ./workshop run 13 --solution --workers 2
     """
-    project = _chosen(n, solution=solution, path=path)
+    project = chosen(n, solution=solution, path=path)
     code = supervisor.run(
         project,
         notebook=notebook,
@@ -47,7 +47,7 @@ def run(
     raise typer.Exit(code)
 
 
-def _chosen(n: str | None, *, solution: bool, path: Path | None) -> Project:
+def chosen(n: str | None, *, solution: bool, path: Path | None, quiet: bool = False) -> Project:
     """The project that `run [N] [--solution] [--path DIR]` means. Raises KitError."""
     if path is not None:
         folder = path.absolute()
@@ -55,7 +55,7 @@ def _chosen(n: str | None, *, solution: bool, path: Path | None) -> Project:
         folder = _default(solution=solution)
     else:
         exercise = catalogue.find(n)
-        folder = exercise.solution if solution else opened(exercise)
+        folder = exercise.solution if solution else opened(exercise, quiet=quiet)
     if not (folder / "nb_runner" / "main.py").is_file():
         if folder.name.startswith("01-"):
             raise KitError(

@@ -1,0 +1,46 @@
+"""Tries all schedules and all crash points of a runner."""
+
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+from kit.exploring.crashes import crashes_of_run, crashes_of_start
+from kit.exploring.findings import Exploration
+from kit.exploring.schedules import APART, start_and_cancel, starts_apart, two_starts
+from kit.exploring.subject import Subject
+from kit.exploring.twice import lost_answers
+from kit.grading.failure import Wrong
+
+TWO_STARTS, APART_STARTS = "two starts at once", f"two starts, {APART} s apart"
+START_AND_CANCEL = "a start and a cancel, while a run is queued"
+LOST_ANSWERS = "a start that does not get an answer of Redis, then two workers"
+CRASHES_OF_START, CRASHES_OF_RUN = "crash points of a start", "crash points of a run"
+
+Progress = Callable[[str, int], object]  # what is tried, and how often it has been tried
+
+
+def search_all(subject: Subject, found: Exploration, progress: Progress) -> None:
+    """Try everything, and add it to `found`."""
+    began = monotonic()
+    _try(subject, found, progress)
+    found.seconds = monotonic() - began
+
+
+def _try(subject: Subject, found: Exploration, progress: Progress) -> None:
+    found.searches.append(two_starts(subject, TWO_STARTS, partial(progress, TWO_STARTS)))
+    failing = found.searches[0].failing
+    if failing is not None and not failing.preemptions:
+        found.left_out.append("A second start is let in after the first: nothing else was tried.")
+        return
+    found.searches.append(starts_apart(subject, APART_STARTS, partial(progress, APART_STARTS)))
+    if subject.can_cancel():
+        tried = partial(progress, START_AND_CANCEL)
+        found.searches.append(start_and_cancel(subject, START_AND_CANCEL, tried))
+    found.searches.append(lost_answers(subject, LOST_ANSWERS, partial(progress, LOST_ANSWERS)))
+    found.points += crashes_of_start(subject, partial(progress, CRASHES_OF_START))
+    progress(CRASHES_OF_RUN, 0)
+    try:
+        with subject.worker() as worker:
+            found.points += crashes_of_run(subject, worker, partial(progress, CRASHES_OF_RUN))
+    except Wrong as wrong:
+        found.left_out.append(f"Crash points of a run were not tried: {wrong.got}.")

@@ -1,0 +1,261 @@
+"""The runner that is explored: its processes, each behind a gate."""
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import psutil
+
+from explorer import Actor, Data
+from kit.errors import KitError
+from kit.grading.api import Api
+from kit.grading.failure import Wrong
+from kit.grading.gated import Gated, gate
+from kit.grading.gated_worker import GatedWorker
+from kit.grading.options import GraderOptions
+from kit.grading.submission import OURS, Submission
+from kit.processes.child import Child, wait_until
+from kit.processes.forkserver import ForkServer
+from kit.processes.stack import Stack
+
+LEASH_TIMEOUT = 10.0  # seconds
+ACKNOWLEDGED = 1.0  # seconds in which a worker acknowledges a message, unless it does so at the end
+POLL_INTERVAL = 0.005  # seconds
+CLAIM_TIMEOUT = 5.0  # seconds in which a worker puts aside a message that it may not take
+ASKS_NO_MORE = 1.5  # seconds after which Redis answers a stopped worker that there is no message
+CELL = """
+import pathlib, time
+while pathlib.Path({hold!r}).exists():
+    time.sleep(0.05)
+"""
+CELL_FIELDS: dict[str, Any] = {"metadata": {}, "outputs": [], "execution_count": None}
+TAKE_TIMEOUT = 60.0  # seconds
+IDLE = 0.5  # seconds; to start another worker takes not much longer
+TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
+DONE = re.compile(r"(?:Task|revoked task:) [\w.]+\[([^\]]+)\](?! received)")
+FIRST_WITH_NOTEBOOK = 10  # before it, a start says how long its run takes
+# Seconds. Only the time that we let pass may end a lease: a busy machine is no crash.
+LEASE = "120"
+APIS = 3  # two whose calls are played, and one that is asked what came of them
+
+Tried = Callable[[int], object]  # hears how many schedules or points have been tried
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A runner that is up, without a worker."""
+
+    submission: Submission
+    gated: Gated
+    env: Mapping[str, str]
+    hold: Path  # while this file is there, no notebook ends
+
+    @property
+    def data(self) -> Data:
+        """Its data in Redis."""
+        return self.gated.data
+
+    @property
+    def observer(self) -> Api:
+        """An API process that takes no part in schedules."""
+        return self.gated.apis[-1].api
+
+    def starts(self, seconds: float | None = None) -> list[Actor]:
+        """A start for each API process that takes part; of a run of so many seconds, if it can be
+        said. (From the exercise with a notebook on, the notebook says it.)
+        """
+        body = None if seconds is None or not self.says_seconds else {"seconds": seconds}
+        actors = [api.actor("POST", "/start", body) for api in self.gated.apis[:-1]]
+        for number, actor in enumerate(actors):
+            actor.pid = partial(self._pid, number)  # of the process that is there now
+        return actors
+
+    def cancel(self) -> Actor:
+        """A cancel, by the second API process."""
+        return self.gated.apis[1].actor("POST", "/cancel")
+
+    def reset(self) -> None:
+        """Forget everything: no run, no message, no lock."""
+        self.gated.reset()
+
+    def reset_all(self) -> None:
+        """Forget everything, and have each process as it was before it crashed.
+
+        One that is new, or has a new connection, sends more commands at its first start.
+        """
+        for number, api in enumerate(self.gated.apis):
+            if has_ended(api.child):
+                child = self.submission.restart_api(api.child)
+                self.gated.apis[number] = replace(api, child=child)
+        self.gated.reset()  # or the starts that warm up would be refused
+        self.gated.apis[0].api.post("/start")
+        self.gated.reset()
+
+    @property
+    def says_seconds(self) -> bool:
+        """Whether a start says how long its run takes."""
+        return 0 < self.submission.number < FIRST_WITH_NOTEBOOK
+
+    def can_cancel(self) -> bool:
+        """Whether there is POST /cancel at all."""
+        return "post" in self.observer.openapi().get("paths", {}).get("/cancel", {})
+
+    @contextmanager
+    def worker(self) -> Iterator[GatedWorker]:
+        """A worker, behind a gate; killed at the end."""
+        redis_url = self.submission.redis_url
+        with closing(gate(redis_url)) as before_it:
+            env = {**self.env, "REDIS_URL": before_it.url}
+            child = self.submission.worker(env)
+            worker = GatedWorker(
+                "worker", before_it, self.observer, self.data, child, self.submission, env
+            )
+            if self.says_seconds:
+                worker.body = {"seconds": 0}
+            yield worker
+            worker.child.kill()
+
+    def two_at_work(self, run_id: str) -> bool:
+        """Whether two workers are at one run at the same time, when its message is there twice.
+
+        A worker may take messages in advance. So the second message is only there when the first
+        worker has taken the first one, and takes no other.
+        """
+        self.hold.touch()  # no run ends
+        [key] = [key for key in self.data.redis.scan_iter(_type="LIST") if b"celery" in key]
+        second = self.data.redis.lpop(key)
+        assert isinstance(second, bytes)
+        workers = [self.submission.worker(self.env)]
+        try:
+            _wait_until_taken(workers[0], run_id)
+            workers[0].signal(signal.SIGSTOP)
+            sleep(ASKS_NO_MORE)
+            self.data.redis.lpush(key, second)
+            workers.append(self.submission.worker(self.env))
+            _wait_until_taken(workers[1], run_id)
+            deadline = monotonic() + CLAIM_TIMEOUT
+            while monotonic() < deadline:
+                if any(run_id in DONE.findall(worker.output()) for worker in workers):
+                    return False
+                sleep(POLL_INTERVAL)
+            return True
+        finally:
+            for worker in workers:
+                worker.kill()
+            self.hold.unlink()
+
+    def run_by(self, worker: GatedWorker) -> Actor:
+        """A run, as an operation of that worker."""
+        actor = worker.actor()
+
+        def pid() -> int:
+            """Asked before it is killed or paused. What it has taken is no message any more."""
+            deadline = monotonic() + ACKNOWLEDGED
+            while self.data.redis.exists("unacked") and monotonic() < deadline:
+                sleep(POLL_INTERVAL)
+            return worker.child.pid
+
+        actor.pid = pid
+        return actor
+
+    def reset_worker(self, worker: GatedWorker) -> None:
+        """Forget everything, and have an idle worker: a new one, unless the old one is soon idle.
+
+        What a worker has taken finds nothing in Redis any more.
+        """
+        self.gated.reset()
+        worker.gate.open()
+        if has_ended(worker.child) or not _soon_idle(worker.child):
+            worker.child.kill()
+            worker.revive()
+        self.gated.reset()
+
+    def _pid(self, number: int) -> int:
+        return self.gated.apis[number].child.pid
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Subject]:
+    """Start the runner in `folder`. Raises KitError when it does not start."""
+    with ExitStack() as ending:
+        options = GraderOptions.from_env(os.environ)
+        if sys.platform == "linux":  # an API process that was killed is back ten times as quickly
+            env = {name: value for name, value in os.environ.items() if name not in OURS}
+            log = ending.enter_context(Stack(env=env)).logs / "forkserver.log"
+            server = ending.enter_context(ForkServer(log, env))
+            options = GraderOptions(fork_server=server.client, start_timeout=options.start_timeout)
+        submission = ending.enter_context(Submission(folder, options))
+        try:
+            hold = submission.state / "hold"
+            env = {"NOTEBOOK_PATH": str(_notebook(submission.state, hold)), "LEASE_SECONDS": LEASE}
+            gated = ending.enter_context(Gated(submission, apis=APIS, env=env))
+            gated.warm_up("/start")
+        except Wrong as wrong:
+            raise cannot_be_explored(submission, wrong) from None
+        yield Subject(submission, gated, env, hold)
+
+
+def _notebook(folder: Path, hold: Path) -> Path:
+    """The shortest notebook there is: with one cell, a run has few commands."""
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    book = {
+        "cells": [cell | {"source": CELL.format(hold=str(hold))}],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 4,
+    }
+    path = folder / "explored.ipynb"
+    path.write_text(json.dumps(book))
+    return path
+
+
+def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:
+    """The error for a runner that does not start, or does not answer."""
+    number = submission.number
+    check = f"./workshop check {number:02} --path {submission.folder}" if number else ""
+    return KitError(f"{submission.folder.name} cannot be explored: {wrong.got}", check)
+
+
+def has_ended(child: Child) -> bool:
+    """Whether a process is dead. Its leash may report it a moment later; then this waits for it."""
+    with suppress(psutil.NoSuchProcess):
+        if psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            return False
+    child.wait(LEASH_TIMEOUT)
+    return True
+
+
+def _wait_until_taken(worker: Child, run_id: str) -> None:
+    """Wait until the worker has taken the message of that run."""
+    taken = partial(_has_taken, worker, run_id)
+    wait_until(taken, "the worker to take a message", TAKE_TIMEOUT, worker)
+
+
+def _has_taken(worker: Child, run_id: str) -> bool:
+    return run_id in TAKEN.findall(worker.output())
+
+
+def _soon_idle(worker: Child) -> bool:
+    """Whether the worker has soon done with all messages that it has taken."""
+    deadline = monotonic() + IDLE
+    while True:
+        log = worker.output()
+        if set(TAKEN.findall(log)) <= set(DONE.findall(log)):
+            return True
+        if monotonic() > deadline:
+            return False
+        sleep(POLL_INTERVAL)
