@@ -35,6 +35,12 @@ class Point:
         return {"way": self.way, "after": self.after, **self.trace.as_data()}
 
 
+def form_of(command: Command) -> tuple[str, ...]:
+    """What a command is, without its values."""
+    script = command.words[1:2] if command.name in SCRIPTS else ()
+    return (command.name, *script, *map(shape, command.keys or ()))
+
+
 @dataclass(frozen=True)
 class Place:
     """Where an operation stands: before this command, which it has sent `times` times before.
@@ -47,16 +53,10 @@ class Place:
     times: int
 
     @classmethod
-    def before(cls, command: Command, steps: Sequence[Step], form: Form) -> "Place":
+    def before(cls, command: Command, steps: Sequence[Step], form: Form = form_of) -> "Place":
         """The place before this command, after these steps. `form` tells commands apart."""
         asked = form(command)
         return cls(asked, [form(step.command) for step in steps].count(asked))
-
-
-def form_of(command: Command) -> tuple[str, ...]:
-    """What a command is, without its values."""
-    script = command.words[1:2] if command.name in SCRIPTS else ()
-    return (command.name, *script, *map(shape, command.keys or ()))
 
 
 def crash_points(
