@@ -4,10 +4,12 @@ kit, one for each project, two at once.
 python -m tools.typecheck kit tests … -- solutions/*/nb_runner exercises/*/nb_runner
 
 Each lane has a cache, and the projects in it share that: what they import is read once, not
-once for each of them. (One cache for both would be written by two at the same time.)
+once for each of them. (One cache for both would be written by two at the same time.) All projects
+are checked from the same folder. Else their files would have the same names, and mypy would take
+what it has kept of one project for another.
 """
 
-import re
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +19,19 @@ from queue import SimpleQueue
 from kit.workspace import ROOT
 
 LANES = 2
-# mypy runs in the project, and the reader stands elsewhere.
-FILE = re.compile(r"^(?=nb_runner/)", re.MULTILINE)
 
 
-def check(where: str, words: list[str], lanes: "SimpleQueue[str]") -> tuple[str, bool]:
-    """What mypy says about `words` in a folder of ours, and whether it is good."""
+def check(base: str, words: list[str], lanes: "SimpleQueue[str]") -> tuple[str, bool]:
+    """What mypy says about `words`, and whether it is good. `base`: what a project imports from."""
     lane = lanes.get()
     mypy = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     mypy += ["--cache-dir", str(ROOT / ".mypy_cache" / lane), *words]
-    done = subprocess.run(mypy, cwd=ROOT / where, capture_output=True, text=True, check=False)
+    if base:
+        mypy.append("--explicit-package-bases")
+    env = {**os.environ, "MYPYPATH": base}
+    done = subprocess.run(mypy, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     lanes.put(lane)
-    said = FILE.sub(f"{where}/", done.stdout + done.stderr) if where else done.stdout + done.stderr
-    return said, done.returncode == 0
+    return done.stdout + done.stderr, done.returncode == 0
 
 
 def main(kit: list[str], packages: list[str]) -> int:
@@ -38,7 +40,7 @@ def main(kit: list[str], packages: list[str]) -> int:
     for n in range(LANES):
         lanes.put(f"lane-{n + 1}")
     jobs = [("", kit)] if kit else []  # first, for it takes longest
-    jobs += [(str(Path(package).parent), ["nb_runner"]) for package in packages]
+    jobs += [(str(Path(package).parent), [package]) for package in packages]
     with ThreadPoolExecutor(LANES) as pool:
         found = list(pool.map(lambda job: check(job[0], job[1], lanes), jobs))
     for said, good in found:
