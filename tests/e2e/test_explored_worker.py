@@ -36,14 +36,18 @@ def product(
 
 
 def test_all_invariants_hold_and_the_handbook_tells_what_comes_of_it(product: Product) -> None:
-    told: dict[str, set[str]] = {}
-    for each in kept():
-        told.setdefault(each.trial, set()).update(each.outcomes)
-    for each in of_a_worker(product, full=False):
-        assert not each.fault, str(each)
-        assert each.tried
-        if each.way == "order":
-            assert set(each.outcomes) <= told[each.trial], f"make explored: {each.outcomes}"
+    outcomes: dict[str, set[str]] = {}
+    points: dict[tuple[str, str], set[str]] = {}
+    for told in kept():
+        outcomes.setdefault(told.trial, set()).update(told.outcomes)
+        points[told.trial, told.way] = set(told.points)
+    for found in of_a_worker(product, full=False):
+        assert not found.fault, str(found)
+        assert found.tried
+        if found.way == "order":
+            assert set(found.outcomes) <= outcomes[found.trial], f"make explored: {found.outcomes}"
+        if found.trial == "run":
+            assert set(found.points) == points["run", found.way]
 
 
 @pytest.mark.parametrize("product", [[KEEPS_ALL]], indirect=True)
