@@ -87,6 +87,10 @@ ENDED = trace(
             "Ada looked at n, then Bob wrote it: Ada went on with what it had seen before.",
         ),
         (
+            trace("Ada: SET a 1 → OK*", "Bob: SET b 1 → OK*"), "nobody looked", (0, 1),
+            "Ada and Bob wrote, and none of them looked at what another had written.",
+        ),
+        (
             trace("Ada: SET a 1 → OK*", "Bob: GET a → 1", "Bob: SET b 1 → OK*"),
             "order", (0, 1), "In this order: both have started",
         ),
@@ -144,6 +148,12 @@ def test_the_drawing_is_one_of_the_family(drawn: Trace) -> None:
         check(drawing)
     family = drawings.Drawing.read(drawings.NAMES[0]).rules
     assert drawing.rules.items() <= family.items()
+
+
+def test_what_no_terminal_can_print_is_a_dot() -> None:
+    odd = trace("Ada: SET queue\x06\x163 v → OK*", Ada="202")
+    for drawn in (as_lanes(odd, find(odd)), as_svg(odd, find(odd))):
+        assert "queue·3" in drawn and "\x06" not in drawn
 
 
 def test_the_drawing_shows_what_each_saw_and_the_sentence() -> None:
