@@ -31,7 +31,7 @@ COMMAND = 40  # of a command, at most
 
 def as_text(found: Exploration, width: int) -> str:
     """All that was found, in lines of so many columns."""
-    parts = ["\n".join(_heading(found))]
+    parts = ["\n".join(_heading(found, width))]
     for operation in CRASHES:
         if points := found.of(operation):
             parts.append("\n".join(_table(operation, points, width)))
@@ -78,12 +78,13 @@ def extent(search: Search) -> str:
     return f"{count}: all there are{bound}"
 
 
-def _heading(found: Exploration) -> Iterator[str]:
+def _heading(found: Exploration, width: int) -> Iterator[str]:
     yield paint(f"{found.exercise}, in {found.folder}", "strong")
     yield f"The rule: {RULE}."
     yield ""
     for search in found.searches:
-        yield f"{mark(search.kept and search.complete)} {search.name}: {extent(search)}"
+        line = f"{mark(search.kept and search.complete)} {search.name}: {extent(search)}"
+        yield textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
 
 
 def _table(operation: Operation, points: Sequence[CrashPoint], width: int) -> Iterator[str]:
