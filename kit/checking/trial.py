@@ -121,7 +121,17 @@ def of_mistake(exercise: Exercise, mistake: Mistake, verdict: Verdict) -> list[M
     if absent := [word for word in mistake.words if word not in task_text(failure)]:
         words = f"{mistake.id}: the message does not hold {absent}"
         found.append(Missing(exercise.mistakes, words, task_text(failure)))
+    tests = _tests_for(exercise, mistake)
+    if tests and failure.failure and failure.failure.test not in tests:
+        words = f"{mistake.id}: {failure.failure.test} finds it, and its requirement names "
+        found.append(Missing(exercise.mistakes, words + " and ".join(sorted(tests))))
     return found
+
+
+def _tests_for(exercise: Exercise, mistake: Mistake) -> set[str]:
+    """The grader's tests that catch it, as the requirements say."""
+    requirements = [each for task in exercise.tasks for each in task.requirements]
+    return {test for each in requirements if mistake.name in each.mistakes for test in each.tests}
 
 
 def _trials(exercise: Exercise, scratch: Path) -> Iterator[Trial]:
