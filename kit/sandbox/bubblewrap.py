@@ -159,7 +159,7 @@ def inner_sandbox(layout: ScratchLayout) -> list[str]:
     argv += ["--cap-drop", "ALL", *_system()]
     # No process namespace of its own: graders look up processes by the ids that kernels report.
     argv += ["--ro-bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    argv += _read_only([*_pythons(), ROOT / "kit", ROOT / "explorer", NOTEBOOKS, *_redis()])
+    argv += _read_only([*_pythons(), ROOT / "kit", NOTEBOOKS, *_redis()])
     for folder in (layout.work, layout.home, layout.temporary):
         argv += ["--bind", str(folder), str(folder)]
     argv += ["--bind", str(layout.shared_memory), "/dev/shm"]
