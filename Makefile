@@ -28,7 +28,7 @@ help: ## Show this
 		while IFS='|' read -r target words; do printf '  %-10s %s\n' "$$target" "$$words"; done
 
 test: lint ## Everything: lint, and all tests with real processes (minutes)
-	$(BIN)/python -m pytest $(LANES) $(ARGS)
+	$(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10 $(ARGS)
 
 # Slow tests start whole runners, browsers and environments, load a year of flights, or grade work.
 # `task` marks the tests of a grader, which grade a whole solution.
