@@ -4,6 +4,7 @@ A grader that samples a moment cannot prove a rule that says *never*. Here it pl
 of a few calls, and every crash point of one: see explorer/README.md.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from explorer import Actor, Command, Data, Gate, Point, Report, Trace, as_lanes, find, is_step
-from explorer.commands import ID
 from kit.errors import KitError
 from kit.grading import values
 from kit.grading.api import Answer, Api
@@ -22,6 +22,8 @@ from kit.grading.values import Kind
 from kit.processes.child import Child
 
 LANES = 72  # columns of a schedule in a message
+# Ids and tokens in a schedule: whole, or cut off at the end of a lane.
+MADE_ANEW = re.compile(r"\b[0-9a-f]{8,}\b|\b[0-9a-f]+(?=…)")
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,9 @@ def _undecided(silent: int, tried: int) -> KitError:
 
 def broken(trace: Trace, did: str, expected: str, where: str) -> Wrong:
     """The failure that this schedule shows: what came of it, and its steps."""
-    for text in [step.asked + step.saw for step in trace.steps]:
-        for found in ID.findall(text):
-            if len(found) >= values.SHORTEST:  # ids and tokens are made anew each time
-                values.note(Kind.NAME, found)
     schedule = as_lanes(trace, find(trace), width=LANES)
+    for found in MADE_ANEW.findall(schedule):
+        values.note(Kind.NAME, found)
     return Wrong(did, expected, trace.fault or "", where, schedule=schedule)
 
 
