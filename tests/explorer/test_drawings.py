@@ -138,16 +138,7 @@ def test_lanes_show_all_steps_when_asked_and_never_get_wider() -> None:
 @pytest.mark.parametrize("drawn", [BOTH_LOOKED, DELETED, ENDED])
 def test_the_drawing_is_one_of_the_family(drawn: Trace) -> None:
     drawing = drawings.Drawing("two", as_svg(drawn, find(drawn), name="two"))
-    for check in (
-        drawings.test_it_says_in_words_what_it_shows,
-        drawings.test_its_text_is_text_and_large_enough,
-        drawings.test_it_asks_nobody_for_anything,
-        drawings.test_it_has_no_looks_of_its_own,
-        drawings.test_its_text_is_in_the_picture,
-    ):
-        check(drawing)
-    family = drawings.Drawing.read(drawings.NAMES[0]).rules
-    assert drawing.rules.items() <= family.items()
+    drawings.require_family(drawing)
 
 
 def test_what_no_terminal_can_print_is_a_dot() -> None:

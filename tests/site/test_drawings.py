@@ -284,6 +284,19 @@ def test_no_text_is_on_anything_else(drawing: Drawing, page: Page) -> None:
     assert page.evaluate(COLLISIONS) == []
 
 
+def require_family(drawing: Drawing) -> None:
+    """Demand of a generated drawing what the handbook's drawings keep to."""
+    for check in (
+        test_it_says_in_words_what_it_shows,
+        test_its_text_is_text_and_large_enough,
+        test_it_asks_nobody_for_anything,
+        test_it_has_no_looks_of_its_own,
+        test_its_text_is_in_the_picture,
+    ):
+        check(drawing)
+    assert drawing.rules.items() <= Drawing.read(NAMES[0]).rules.items()
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast of two colours, #rrggbb, as WCAG 2 defines it."""
     dark, light = sorted((luminance(one), luminance(other)))

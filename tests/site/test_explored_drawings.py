@@ -26,15 +26,7 @@ def test_the_drawing_is_what_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", GENERATED)
 def test_it_is_one_of_the_family(name: str, browser: Browser) -> None:
     drawing = Drawing.read(name)
-    for check in (
-        drawings.test_it_says_in_words_what_it_shows,
-        drawings.test_its_text_is_text_and_large_enough,
-        drawings.test_it_asks_nobody_for_anything,
-        drawings.test_it_has_no_looks_of_its_own,
-        drawings.test_its_text_is_in_the_picture,
-    ):
-        check(drawing)
-    assert drawing.rules.items() <= Drawing.read(drawings.NAMES[0]).rules.items()
+    drawings.require_family(drawing)
     page = browser.new_page()
     page.goto((ASSETS / f"{name}.svg").as_uri())
     assert page.evaluate(COLLISIONS) == []
