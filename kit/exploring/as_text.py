@@ -74,8 +74,9 @@ def extent(search: Search) -> str:
         return f"{count} tried, and one breaks the rule: {search.failing.fault}"
     if not search.complete:
         return f"{count} tried; a process did nothing for too long, so this proves nothing"
-    bound = f" with at most {search.preemptions} preemptions" if search.preemptions else ""
-    return f"{count}: all there are{bound}"
+    if not search.preemptions:
+        return f"{count}: all there are"
+    return f"{count}: all there are with at most {counted(search.preemptions, 'preemption')}"
 
 
 def _heading(found: Exploration, width: int) -> Iterator[str]:

@@ -42,6 +42,14 @@ def fault_of_schedule(trace: Trace, api: Api) -> str | None:
     return None
 
 
+def fault_of_end(trace: Trace, api: Api) -> str | None:
+    """The same, when a worker has done with its run: then a start is possible again."""
+    fault = fault_of_schedule(trace, api)
+    if fault is None and not active_runs(api) and api.post("/start").status == 409:
+        return "no run is active, and a further start was refused"
+    return fault
+
+
 def after_crash(first: Answer | None, api: Api, data: Data, at_work: Sequence[str] = ()) -> Verdict:
     """What came of a crash. `first` is the answer to the start that followed it.
 

@@ -1,13 +1,17 @@
 """Tries all schedules of a few calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from explorer import Actor, Moment, Trace, explore, time_passes
 from explorer.players import Player
 from explorer.schedules import PREEMPTIONS
 from kit.exploring.findings import Search
-from kit.exploring.judging import fault_of_schedule
+from kit.exploring.judging import fault_of_end, fault_of_schedule, status_of
 from kit.exploring.subject import Subject, Tried
+from kit.grading.api import Api
+from kit.grading.gated_worker import TIMEOUT, GatedWorker
+from kit.processes.child import NotReady, wait_until
 
 APART = 600  # seconds between two starts; a run may take as long
 
@@ -27,8 +31,50 @@ def starts_apart(subject: Subject, name: str, tried: Tried) -> Search:
 
 def start_and_cancel(subject: Subject, name: str, tried: Tried) -> Search:
     """A start and a cancel at once, while a run is queued."""
-    players = [subject.starts()[0], subject.cancel()]
-    return _search(subject, name, players, tried, queued=True)
+
+    def reset() -> None:
+        subject.reset()
+        subject.observer.post("/start")
+
+    return _search(subject, name, [subject.starts()[0], subject.cancel()], tried, reset=reset)
+
+
+def start_and_run(subject: Subject, worker: GatedWorker, name: str, tried: Tried) -> Search:
+    """A start at any moment of a run, its end included."""
+    return _with_run(subject, worker, subject.starts()[0], name, tried)
+
+
+def cancel_and_run(subject: Subject, worker: GatedWorker, name: str, tried: Tried) -> Search:
+    """A cancel at any moment of a run, its end included."""
+    return _with_run(subject, worker, subject.cancel(), name, tried)
+
+
+def _with_run(
+    subject: Subject, worker: GatedWorker, call: Actor, name: str, tried: Tried
+) -> Search:
+    """The worker has taken a run when the call comes, and sends its first command for it."""
+
+    def reset() -> None:
+        worker.reset()
+        worker.take()
+
+    run = Actor(worker.name, worker.gate, lambda: _end_of_run(worker))
+    with subject.notebook_without_kernel():
+        return _search(
+            subject, name, [run, call], tried, preemptions=1, reset=reset, fault=fault_of_end
+        )
+
+
+def _end_of_run(worker: GatedWorker) -> str:
+    """Wait until the worker has done with its run, or has killed it. Returns its status."""
+    run_id = worker.run_id
+
+    def over() -> bool:
+        return worker.has_done_with(run_id) or f"Terminating {run_id}" in worker.child.output()
+
+    with suppress(NotReady):
+        wait_until(over, "the end of a run", TIMEOUT, worker.child)
+    return status_of(worker.api, run_id)
 
 
 def _search(
@@ -39,7 +85,8 @@ def _search(
     *,
     alike: Sequence[Actor] = (),
     preemptions: int = PREEMPTIONS,
-    queued: bool = False,
+    reset: Callable[[], object] | None = None,
+    fault: Callable[[Trace, Api], str | None] = fault_of_schedule,
 ) -> Search:
     count = 0
 
@@ -48,16 +95,11 @@ def _search(
         count += 1
         tried(count)
 
-    def reset() -> None:
-        subject.reset()
-        if queued:
-            subject.observer.post("/start")
-
     report = explore(
         players,
         subject.data,
-        reset=reset,
-        rule=lambda trace: fault_of_schedule(trace, subject.observer),
+        reset=reset or subject.reset,
+        rule=lambda trace: fault(trace, subject.observer),
         preemptions=preemptions,
         alike=alike,
         tried=count_it,

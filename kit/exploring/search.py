@@ -6,14 +6,23 @@ from time import monotonic
 
 from kit.exploring.crashes import crashes_of_run, crashes_of_start
 from kit.exploring.findings import Exploration
-from kit.exploring.schedules import APART, start_and_cancel, starts_apart, two_starts
+from kit.exploring.schedules import (
+    APART,
+    cancel_and_run,
+    start_and_cancel,
+    start_and_run,
+    starts_apart,
+    two_starts,
+)
 from kit.exploring.subject import Subject
 from kit.exploring.twice import lost_answers
 from kit.grading.failure import Wrong
+from kit.grading.gated_worker import GatedWorker
 
 TWO_STARTS, APART_STARTS = "two starts at once", f"two starts, {APART} s apart"
 START_AND_CANCEL = "a start and a cancel, while a run is queued"
 LOST_ANSWERS = "a start that does not get an answer of Redis, then two workers"
+START_AND_RUN, CANCEL_AND_RUN = "a start in the middle of a run", "a cancel in the middle of a run"
 CRASHES_OF_START, CRASHES_OF_RUN = "crash points of a start", "crash points of a run"
 
 Progress = Callable[[str, int], object]  # what is tried, and how often it has been tried
@@ -38,9 +47,20 @@ def _try(subject: Subject, found: Exploration, progress: Progress) -> None:
         found.searches.append(start_and_cancel(subject, START_AND_CANCEL, tried))
     found.searches.append(lost_answers(subject, LOST_ANSWERS, partial(progress, LOST_ANSWERS)))
     found.points += crashes_of_start(subject, partial(progress, CRASHES_OF_START))
-    progress(CRASHES_OF_RUN, 0)
+    progress(START_AND_RUN, 0)
     try:
         with subject.worker() as worker:
-            found.points += crashes_of_run(subject, worker, partial(progress, CRASHES_OF_RUN))
+            _try_runs(subject, worker, found, progress)
     except Wrong as wrong:
         found.left_out.append(f"Crash points of a run were not tried: {wrong.got}.")
+
+
+def _try_runs(
+    subject: Subject, worker: GatedWorker, found: Exploration, progress: Progress
+) -> None:
+    tried = partial(progress, START_AND_RUN)
+    found.searches.append(start_and_run(subject, worker, START_AND_RUN, tried))
+    if subject.can_cancel():
+        tried = partial(progress, CANCEL_AND_RUN)
+        found.searches.append(cancel_and_run(subject, worker, CANCEL_AND_RUN, tried))
+    found.points += crashes_of_run(subject, worker, partial(progress, CRASHES_OF_RUN))

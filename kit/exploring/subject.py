@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import psutil
 
@@ -37,7 +36,6 @@ import pathlib, time
 while pathlib.Path({hold!r}).exists():
     time.sleep(0.05)
 """
-CELL_FIELDS: dict[str, Any] = {"metadata": {}, "outputs": [], "execution_count": None}
 TAKE_TIMEOUT = 60.0  # seconds
 IDLE = 0.5  # seconds; to start another worker takes not much longer
 TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
@@ -108,6 +106,17 @@ class Subject:
     def can_cancel(self) -> bool:
         """Whether there is POST /cancel at all."""
         return "post" in self.observer.openapi().get("paths", {}).get("/cancel", {})
+
+    @contextmanager
+    def notebook_without_kernel(self) -> Iterator[None]:
+        """Runs fail at once meanwhile, for lack of a kernel. All their commands remain."""
+        path = Path(self.env["NOTEBOOK_PATH"])
+        whole = path.read_text()
+        path.write_text(json.dumps(_book(self.hold, kernel="there-is-none")))
+        try:
+            yield
+        finally:
+            path.write_text(whole)
 
     @contextmanager
     def worker(self) -> Iterator[GatedWorker]:
@@ -196,7 +205,9 @@ def opened(folder: Path) -> Iterator[Subject]:
         submission = ending.enter_context(Submission(folder, options))
         try:
             hold = submission.state / "hold"
-            env = {"NOTEBOOK_PATH": str(_notebook(submission.state, hold)), "LEASE_SECONDS": LEASE}
+            notebook = submission.state / "explored.ipynb"
+            notebook.write_text(json.dumps(_book(hold)))
+            env = {"NOTEBOOK_PATH": str(notebook), "LEASE_SECONDS": LEASE}
             gated = ending.enter_context(Gated(submission, apis=APIS, env=env))
             gated.warm_up("/start")
         except Wrong as wrong:
@@ -204,7 +215,7 @@ def opened(folder: Path) -> Iterator[Subject]:
         yield Subject(submission, gated, env, hold)
 
 
-def _notebook(folder: Path, hold: Path) -> Path:
+def _book(hold: Path, kernel: str = "python3") -> dict[str, object]:
     """The shortest notebook there is: with one cell, a run has few commands."""
     cell: dict[str, object] = {
         "cell_type": "code",
@@ -212,15 +223,12 @@ def _notebook(folder: Path, hold: Path) -> Path:
         "outputs": [],
         "execution_count": None,
     }
-    book = {
+    return {
         "cells": [cell | {"source": CELL.format(hold=str(hold))}],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel}},
         "nbformat": 4,
         "nbformat_minor": 4,
     }
-    path = folder / "explored.ipynb"
-    path.write_text(json.dumps(book))
-    return path
 
 
 def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:

@@ -58,13 +58,23 @@ class GatedWorker:
 
     def run(self) -> str:
         """Start a run, and wait until the worker has done with it. Returns its status."""
+        self.begin()
+        return self.finish(self._run_id)
+
+    def begin(self) -> None:
+        """Start a run."""
         self._run_id = ""
         self._answered.clear()
         try:
             self._run_id = run_id_of(self._start())
         finally:
             self._answered.set()
-        return self.finish(self._run_id)
+
+    def take(self) -> None:
+        """Start a run. The worker is held before its first command for it."""
+        self.gate.hold()
+        self.begin()
+        self.gate.wait(lambda: bool(self.gate.held), TIMEOUT)
 
     def finish(self, run_id: str) -> str:
         """Wait until the worker has done with that run. Returns its status."""

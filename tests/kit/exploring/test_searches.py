@@ -9,7 +9,7 @@ from explorer import find
 from kit.authoring.mistakes import mistakes_of
 from kit.checking.trial import copy_project
 from kit.course import catalogue
-from kit.exploring.schedules import starts_apart, two_starts
+from kit.exploring.schedules import cancel_and_run, start_and_run, starts_apart, two_starts
 from kit.exploring.subject import Subject, opened
 
 pytestmark = pytest.mark.slow
@@ -39,3 +39,49 @@ def test_two_that_look_before_they_write(wrong: Subject) -> None:
     assert search.failing.fault == "2 runs are active at the same time"
     assert "both saw nothing" in find(search.failing).sentence
     assert starts_apart(wrong, "apart", tried).kept
+
+
+POINTER = """
+def admit(record: Record) -> None:
+    with redis.lock(LOCK, timeout=10, blocking_timeout=10):
+        pointed_at = redis.get("nb:current")
+        current = get(str(pointed_at)) if pointed_at else None
+        if current and current.status.active:
+            raise Busy(current.run_id)
+        save(record)
+        redis.set("nb:current", record.run_id)
+"""
+BLIND_END = """
+from celery import signals
+
+
+@signals.task_postrun.connect
+def forget_the_current_run(**_):
+    import redis
+
+    redis.Redis.from_url(REDIS_URL).delete("nb:current")
+"""
+
+
+def test_the_end_of_a_run_that_takes_the_next_one_away(tmp_path: Path) -> None:
+    project = copy_project(EXERCISE.solution, tmp_path)
+    for name, more in (("runs.py", POINTER), ("tasks.py", BLIND_END)):
+        module = project / "nb_runner" / name
+        module.write_text(module.read_text() + more)
+    with opened(project) as subject, subject.worker() as worker:
+        search = start_and_run(subject, worker, "start and run", tried)
+    assert search.failing is not None and search.failing.preemptions == 1
+    assert search.failing.fault is not None
+    assert search.failing.fault.endswith("is active, and a further start was let in")
+
+
+def test_a_cancelled_run_that_stays_in_the_way(tmp_path: Path) -> None:
+    exercise = catalogue.find("08")
+    project = copy_project(exercise.solution, tmp_path)
+    name = "a run that was cancelled stays in the way"
+    next(each for each in mistakes_of(exercise) if each.name == name).make(project)
+    with opened(project) as subject, subject.worker() as worker:
+        assert start_and_run(subject, worker, "start and run", tried).kept
+        search = cancel_and_run(subject, worker, "cancel and run", tried)
+    assert search.failing is not None
+    assert search.failing.fault == "no run is active, and a further start was refused"
