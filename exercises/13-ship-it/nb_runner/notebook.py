@@ -3,17 +3,14 @@
 import re
 from pathlib import Path
 
-import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from nbformat import NotebookNode
-from nbformat.reader import NotJSONError
+
+from .notebook_file import Unusable as Unusable
+from .notebook_file import load
 
 ANSI_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 SKIPPED_TAG = "skip-execution"  # nbclient's default
-
-
-class Unusable(Exception):
-    """The notebook cannot be run; says why, in words."""
 
 
 def read(path: Path) -> NotebookNode:
@@ -22,18 +19,7 @@ def read(path: Path) -> NotebookNode:
     Raises:
         Unusable: it is missing, not a notebook, or wants a kernel that is not installed.
     """
-    try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)
-    except FileNotFoundError:
-        raise Unusable(f"There is no notebook at {path} (NOTEBOOK_PATH).") from None
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror}.") from None
-    except (NotJSONError, UnicodeDecodeError):
-        raise Unusable(f"{path} is not a notebook: it is not JSON.") from None
-    except Exception as error:
-        # nbformat has no one exception for "JSON, but not a notebook": AttributeError, KeyError,
-        # ValidationError and more come out of it.
-        raise Unusable(f"{path} is not a notebook: {type(error).__name__}: {error}.") from None
+    notebook = load(path)
     name = kernel_name(notebook)
     installed = sorted(KernelSpecManager().find_kernel_specs())
     if name not in installed:
