@@ -87,7 +87,7 @@ def test_an_exercise_can_be_added_without_touching_anything_that_is_not_named(
     added = dev(kit, "new", str(NEXT), SLUG, "--title", TITLE, "--minutes", str(MINUTES))
     assert added.returncode == 0, added.stderr
     after = contents(kit)
-    assert {name for name in before if after.get(name) != before[name]} == set()
+    assert changed(before, after) == set()
     told = {line.strip() for line in added.stdout.splitlines()}
     assert set(after) - set(before) <= told
     assert len(set(after) - set(before)) > 6
@@ -101,7 +101,7 @@ def test_an_exercise_can_be_added_without_touching_anything_that_is_not_named(
     assert all(each in lacking.stdout for each in wanted)
     assert lacking.stdout.count("README.md: ") == 2 and " 2 missing\n" in lacking.stdout
     edit_readme(kit / "README.md", *wanted)
-    assert {name for name in before if contents(kit)[name] != before[name]} == {"README.md"}
+    assert changed(before, contents(kit)) == {"README.md"}
 
     # Starter, solution and the wrong answer are graded.
     complete = dev(kit, "check", str(NEXT))
@@ -112,7 +112,7 @@ def test_an_exercise_can_be_added_without_touching_anything_that_is_not_named(
     python = [name for name in after if name not in before and name.endswith(".py")]
     run(kit, "ruff", "check", *python)
     run(kit, "ruff", "format", "--check", *python)
-    assert {name for name in before if contents(kit)[name] != before[name]} == {"README.md"}
+    assert changed(before, contents(kit)) == {"README.md"}
 
     # A grader that sees nothing is found out.
     blind = f'import pytest\n\n\n@pytest.mark.task("{NEXT}.1")\ndef test_it() -> None:\n    pass\n'
@@ -131,6 +131,11 @@ def contents(kit: Path) -> dict[str, str]:
         if file.is_file()
         and not {"__pycache__", ".workshop", ".ruff_cache"} & set(file.relative_to(kit).parts)
     }
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """The files of before that are no longer as they were, or are gone."""
+    return {name for name, content in before.items() if after.get(name) != content}
 
 
 def edit_readme(readme: Path, row: str, minutes: str) -> None:
