@@ -2,6 +2,7 @@
 
 import os
 import re
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,13 @@ def _database_url(value: str) -> str:
 
 
 FullPath = Annotated[Path, AfterValidator(Path.resolve)]
+
+
+class OverLimit(StrEnum):
+    """What happens to a run that puts out more than OUTPUT_LIMIT."""
+
+    DROP = "drop"
+    FAIL = "fail"
 
 
 class Settings(BaseSettings):
@@ -55,6 +63,16 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15, description="a number")
     artifacts_dir: FullPath = Field(
         Path("artifacts"), description="a folder that can be written to"
+    )
+    output_limit: int = Field(
+        50_000_000,
+        ge=100_000,
+        le=1_000_000_000,
+        description="the bytes of output that a run may leave, from 100000 to 1000000000",
+    )
+    over_output_limit: OverLimit = Field(
+        OverLimit.DROP,
+        description="drop (the run goes on without further output) or fail (it ends)",
     )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 

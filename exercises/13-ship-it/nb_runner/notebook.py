@@ -1,6 +1,5 @@
-"""The notebook file: read it, judge it, and turn what it printed into text."""
+"""The notebook file: read it, and judge it."""
 
-import re
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -9,7 +8,6 @@ from nbformat import NotebookNode
 from .notebook_file import Unusable as Unusable
 from .notebook_file import load
 
-ANSI_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 SKIPPED_TAG = "skip-execution"  # nbclient's default
 
 
@@ -42,18 +40,3 @@ def runnable(notebook: NotebookNode) -> list[int]:
         and cell.source.strip()
         and SKIPPED_TAG not in cell.metadata.get("tags", [])
     ]
-
-
-def printed(notebook: NotebookNode) -> str:
-    """All that the cells printed, returned or raised, as plain text."""
-    outputs = (out for cell in notebook.cells for out in cell.get("outputs", []))
-    text = "\n".join(part.rstrip("\n") for output in outputs if (part := _plain(output)))
-    return ANSI_COLOURS.sub("", text) + "\n" if text else ""
-
-
-def _plain(output: NotebookNode) -> str:
-    if output.output_type == "stream":
-        return str(output.text)
-    if output.output_type == "error":
-        return "\n".join(output.traceback)
-    return str(output.get("data", {}).get("text/plain", ""))

@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .notebook import printed
+from .notebook import runnable
+from .plain_text import Text, parts
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,21 @@ def keep(folder: Path, run_id: str, notebook: NotebookNode, runs: int) -> None:
     unfinished = folder / f".{run_id}"  # no reader sees it until it is whole
     unfinished.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, unfinished / NOTEBOOK)
-    (unfinished / TEXT).write_text(printed(notebook), encoding="utf-8", errors="replace")
+    _write_text(notebook, unfinished / TEXT)
     unfinished.rename(folder / run_id)
     ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
     for old in sorted(ours, key=_written)[:-runs]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_text(notebook: NotebookNode, path: Path) -> None:
+    """Write what the cells put out, as text."""
+    numbers = {position: number for number, position in enumerate(runnable(notebook), 1)}
+    text = Text(whole_lines=True)
+    with path.open("w", encoding="utf-8", errors="replace") as file:
+        for part in parts(notebook, numbers):
+            file.write(text.feed(part))
+        file.write(text.end())
 
 
 def _written(folder: Path) -> float:

@@ -5,29 +5,41 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from . import notebook as notebooks
+from .client import Client
+from .config import OverLimit, Settings
 from .kernel import Kernel, WarmKernel
+from .outputs import Outputs
+from .plain_text import sentence
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]  # cells done, of cells in all
 
 
+class OutputMissing(Exception):
+    """The kernel has put out more than what came."""
+
+
+class TooMuchOutput(Exception):
+    """The run put out more than OUTPUT_LIMIT, and was ended for it."""
+
+
 class Executor:
     """Runs notebooks in this process, one after the other, on an event loop of its own."""
 
-    def __init__(self, cell_timeout: int, database_url: str, beat_timeout: float) -> None:
-        self._cell_timeout = cell_timeout
-        self._database_url = database_url
+    def __init__(self, settings: Settings, beat_timeout: float) -> None:
+        self._settings = settings
+        self._database_url = settings.database_url
         self._loop = asyncio.Runner()
         self._warm = WarmKernel(beat_timeout)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
         self.where = ""  # in words: which cell it is at
+        self.dropped = 0  # bytes of output that the run has put out beyond OUTPUT_LIMIT
 
     def warm_up(self, path: Path) -> None:
         """Start the kernel that the next run will want. That it cannot is said by that run."""
@@ -51,13 +63,19 @@ class Executor:
         `stopped` says whether `stop` has been called for this run: it may have been before there
         was anything to stop. Answers None when all went well, else what went wrong, in words.
         """
-        self.where = "Before the first cell"
+        self.where, self.dropped = "Before the first cell", 0
         try:
             self._loop.run(self._run(notebook, folder, variables, progress, stopped))
         except CellExecutionError as error:
-            problem = f"{self.where} raised {error.ename}: {error.evalue}"
+            problem = sentence(f"{self.where} raised {error.ename}: {error.evalue}")
         except CellTimeoutError:
-            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {self._cell_timeout} s."
+            seconds = self._settings.cell_timeout
+            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {seconds} s."
+        except TooMuchOutput:
+            limit = self._settings.output_limit
+            problem = f"{self.where}: the run has put out more than OUTPUT_LIMIT: {limit} bytes."
+        except OutputMissing:
+            problem = "The notebook ran to its end, but some of its output did not arrive."
         except DeadKernelError:
             problem = f"{self.where}: the kernel died. (Out of memory? os._exit? A crash?)"
         except asyncio.CancelledError:
@@ -107,25 +125,44 @@ class Executor:
             folder,
             variables | {"DATABASE_URL": self._database_url},
         )
-        client = NotebookClient(
+        numbers = {position: number for number, position in enumerate(cells, 1)}
+        outputs = Outputs(self._settings.output_limit, self._over_the_limit)
+        client = Client(
             notebook,
+            outputs,
+            numbers,
             km=kernel.manager,
-            timeout=self._cell_timeout,
+            timeout=self._settings.cell_timeout,
             on_cell_execute=starting,
         )
         try:
             if stopped():
                 raise asyncio.CancelledError
             kernel.beat()  # from now on its guard wants to hear of the lease
-            client.kc = await kernel.connect()
-            if kernel.speaks_python:  # a warm one was started before anybody knew these
-                source = f"__import__('os').environ.update({variables!r})"
-                request = client.kc.execute(source, silent=True, store_history=False)
-                await client.async_wait_for_reply(request)
-            await client.async_execute()
-            progress(len(cells), len(cells))
+            client.attach(await kernel.connect())
+            if kernel.speaks_python:
+                await client.prepare(variables)
+            await client.run()
+            progress(client.code_cells_executed, len(cells))
+        except (DeadKernelError, asyncio.CancelledError):
+            if not self._fails(outputs):
+                raise
         finally:
             self._kernel = self._task = None
+            outputs.seal()
+            self.dropped = outputs.dropped
             await kernel.shutdown()
             for left_over in asyncio.all_tasks() - {asyncio.current_task()}:
                 left_over.cancel()  # nbclient's own watchers of the kernel
+        if self._fails(outputs):
+            raise TooMuchOutput
+        if client.missing:
+            raise OutputMissing
+
+    def _over_the_limit(self) -> None:
+        """The run has put out more than OUTPUT_LIMIT."""
+        if self._task and self._settings.over_output_limit is OverLimit.FAIL:
+            self._task.cancel()
+
+    def _fails(self, outputs: Outputs) -> bool:
+        return bool(outputs.dropped) and self._settings.over_output_limit is OverLimit.FAIL

@@ -74,6 +74,7 @@ class Run(BaseModel):
     started: datetime | None = None
     finished: datetime | None = None
     error: str | None = Field(None, description="Why the run did not succeed, in words")
+    output_dropped: int = Field(0, description="Bytes of output beyond OUTPUT_LIMIT, not kept")
     token: int | None = Field(
         None, description="The run's fencing token; newer runs have larger ones"
     )

@@ -42,9 +42,7 @@ class Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._redis = connect(settings)
         self._database = fencing.connect(settings.database_url)
-        self._executor = Executor(
-            settings.cell_timeout, settings.database_url, settings.lease_seconds * ANSWER_SHARE
-        )
+        self._executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
         self.told_to_stop = threading.Event()
 
     def warm_up(self) -> None:
@@ -71,6 +69,7 @@ class Worker:
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
+            lease.run.output_dropped = self._executor.dropped
         status, error = _verdict(error, heart.order, self._executor.where)
         lease.finish(status, error, timeout=min(30, 2 * lease_seconds))
         log.info("Run %s %s. %s", run_id, status, error or "")

@@ -1,0 +1,1 @@
+"""Faults that were found by attacking the finished runner, one file for each number."""

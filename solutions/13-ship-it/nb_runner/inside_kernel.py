@@ -1,0 +1,104 @@
+"""What the worker has the kernel do before the first cell: lose nothing of what cells put out.
+
+A kernel sends what its cells put out through a ZeroMQ socket. That socket drops messages when it
+has sent 1,000 more than the worker has read. Here it is told to wait instead, so a cell that puts
+out faster than the worker reads is slowed down. Two things depend on it: no output is lost, and
+neither the kernel nor the worker piles up in memory what is on its way.
+
+This file is not imported by the worker. Its text is sent to an ipykernel, and executed there.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import zmq
+from IPython import get_ipython
+
+AHEAD = 100  # messages that the kernel may be ahead of the worker
+PIECE = 65_536  # characters of a stream that become a message, at most
+DELIMITER = b"<IDS|MSG>"  # what Jupyter puts between the addresses of a message and its parts
+
+
+def number_and_wait(thread: Any) -> None:
+    """Have the kernel's sending thread wait for the worker, and number each message.
+
+    The number is one more address in front of the message: readers that do not know it skip it.
+    """
+    socket = thread.socket
+    send: Callable[..., Any] = socket.send_multipart
+    sent = 0
+
+    def send_numbered(frames: list[Any], *args: Any, **options: Any) -> None:
+        nonlocal sent
+        at = frames.index(DELIMITER)
+        send([*frames[:at], b"number:%d" % sent, *frames[at:]], *args, **options)
+        sent += 1
+
+    def set_up() -> None:
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        socket.setsockopt(zmq.SNDHWM, AHEAD)
+        socket.send_multipart = send_numbered
+
+    thread.schedule(set_up)  # a ZeroMQ socket belongs to one thread
+
+
+def in_pieces(stream: Any) -> Callable[[str], int]:
+    """How to write to a stream in pieces of limited size, each on its way before the next one.
+
+    ipykernel collects a stream's text for 0.2 seconds, however much that is.
+    """
+    write = partial(type(stream).write, stream)  # not what IPython has put in its place
+    unsent = 0
+
+    def write_in_pieces(text: str) -> int:
+        nonlocal unsent
+        if not isinstance(text, str) or len(text) + unsent <= PIECE:
+            unsent += write(text)
+            return len(text)
+        for start in range(0, len(text), PIECE):
+            write(text[start : start + PIECE])
+            stream.flush()
+        unsent = 0
+        return len(text)
+
+    return write_in_pieces
+
+
+def keep_to_the_output(stream: Any) -> None:
+    """Keep what subprocesses write out of the worker's log: it is in the output of their cell.
+
+    ipykernel sends it there, and copies it to where the kernel's own standard output leads.
+    """
+    if getattr(stream, "_original_stdstream_copy", None) is None:
+        return
+    descriptor = stream.fileno()
+    stream.fileno = lambda: descriptor
+    stream._original_stdstream_copy = os.open(os.devnull, os.O_WRONLY)
+
+
+def main() -> None:
+    """Set up the kernel that this runs in."""
+    shell: Any = get_ipython()
+    number_and_wait(shell.kernel.iopub_thread)
+    streams: dict[str, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
+    writes = {}
+    for name, stream in streams.items():
+        stream.write = writes[name] = in_pieces(stream)
+        keep_to_the_output(stream)
+
+    def tee(channel: str) -> AbstractContextManager[None]:
+        """In place of IPython's own, which keeps a copy of all that a cell prints.
+
+        At the end of a cell, that of this cell included, it also puts back how to write.
+        """
+        streams[channel].write = writes[channel]
+        return nullcontext()
+
+    shell._tee = tee
+
+
+main()
