@@ -23,7 +23,8 @@ def measure(repeat: int | None, say: Say) -> Report:
     with tempfile.TemporaryDirectory(prefix="workshop-bench-") as name:
         folder = Path(name)
         notebook = write_notebook(folder / "it.ipynb", "print('hello')")
-        with start_runner(folder, notebook=notebook) as runner:
+        env = {"OUTPUT_LIMIT": str(2_000_000 * LOUD)}
+        with start_runner(folder, notebook=notebook, env=env) as runner:
 
             def look(when: str) -> None:
                 for who, child in (("API", runner.apis[0]), ("worker", runner.workers[0])):

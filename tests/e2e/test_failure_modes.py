@@ -295,7 +295,8 @@ def test_14_sixty_megabytes_of_output_are_on_disk_and_not_in_redis(tmp_path: Pat
     notebook = write_notebook(
         tmp_path / "loud.ipynb", "for _ in range(60): print('x' * 1_000_000)", "print('end')"
     )
-    with start_runner(tmp_path, notebook=notebook) as runner:
+    env = {"OUTPUT_LIMIT": "70000000"}
+    with start_runner(tmp_path, notebook=notebook, env=env) as runner:
         with Redis.from_url(runner.env["REDIS_URL"], decode_responses=True) as redis:
             before: int = redis.info("memory")["used_memory"]
             run = runner.run()

@@ -19,6 +19,8 @@ WRONG = [
     ("LEASE_SECONDS", "0", "LEASE_SECONDS is '0'."),
     ("CELL_TIMEOUT", "-1", "CELL_TIMEOUT is '-1'. Allowed: the whole seconds a cell may take"),
     ("CELL_TIMEOUT", "2.5", "CELL_TIMEOUT is '2.5'. Allowed: the whole seconds"),
+    ("OUTPUT_LIMIT", "1", "OUTPUT_LIMIT is '1'. Allowed: the bytes of output that a run may leave"),
+    ("OVER_OUTPUT_LIMIT", "stop", "OVER_OUTPUT_LIMIT is 'stop'. Allowed: drop (the run goes on"),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
     ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),

@@ -82,9 +82,9 @@ def keep_to_the_output(stream: Any) -> None:
 
 def main() -> None:
     """Set up the kernel that this runs in."""
-    shell = get_ipython()
+    shell: Any = get_ipython()
     number_and_wait(shell.kernel.iopub_thread)
-    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    streams: dict[str, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
     writes = {}
     for name, stream in streams.items():
         stream.write = writes[name] = in_pieces(stream)
