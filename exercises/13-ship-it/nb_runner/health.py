@@ -53,14 +53,14 @@ async def ready(response: Response) -> Readiness:
 async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(await runs.totals(), await runs.latest(), await runs.workers()))
+    registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 
 class _Snapshot:
     """What is known at one moment, as a Prometheus collector."""
 
-    def __init__(self, totals: dict[str, int], latest: Run | None, workers: int) -> None:
+    def __init__(self, latest: Run | None, totals: dict[str, int], workers: int) -> None:
         self._totals, self._latest, self._workers = totals, latest, workers
 
     def collect(self) -> Iterator[Metric]:

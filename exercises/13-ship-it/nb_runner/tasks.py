@@ -5,16 +5,17 @@ import signal
 from typing import Any
 
 import billiard
-from celery import Celery, signals
+from celery import signals
 from redis import RedisError
 
+from .broker import celery_app
 from .config import settings
-from .runs import worker_key
+from .names import Names
 from .worker import Worker, connect
 
 SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
 
-app = Celery("nb_runner", broker=str(settings().redis_url))
+app = celery_app(settings(), socket_connect_timeout=1)
 app.conf.update(
     # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
     task_ignore_result=True,
@@ -23,7 +24,6 @@ app.conf.update(
     # A pool process is up when its kernel is, which can take a while on a busy machine.
     worker_proc_alive_timeout=90,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"socket_connect_timeout": 1},
 )
 worker: Worker  # one in each pool process; made when the process starts
 
@@ -66,8 +66,9 @@ def main_process_stops(**_: Any) -> None:
 def main_process_lives(sender: Any, **_: Any) -> None:
     """In the main process, every 2 seconds: say so, for GET /ready."""
     try:
-        name = sender.eventer.hostname
+        name, names = sender.eventer.hostname, Names(settings().namespace)
         with connect(settings()) as redis:
-            redis.set(worker_key(name), os.getpid(), ex=SEEN_SECONDS)
+            redis.set(names.worker(name), settings().notebook_path.name, ex=SEEN_SECONDS)
+            redis.set(names.heard, name, ex=SEEN_SECONDS)
     except RedisError:
         pass  # the worker itself is looking for Redis, and says so

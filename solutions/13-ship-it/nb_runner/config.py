@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     artifacts_dir: FullPath = Field(
         Path("artifacts"), description="a folder that can be written to"
     )
+    # In Redis, all names begin with it: keys, queue, and what workers say of themselves.
+    namespace: str = Field(
+        "nb",
+        pattern=r"^[A-Za-z0-9._-]{1,40}$",
+        description="up to 40 letters, digits, dots, dashes or underlines; "
+        "another one for each runner that uses the same Redis",
+    )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 
     @property

@@ -1,5 +1,6 @@
 """The app: puts the calls together, and says what errors mean."""
 
+import asyncio
 import gc
 import logging
 import re
@@ -25,7 +26,7 @@ from redis import (
 from . import api, health, notebook, output
 from .config import settings
 from .connection import redis, runs
-from .runs import Busy, Grace
+from .runs import Busy, Elsewhere, Grace
 
 log = logging.getLogger("uvicorn.error")
 PAGE = Path(__file__).with_name("page")
@@ -43,8 +44,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         notebook.read(settings().notebook_path)
     except notebook.Unusable as unusable:
         log.error("%s", unusable)
+    watch = asyncio.create_task(runs.watch())
     gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
     yield
+    watch.cancel()
     await redis.aclose()
 
 
@@ -75,8 +78,9 @@ async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONRespo
 
 
 @app.exception_handler(Busy)
-async def busy(_: Request, error: Busy) -> JSONResponse:
-    """One at a time."""
+@app.exception_handler(Elsewhere)
+async def busy(_: Request, error: Busy | Elsewhere) -> JSONResponse:
+    """Another run than the one that is asked for is in progress: one at a time."""
     return JSONResponse({"detail": str(error), "running": error.running}, 409)
 
 
