@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, RedisDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis import ConnectionPool, RedisError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -24,6 +25,15 @@ def _database_url(value: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def _usable(url: RedisDsn) -> RedisDsn:
+    """Let redis-py judge what stands behind the question mark. It does not connect yet."""
+    try:
+        ConnectionPool.from_url(str(url)).make_connection()
+    except (RedisError, ValueError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return url
+
+
 FullPath = Annotated[Path, AfterValidator(Path.resolve)]
 
 
@@ -34,7 +44,7 @@ class Settings(BaseSettings):
     # comes to.
     model_config = SettingsConfigDict(env_ignore_empty=True, validate_default=True)
 
-    redis_url: RedisDsn = Field(
+    redis_url: Annotated[RedisDsn, AfterValidator(_usable)] = Field(
         RedisDsn("redis://127.0.0.1:6379/0"), description="a URL like redis://host:6379/0"
     )
     notebook_path: FullPath = Field(description="the path of an .ipynb file")

@@ -2,12 +2,15 @@
 
 import os
 import signal
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import billiard
 from celery import signals
-from redis import RedisError
+from redis import Redis, RedisError
 
+from . import redis_words
 from .broker import celery_app
 from .config import settings
 from .names import Names
@@ -15,7 +18,7 @@ from .worker import Worker, connect
 
 SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
 
-app = celery_app(settings(), socket_connect_timeout=1)
+app = celery_app(settings(), socket_timeout=5, socket_connect_timeout=1)
 app.conf.update(
     # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
     task_ignore_result=True,
@@ -62,13 +65,28 @@ def main_process_stops(**_: Any) -> None:
             os.kill(process.pid, signal.SIGUSR2)
 
 
+@cache
+def main_redis() -> Redis:
+    """The main process's own connection. A new one for each heartbeat would cost four trips."""
+    return connect(settings())
+
+
+@signals.worker_init.connect
+def main_process_starts(**_: Any) -> None:
+    """In the main process, before anything else: refuse a Redis that cannot do."""
+    with suppress(RedisError):  # it is not up yet, or we may not ask
+        if unfit := redis_words.unfit(main_redis().info()):
+            raise SystemExit(unfit)
+
+
 @signals.heartbeat_sent.connect
 def main_process_lives(sender: Any, **_: Any) -> None:
     """In the main process, every 2 seconds: say so, for GET /ready."""
+    name, names = sender.eventer.hostname, Names(settings().namespace)
     try:
-        name, names = sender.eventer.hostname, Names(settings().namespace)
-        with connect(settings()) as redis:
-            redis.set(names.worker(name), settings().notebook_path.name, ex=SEEN_SECONDS)
-            redis.set(names.heard, name, ex=SEEN_SECONDS)
+        with main_redis().pipeline() as both:
+            both.set(names.worker(name), settings().notebook_path.name, ex=SEEN_SECONDS)
+            both.set(names.heard, name, ex=SEEN_SECONDS)
+            both.execute()
     except RedisError:
         pass  # the worker itself is looking for Redis, and says so

@@ -249,8 +249,17 @@ class Runs:
 
     async def workers(self) -> int:
         """How many worker processes have been alive within the last few seconds."""
+        return len(await self._workers())
+
+    async def notebooks(self) -> set[str]:
+        """Our notebook, and those of the workers: one, unless another runner has our namespace."""
+        keys = await self._workers()
+        notebooks = await self._redis.mget(keys) if keys else []
+        return {self._settings.notebook_path.name, *(str(each) for each in notebooks if each)}
+
+    async def _workers(self) -> list[str]:
         pattern = self._names.worker("*")
-        return len([key async for key in self._redis.scan_iter(pattern, count=1000)])
+        return [str(key) async for key in self._redis.scan_iter(pattern, count=1000)]
 
 
 def _may_be_lost(run: Run, lease: str | None) -> bool:
