@@ -23,13 +23,20 @@ class FrozenProxy:
         self._target = target
         self._word = word
         self._answers_only = answers_only
+        self._sockets: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def forget(self) -> None:
+        """Pass nothing any more on the connections that there are, and close none of them."""
+        self._forgotten.update(self._sockets)
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [client, server]
                 for source, sink, stops in (
                     (client, server, not self._answers_only),
                     (server, client, True),
@@ -42,7 +49,7 @@ class FrozenProxy:
             while data := source.recv(65536):
                 if self._word in data:
                     self.frozen.set()
-                if stops and self.frozen.is_set():
+                if source in self._forgotten or (stops and self.frozen.is_set()):
                     threading.Event().wait()  # for ever; the thread is a daemon
                 sink.sendall(data)
 

@@ -1,18 +1,23 @@
 """Celery on this runner's Redis, for the API that sends messages and for the workers."""
 
+import socket
 from typing import Any
 
 from celery import Celery
-from redis.utils import get_default_socket_keepalive_options
 
 from .config import Settings
 from .names import Names
 
-# A connection can die without a word: a firewall forgets it, a host is gone. Without these, a worker
-# would wait on it for up to a minute, and for longer on one that a message was sent on.
+# Seconds that a connection may be idle before the system asks the other end, and between two such
+# questions; how many of them have to stay without an answer. macOS names the first differently.
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+# A connection can die without a word: a firewall forgets it, a host is gone. Without these
+# settings, a worker would not notice for up to a minute.
 NOTICES_SILENCE = {
     "socket_keepalive": True,
-    "socket_keepalive_options": get_default_socket_keepalive_options(),
+    "socket_keepalive_options": {
+        getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)
+    },
     "health_check_interval": 5,  # seconds; a worker fetches messages again after 11 at most
 }
 
