@@ -16,8 +16,9 @@ PASSING = _names(
 )
 # From here on Redis sends what nobody has asked for on this connection.
 STREAMING = _names("SUBSCRIBE PSUBSCRIBE SSUBSCRIBE MONITOR")
-# Celery's transport keeps its books under these names. The queue itself is not among them.
-BOOKS = ("_kombu.", "unacked")
+# Celery's transport keeps its books under these names, after a prefix if it has got one. The queue
+# itself is not among them.
+BOOKS = re.compile(r"(?:.*:)?(?:_kombu\.|unacked)")
 PRIORITY = "\x06\x16"  # stands in the names of the queues that a Celery worker asks in turn
 
 BLOCKING = _names("BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF")
@@ -139,7 +140,7 @@ def is_step(command: Command) -> bool:
     if command.name in PASSING or command.name == "EXEC":
         return False
     return not any(
-        word.startswith(BOOKS) or PRIORITY in word for word in (command.keys or command.words[1:2])
+        BOOKS.match(word) or PRIORITY in word for word in (command.keys or command.words[1:2])
     )
 
 

@@ -9,10 +9,17 @@ from kit.course import catalogue
 from kit.processes.forkserver import ForkServer
 from tests.e2e.explored.product import Product
 from tests.e2e.explored.results import kept
-from tests.e2e.explored.trials import of_the_api, one_of_the_starts_is_accepted, pairs
+from tests.e2e.explored.trials import (
+    emptied,
+    of_the_api,
+    one_of_the_starts_is_accepted,
+    only_one_is_accepted,
+    pairs,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900)]
 
+FORGETS_TOO = ("lua/lease.lua", "if field(MARKER, 'number') < tonumber(seen) then", "if false then")
 ADMITS_ALL = ("lua/admit.lua", "if holder then", "if false then")
 
 
@@ -47,3 +54,19 @@ def test_an_admission_that_does_not_compare_is_seen_and_drawn(product: Product) 
     result = pairs("two starts", product, two, product.forget, alike=two, also=also)
     assert result.fault == "the starts are answered 202, 202"
     assert result.drawing.count("→ [admitted") == 2, result.drawing
+
+
+@pytest.mark.parametrize("product", [[FORGETS_TOO]], indirect=True)
+def test_an_api_that_forgets_together_with_redis_is_seen(product: Product) -> None:
+    two = [api.actor("/start") for api in product.apis[:2]]
+    result = pairs(
+        "two starts, and Redis forgets",
+        product,
+        [*two, emptied(product)],
+        product.forget,
+        alike=two,
+        also=only_one_is_accepted,
+        forgets=True,
+    )
+    assert result.fault == "the starts are answered 202, 202"
+    assert "it is emptied" in result.drawing

@@ -17,7 +17,6 @@ import psutil
 import pytest
 import sqlalchemy as sa
 import yaml
-from celery import Celery
 from redis import Redis
 
 from kit.workspace import ROOT
@@ -27,6 +26,7 @@ from tests.e2e.runner import (
     Runner,
     is_dead,
     kill_worker,
+    send_message,
     start_runner,
     wait_until,
     worker_processes,
@@ -117,7 +117,6 @@ def test_05_a_message_that_comes_twice_or_late_claims_nothing(
     tmp_path: Path, own_gate: Gate
 ) -> None:
     with start_runner(tmp_path, notebook=own_gate.notebook, workers=2) as runner:
-        broker = Celery(broker=runner.env["REDIS_URL"])
         run_id = runner.start()
         runner.wait_for_cell(run_id, 1)
 
@@ -130,7 +129,7 @@ def test_05_a_message_that_comes_twice_or_late_claims_nothing(
                 20,
             )
 
-        broker.send_task("nb_runner.run_notebook", args=[run_id])
+        send_message(runner.env["REDIS_URL"], run_id)
         refused(1)
         own_gate.open()
         run = runner.wait_for(run_id, "SUCCEEDED")
@@ -138,12 +137,11 @@ def test_05_a_message_that_comes_twice_or_late_claims_nothing(
         wait_until(lambda: len(runner.kernels()) == 2, "both kernels to be warm", 20)
         before = sum(pool.num_fds() for pool in pools)
         for late in range(2, 8):
-            broker.send_task("nb_runner.run_notebook", args=[run_id])
+            send_message(runner.env["REDIS_URL"], run_id)
             refused(late)
         assert len(runner.kernels()) == 2, "the warm kernels are still there"
         assert sum(pool.num_fds() for pool in pools) - before < 40, "each left something open"
         assert runner.status(run_id) == run
-        broker.close()
 
 
 HOLD_THE_GIL = """
@@ -211,7 +209,7 @@ def test_09_and_10_an_api_that_dies_between_admission_and_queueing_blocks_nobody
         server = runner.stack.redis_server
         assert server
         # LPUSH is how a message gets into the queue; its run has been admitted by then.
-        with freeze_at(b"LPUSH\r\n$6\r\ncelery", server.port) as proxy:
+        with freeze_at(b"LPUSH\r\n$9\r\nnb:celery", server.port) as proxy:
             through = runner.env | {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
             runner.restart_api(0, through)
             with ThreadPoolExecutor(1) as pool:

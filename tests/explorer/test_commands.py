@@ -61,6 +61,9 @@ def test_a_transaction_is_about_the_keys_of_all_its_parts() -> None:
         ("SADD _kombu.binding.celery x", False),
         ("BRPOP celery celery\x06\x163 1", False),
         ("ZREVRANGEBYSCORE unacked_index 1 0", False),
+        ("LPUSH nb:celery message", True),
+        ("SADD nb:_kombu.binding.celery x", False),
+        ("HSET nb:unacked tag message", False),
         ("SCRIPT LOAD x", False),
     ],
 )

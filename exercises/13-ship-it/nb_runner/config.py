@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, RedisDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis import ConnectionPool, RedisError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -23,6 +24,15 @@ def _database_url(value: str) -> str:
         # The worker and the kernel have different working folders.
         url = url.set(database=str(Path(url.database).resolve()))
     return url.render_as_string(hide_password=False)
+
+
+def _usable(url: RedisDsn) -> RedisDsn:
+    """Let redis-py judge what stands behind the question mark. It does not connect yet."""
+    try:
+        ConnectionPool.from_url(str(url)).make_connection()
+    except (RedisError, ValueError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return url
 
 
 FullPath = Annotated[Path, AfterValidator(Path.resolve)]
@@ -42,7 +52,7 @@ class Settings(BaseSettings):
     # comes to.
     model_config = SettingsConfigDict(env_ignore_empty=True, validate_default=True)
 
-    redis_url: RedisDsn = Field(
+    redis_url: Annotated[RedisDsn, AfterValidator(_usable)] = Field(
         RedisDsn("redis://127.0.0.1:6379/0"), description="a URL like redis://host:6379/0"
     )
     notebook_path: FullPath = Field(description="the path of an .ipynb file")
@@ -73,6 +83,13 @@ class Settings(BaseSettings):
     over_output_limit: OverLimit = Field(
         OverLimit.DROP,
         description="drop (the run goes on without further output) or fail (it ends)",
+    )
+    # In Redis, all names begin with it: keys, queue, and what workers say of themselves.
+    namespace: str = Field(
+        "nb",
+        pattern=r"^[A-Za-z0-9._-]{1,40}$",
+        description="up to 40 letters, digits, dots, dashes or underlines; "
+        "another one for each runner that uses the same Redis",
     )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 

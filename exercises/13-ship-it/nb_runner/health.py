@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from redis import RedisError
 
-from .connection import runs
+from . import redis_words
+from .connection import about, runs
 from .runs import Run, Status
 
 router = APIRouter()
@@ -22,6 +23,7 @@ class Readiness(BaseModel):
     redis: str = OK
     worker: str = OK
     notebook: str = OK
+    remark: str | None = Field(None, description="What should be better, though a start works")
 
 
 @router.get("/ping")
@@ -30,7 +32,11 @@ async def ping() -> str:
     return "pong"
 
 
-@router.get("/ready", responses={503: {"model": Readiness, "description": "Not ready"}})
+@router.get(
+    "/ready",
+    response_model_exclude_none=True,
+    responses={503: {"model": Readiness, "description": "Not ready"}},
+)
 async def ready(response: Response) -> Readiness:
     """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
     state = Readiness()
@@ -38,13 +44,18 @@ async def ready(response: Response) -> Readiness:
         # TODO(13.2): ready means that a start would work. Without a worker it would not.
         #   `runs.workers()` knows how many there are. What is missing is said in `worker`.
         await runs.workers()
+        if len(notebooks := await runs.notebooks()) > 1:
+            state.worker = redis_words.of_notebooks(notebooks)
+        info = await about()
+        state.redis = redis_words.unfit(info) or OK
+        state.remark = redis_words.remark(info)
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
     # TODO(13.2): nor would it with a notebook that cannot be used.
     #   `notebook.read` of the settings' notebook raises Unusable, with the words for it. It reads a
     #   file, so it belongs into a thread: `run_in_threadpool`.
-    if state != Readiness():
+    if {state.redis, state.worker, state.notebook} != {OK}:
         response.status_code = 503
     return state
 
@@ -53,14 +64,14 @@ async def ready(response: Response) -> Readiness:
 async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(await runs.totals(), await runs.latest(), await runs.workers()))
+    registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 
 class _Snapshot:
     """What is known at one moment, as a Prometheus collector."""
 
-    def __init__(self, totals: dict[str, int], latest: Run | None, workers: int) -> None:
+    def __init__(self, latest: Run | None, totals: dict[str, int], workers: int) -> None:
         self._totals, self._latest, self._workers = totals, latest, workers
 
     def collect(self) -> Iterator[Metric]:

@@ -12,7 +12,8 @@ from redis import Redis, RedisError
 
 from .config import Settings
 from .lua import script
-from .runs import INDEX, LEASE, TOTALS, Run, Status, record_key
+from .names import Names
+from .runs import Run, Status
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Order(Enum):
     """Why a run has to stop before its notebook does."""
 
     CANCELLED = "Cancelled."
-    LOST = "The lease went to another run."
+    LOST = "The lease ran out, or went to another run."
     SILENCE = "Redis did not answer for two thirds of the lease, so the worker stopped itself."
     SHUTDOWN = "The worker was told to stop in the middle of the run."
 
@@ -32,10 +33,18 @@ class Lease:
     """A claim on the one run that may be going. Made by `claim`."""
 
     def __init__(
-        self, redis: Redis, settings: Settings, run: Run, owner: str, claimed: float
+        self,
+        redis: Redis,
+        settings: Settings,
+        run: Run,
+        owner: str,
+        claimed: float,
+        admission: int,
     ) -> None:
         self.run = run
         self.claimed = claimed  # by the monotonic clock, just before Redis was asked
+        self._admission = self._seen = admission  # numbers of the marker; lua/lease.lua explains it
+        self._keys = Names(settings.namespace).for_script(run.run_id)
         self._mine = f"{run.run_id}:{owner}"
         self._lease_ms = settings.lease_ms
         self._keep = redis.register_script(script("keep"))
@@ -52,7 +61,7 @@ class Lease:
         if token is not None:
             fields += ["token", str(token)]
         claim = redis.register_script(script("claim"))
-        keys = [LEASE, record_key(run_id)]
+        keys = Names(settings.namespace).for_script(run_id)
         args: list[str | int] = [
             f"{run_id}:admitted",
             f"{run_id}:{owner}",
@@ -71,8 +80,9 @@ class Lease:
                 time.sleep(0.1)
         if not flat:
             return None
-        run = Run.model_validate(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return cls(redis, settings, run, owner, asked)
+        record = dict(zip(flat[::2], flat[1::2], strict=True))
+        run = Run.model_validate(record)
+        return cls(redis, settings, run, owner, asked, int(record["number"]))
 
     def renew(self) -> Order | None:
         """Renew the lease and the record, or learn why not. Raises RedisError without an answer."""
@@ -97,9 +107,11 @@ class Lease:
                 time.sleep(0.2)
 
     def _tell(self, lease_ms: int) -> str:
-        run_id = self.run.run_id
-        keys = [LEASE, INDEX, record_key(run_id), TOTALS]
-        return str(self._keep(keys=keys, args=[self._mine, run_id, lease_ms, *self.run.fields()]))
+        numbers = [lease_ms, self._admission, self._seen]
+        args: list[str | int] = [self._mine, self.run.run_id, *numbers, *self.run.fields()]
+        answer, *number = self._keep(keys=self._keys, args=args)
+        self._seen = max(self._seen, *map(int, number))
+        return str(answer)
 
 
 class Heartbeat:

@@ -3,20 +3,13 @@
 By name, because importing the task would import all that a worker needs and an API does not.
 """
 
-from celery import Celery
-
+from .broker import celery_app
 from .config import settings
 
-producer = Celery("nb_runner", broker=str(settings().redis_url))
-producer.conf.broker_transport_options = {
-    # Fail fast: a client is waiting for the answer.
-    "socket_timeout": 1,
-    "socket_connect_timeout": 1,
-    "max_retries": 0,
-}
-
-
 CLOCKS = 300  # seconds that two machines' clocks may be apart
+
+# Fail fast: a client is waiting for the answer.
+producer = celery_app(settings(), socket_timeout=1, socket_connect_timeout=1, max_retries=0)
 
 
 def enqueue(run_id: str) -> None:

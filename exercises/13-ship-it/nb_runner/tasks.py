@@ -2,19 +2,23 @@
 
 import os
 import signal
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import billiard
-from celery import Celery, signals
-from redis import RedisError
+from celery import signals
+from redis import Redis, RedisError
 
+from . import redis_words
+from .broker import celery_app
 from .config import settings
-from .runs import worker_key
+from .names import Names
 from .worker import Worker, connect
 
 SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
 
-app = Celery("nb_runner", broker=str(settings().redis_url))
+app = celery_app(settings(), socket_timeout=5, socket_connect_timeout=1)
 app.conf.update(
     # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
     task_ignore_result=True,
@@ -23,7 +27,6 @@ app.conf.update(
     # A pool process is up when its kernel is, which can take a while on a busy machine.
     worker_proc_alive_timeout=90,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"socket_connect_timeout": 1},
 )
 worker: Worker  # one in each pool process; made when the process starts
 
@@ -62,12 +65,28 @@ def main_process_stops(**_: Any) -> None:
             os.kill(process.pid, signal.SIGUSR2)
 
 
+@cache
+def main_redis() -> Redis:
+    """The main process's own connection. A new one for each heartbeat would cost four trips."""
+    return connect(settings())
+
+
+@signals.worker_init.connect
+def main_process_starts(**_: Any) -> None:
+    """In the main process, before anything else: refuse a Redis that cannot do."""
+    with suppress(RedisError):  # it is not up yet, or we may not ask
+        if unfit := redis_words.unfit(main_redis().info()):
+            raise SystemExit(unfit)
+
+
 @signals.heartbeat_sent.connect
 def main_process_lives(sender: Any, **_: Any) -> None:
     """In the main process, every 2 seconds: say so, for GET /ready."""
+    name, names = sender.eventer.hostname, Names(settings().namespace)
     try:
-        name = sender.eventer.hostname
-        with connect(settings()) as redis:
-            redis.set(worker_key(name), os.getpid(), ex=SEEN_SECONDS)
+        with main_redis().pipeline() as both:
+            both.set(names.worker(name), settings().notebook_path.name, ex=SEEN_SECONDS)
+            both.set(names.heard, name, ex=SEEN_SECONDS)
+            both.execute()
     except RedisError:
         pass  # the worker itself is looking for Redis, and says so

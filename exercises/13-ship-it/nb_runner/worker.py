@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import artifacts, fencing, notebook
+from . import artifacts, fencing, notebook, redis_words
 from .config import Settings
 from .executor import Executor
 from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
@@ -65,6 +65,7 @@ class Worker:
             lease, lease_seconds, self.told_to_stop, self._executor.beat, self._executor.stop
         ) as heart:
             try:
+                error = error or self._of_another_runner(lease.run.notebook)
                 error = error or self._execute(run_id, token, heart)
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
@@ -81,6 +82,11 @@ class Worker:
         except SQLAlchemyError as error:
             why = getattr(error, "orig", None) or error  # without the statement around it
             return None, f"The database (DATABASE_URL) issued no fencing token: {why}"
+
+    def _of_another_runner(self, notebook: str) -> str | None:
+        """Why a run of that notebook is not for this worker."""
+        ours = self._settings.notebook_path.name
+        return None if notebook == ours else redis_words.of_notebooks({notebook, ours})
 
     def _execute(self, run_id: str, token: int | None, heart: Heartbeat) -> str | None:
         """Run the notebook and keep what it left. Answers what went wrong, if anything did."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 from kombu.exceptions import OperationalError
@@ -57,6 +57,11 @@ async def known_run(run_id: str) -> Run:
 
 KnownRun = Annotated[Run, Depends(known_run)]
 
+RunId = Annotated[
+    str | None,
+    Query(min_length=1, max_length=100, description="The run that is meant; else whichever runs"),
+]
+
 Answers = dict[int | str, dict[str, Any]]
 
 
@@ -91,11 +96,28 @@ async def start(response: Response, body: StartRequest | None = None) -> Run:
     try:
         await run_in_threadpool(enqueue, run.run_id)
     except OperationalError as error:
-        if await runs.withdraw(run):
+        # The message may have got through, and only the answer was late.
+        if await _withdrawn(run):
             why = "The run could not be queued; nothing was started."
             raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
     response.headers["Location"] = f"/status/{run.run_id}"
     return run
+
+
+async def _withdrawn(run: Run) -> bool:
+    """Whether a run that may be in the queue was taken back, and no worker can claim it any more.
+
+    Raises:
+        HTTPException: Redis does not say.
+    """
+    try:
+        return await runs.withdraw(run)
+    except RedisError as error:
+        why = (
+            "Redis has stopped answering in the middle of the start. It is not known whether run "
+            f"{run.run_id} was started. GET /status/{run.run_id} will tell."
+        )
+        raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
 
 
 @router.get("/status", responses=UNKNOWN)
@@ -142,11 +164,14 @@ async def events(run: KnownRun) -> AsyncIterator[Run]:
 @router.post(
     "/cancel",
     status_code=202,
-    responses={409: problem("Nothing is running")},
+    responses={409: {"model": Problem | InTheWay, "description": "Nothing is running, or another"}},
 )
-async def cancel() -> Run:
-    """Cancel the run in progress. One that no worker has claimed ends at once."""
-    if run := await runs.cancel():
+async def cancel(run_id: RunId = None) -> Run:
+    """Cancel the run in progress. One that no worker has claimed ends at once.
+
+    With `run_id`, only that run: a cancel that comes late does not end the next one.
+    """
+    if run := await runs.cancel(run_id):
         return run
     raise HTTPException(409, "Nothing is running.")
 

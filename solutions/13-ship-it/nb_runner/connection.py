@@ -1,5 +1,8 @@
 """The API process's connection to Redis, made when it is first used, and the runs behind it."""
 
+from typing import Any
+
+from redis import ResponseError
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -21,3 +24,11 @@ redis = Redis.from_pool(
     )
 )
 runs = Runs(redis, settings())
+
+
+async def about() -> dict[str, Any]:
+    """What Redis says about itself; nothing, if we may not ask."""
+    try:
+        return dict(await redis.info())
+    except ResponseError:
+        return {}

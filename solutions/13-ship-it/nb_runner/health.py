@@ -7,12 +7,12 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from redis import RedisError
 
-from . import notebook
+from . import notebook, redis_words
 from .config import settings
-from .connection import runs
+from .connection import about, runs
 from .runs import Run, Status
 
 router = APIRouter()
@@ -25,6 +25,7 @@ class Readiness(BaseModel):
     redis: str = OK
     worker: str = OK
     notebook: str = OK
+    remark: str | None = Field(None, description="What should be better, though a start works")
 
 
 @router.get("/ping")
@@ -33,13 +34,22 @@ async def ping() -> str:
     return "pong"
 
 
-@router.get("/ready", responses={503: {"model": Readiness, "description": "Not ready"}})
+@router.get(
+    "/ready",
+    response_model_exclude_none=True,
+    responses={503: {"model": Readiness, "description": "Not ready"}},
+)
 async def ready(response: Response) -> Readiness:
     """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
     state = Readiness()
     try:
         if await runs.workers() == 0:
             state.worker = "No worker has been heard of lately. Start one, or look at its log."
+        if len(notebooks := await runs.notebooks()) > 1:
+            state.worker = redis_words.of_notebooks(notebooks)
+        info = await about()
+        state.redis = redis_words.unfit(info) or OK
+        state.remark = redis_words.remark(info)
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
@@ -47,7 +57,7 @@ async def ready(response: Response) -> Readiness:
         await run_in_threadpool(notebook.read, settings().notebook_path)
     except notebook.Unusable as unusable:
         state.notebook = str(unusable)
-    if state != Readiness():
+    if {state.redis, state.worker, state.notebook} != {OK}:
         response.status_code = 503
     return state
 
@@ -56,14 +66,14 @@ async def ready(response: Response) -> Readiness:
 async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(await runs.totals(), await runs.latest(), await runs.workers()))
+    registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 
 class _Snapshot:
     """What is known at one moment, as a Prometheus collector."""
 
-    def __init__(self, totals: dict[str, int], latest: Run | None, workers: int) -> None:
+    def __init__(self, latest: Run | None, totals: dict[str, int], workers: int) -> None:
         self._totals, self._latest, self._workers = totals, latest, workers
 
     def collect(self) -> Iterator[Metric]:

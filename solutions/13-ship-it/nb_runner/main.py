@@ -1,8 +1,9 @@
 """The app: puts the calls together, and says what errors mean."""
 
+import asyncio
 import gc
 import logging
-import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
@@ -13,19 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
-from redis import (
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from redis import RedisError
 
-from . import api, health, notebook, output
+from . import api, health, notebook, output, redis_words
 from .config import settings
-from .connection import redis, runs
-from .runs import Busy, Grace
+from .connection import about, redis, runs
+from .runs import Busy, Elsewhere, Grace
 
 log = logging.getLogger("uvicorn.error")
 PAGE = Path(__file__).with_name("page")
@@ -34,17 +28,25 @@ PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Before the first request: look at Redis and at the notebook. Neither is fatal."""
+    """Before the first request: look at Redis and the notebook. Only a Redis Cluster is fatal."""
     try:
+        info = await about()
+        if unfit := redis_words.unfit(info):
+            log.critical("%s", unfit)
+            signal.raise_signal(signal.SIGTERM)  # uvicorn ends, without a traceback
+        if remark := redis_words.remark(info):
+            log.warning("%s", remark)
         await runs.look()
     except RedisError as error:
-        log.error("Redis does not answer yet: %s", error)
+        log.error("%s", redis_words.of_error(error) or error)
     try:
         notebook.read(settings().notebook_path)
     except notebook.Unusable as unusable:
         log.error("%s", unusable)
+    watch = asyncio.create_task(runs.watch())
     gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
     yield
+    watch.cancel()
     await redis.aclose()
 
 
@@ -75,8 +77,9 @@ async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONRespo
 
 
 @app.exception_handler(Busy)
-async def busy(_: Request, error: Busy) -> JSONResponse:
-    """One at a time."""
+@app.exception_handler(Elsewhere)
+async def busy(_: Request, error: Busy | Elsewhere) -> JSONResponse:
+    """Another run than the one that is asked for is in progress: one at a time."""
     return JSONResponse({"detail": str(error), "running": error.running}, 409)
 
 
@@ -86,18 +89,10 @@ async def grace(_: Request, error: Grace) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(ceil(error.seconds))})
 
 
-@app.exception_handler(ConnectionError)
-@app.exception_handler(TimeoutError)
-async def redis_is_away(_: Request, error: RedisError) -> JSONResponse:
+@app.exception_handler(RedisError)
+async def redis_says_no(_: Request, error: RedisError) -> JSONResponse:
     """Without Redis the API cannot know what is running, so it starts nothing."""
-    return JSONResponse({"detail": "Redis does not answer."}, 503, {"Retry-After": "1"})
-
-
-@app.exception_handler(ResponseError)
-async def redis_does_not_write(_: Request, error: ResponseError) -> JSONResponse:
-    """It is full, or a replica. What cannot be written down is not started."""
-    of_a_script = re.search("OOM|READONLY", str(error))  # Redis 6 does not tell these two apart
-    if not (of_a_script or isinstance(error, OutOfMemoryError | ReadOnlyError)):
+    why = redis_words.of_error(error)
+    if why is None:
         raise error
-    why = f"Redis does not take what has to be written: {error}"
     return JSONResponse({"detail": why}, 503, {"Retry-After": "1"})

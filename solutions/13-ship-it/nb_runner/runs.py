@@ -1,38 +1,23 @@
-"""A run: its record, its statuses, and how the API admits, reads and cancels it.
+"""A run: its record, its statuses, and how the API admits, reads and cancels it."""
 
-Everything lives in Redis under six names, so that any number of API processes can serve it:
-
-    nb:lease        who may run now: "<run id>:admitted", later "<run id>:<worker>"; expires
-    nb:run:<id>     the record of a run, a hash
-    nb:runs         ids of the last runs, newest first
-    nb:totals       how many runs ended in which status, and how many starts were refused
-    nb:worker:<n>   a worker process that was alive a moment ago; expires
-    nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
-"""
-
+import asyncio
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from redis import RedisError
 from redis.asyncio import Redis
 
 from .coalescing import Coalescing
 from .config import Settings
 from .lua import script
+from .names import Names
+from .reasons import WORDS, Reason
 
-LEASE, INDEX, TOTALS = "nb:lease", "nb:runs", "nb:totals"
-
-
-def record_key(run_id: str) -> str:
-    """Where the record of a run is kept."""
-    return f"nb:run:{run_id}"
-
-
-def worker_key(name: str) -> str:
-    """Where a worker process says that it is alive."""
-    return f"nb:worker:{name}"
+REMEMBER_CANCEL = 60  # seconds; longer than any try of the same request is under way
 
 
 class Status(StrEnum):
@@ -51,14 +36,6 @@ class Status(StrEnum):
         return self in (Status.QUEUED, Status.RUNNING)
 
 
-LOST_WORDS = {
-    Status.QUEUED: "No worker took the run while its lease lasted. Is one up, and free?",
-    Status.RUNNING: "The worker fell silent for longer than its lease.",
-}
-REMEMBER_CANCEL = 60  # seconds; longer than any try of the same request is under way
-CANCELLED_BEFORE_START = "Cancelled before a worker took it."
-
-
 class Run(BaseModel):
     """One run of the notebook, as the API shows it."""
 
@@ -73,6 +50,7 @@ class Run(BaseModel):
     queued: datetime
     started: datetime | None = None
     finished: datetime | None = None
+    reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
     output_dropped: int = Field(0, description="Bytes of output beyond OUTPUT_LIMIT, not kept")
     token: int | None = Field(
@@ -87,16 +65,16 @@ class Run(BaseModel):
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued=now)
 
+    @model_validator(mode="after")
+    def _in_words(self) -> Self:
+        if self.error is None and self.reason is not None:
+            self.error = WORDS.get(self.reason)
+        return self
+
     @classmethod
-    def seen(cls, record: dict[str, str], lease: str | None) -> Self | None:
-        """The run in a record; LOST when the record says active and the lease says otherwise."""
-        if "queued" not in record:
-            return None
-        run = cls.model_validate(record)
-        if run.status.active and not (lease or "").startswith(f"{run.run_id}:"):
-            run.error = LOST_WORDS[run.status]
-            run.status = Status.LOST
-        return run
+    def read(cls, record: dict[str, Any]) -> Self | None:
+        """The run in a record. None: there is no record, or not the whole of it."""
+        return cls.model_validate(record) if "queued" in record else None
 
     def fields(self) -> list[str]:
         """The record as HSET wants it: name, value, name, value, …"""
@@ -112,12 +90,22 @@ class Busy(Exception):
         super().__init__(f"Run {running} is in the way: one at a time.")
 
 
+class Elsewhere(Exception):
+    """A cancel was refused: another run than the one that was meant is in progress."""
+
+    def __init__(self, meant: str, running: str) -> None:
+        self.running = running
+        super().__init__(f"Run {meant} is not in progress; run {running} is.")
+
+
 class Grace(Exception):
-    """A start was refused: Redis restarted, and a live run may still come back."""
+    """A start was refused: Redis forgot something, and a live run may still come back."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__("Redis has just restarted; a run that it forgot may still be alive.")
+        super().__init__(
+            "Redis has just restarted, or was emptied; a run that it forgot may still be alive."
+        )
 
 
 class Runs:
@@ -126,37 +114,49 @@ class Runs:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
-        self._server = ""  # Redis's own run_id, as this process last saw it
+        self._names = Names(settings.namespace)
+        self._seen = 0  # the largest number of the marker that this process knows of
         self._admit = redis.register_script(script("admit"))
         self._withdraw = redis.register_script(script("withdraw"))
         self._cancel = redis.register_script(script("cancel"))
+        self._look_script = redis.register_script(script("look"))
         self._refuse_script = redis.register_script(script("refuse"))
         # What is asked most: by those who try to start, and by those who wait for the end.
         self.in_the_way = Coalescing(self._refuse)
         self.latest = Coalescing(self._newest)
+        self.look = Coalescing(self._look)
 
-    async def look(self) -> None:
-        """Take a first look at Redis, so that a later restart is seen as one."""
-        self._server = (await self._redis.info("server"))["run_id"]
+    async def watch(self) -> None:
+        """For ever: remember what Redis must still hold, and notice when it does not.
+
+        Three times in a lease. So if a lease is missing in an older copy of the data, the copy is
+        older than the last look, or the run's worker has been silent for so long that it has ended
+        the run itself.
+        """
+        while True:
+            with suppress(RedisError):
+                await self.look()
+            await asyncio.sleep(self._settings.lease_seconds / 3)
 
     async def admit(self, notebook: str, requested_by: str | None) -> Run:
         """A new run, its record written and the lease taken in its name; or nothing has changed.
 
         Raises:
             Busy: another run holds the lease.
-            Grace: Redis restarted less than one lease ago.
+            Grace: Redis forgot something less than one lease ago.
         """
         if running := await self.in_the_way():
             raise Busy(running)
         run = Run.new(notebook, requested_by)
         verdict, detail = await self._admit(
-            keys=[LEASE, INDEX, TOTALS, record_key(run.run_id)],
+            keys=self._names.for_script(run.run_id),
             args=[
                 run.run_id,
+                self._seen,
                 self._settings.lease_ms,
+                self._names.heard,
+                self._names.queue,
                 self._settings.keep_runs,
-                self._server,
-                *LOST_WORDS.values(),
                 *run.fields(),
             ],
         )
@@ -164,55 +164,105 @@ class Runs:
             raise Busy(detail)
         if verdict == "grace":
             raise Grace(int(detail) / 1000)
-        self._server = detail
+        self._seen = max(self._seen, int(detail))
         return run
 
     async def withdraw(self, run: Run) -> bool:
         """Undo an admission whose message could not be queued. False: a worker has the run."""
-        keys = [LEASE, INDEX, record_key(run.run_id)]
+        keys = self._names.for_script(run.run_id)
         return not await self._withdraw(keys=keys, args=[run.run_id])
 
-    async def cancel(self) -> Run | None:
-        """Ask the run in progress to end. None: nothing is running."""
-        now = datetime.now(UTC).isoformat()
-        run_id = await self._cancel(
-            keys=[LEASE, TOTALS, f"nb:cancel:{secrets.token_hex(8)}"],
-            args=[now, CANCELLED_BEFORE_START, REMEMBER_CANCEL],
+    async def cancel(self, run_id: str | None = None) -> Run | None:
+        """Ask the run in progress to end, if it is this one. None: nothing is running.
+
+        Raises:
+            Elsewhere: another run is in progress.
+        """
+        meant = run_id or ""
+        verdict, *found = await self._cancel(
+            keys=self._names.for_script(meant),
+            args=[
+                meant,
+                datetime.now(UTC).isoformat(),
+                REMEMBER_CANCEL,
+                self._names.cancel(secrets.token_hex(8)),
+            ],
         )
-        return await self.get(run_id) if run_id else None
+        if verdict == "other":
+            raise Elsewhere(meant, *found)
+        return await self.get(*found) if found else None
 
     async def get(self, run_id: str) -> Run | None:
         """The run of that id. None: it was never started, or it is too long ago."""
-        async with self._redis.pipeline() as both:
-            both.hgetall(record_key(run_id))
-            both.get(LEASE)
-            record, lease = await both.execute()
-        return Run.seen(record, lease)
+        lease, run = await self._one(run_id)
+        if run and _may_be_lost(run, lease):
+            await self.look()  # Redis decides, and writes it down
+            _, run = await self._one(run_id)
+        return run
 
     async def recent(self) -> list[Run]:
         """The last runs, newest first, KEEP_RUNS at most."""
+        lease, runs = await self._all()
+        if any(_may_be_lost(run, lease) for run in runs):
+            await self.look()
+            _, runs = await self._all()
+        return runs
+
+    async def _one(self, run_id: str) -> tuple[str | None, Run | None]:
+        """The lease, and the run as its record tells."""
+        async with self._redis.pipeline() as both:
+            both.hgetall(self._names.record(run_id))
+            both.get(self._names.lease)
+            record, lease = await both.execute()
+        return lease, Run.read(record)
+
+    async def _all(self) -> tuple[str | None, list[Run]]:
+        """The lease, and the runs as their records tell."""
         async with self._redis.pipeline() as pipe:
-            pipe.get(LEASE)
-            for run_id in await self._redis.lrange(INDEX, 0, -1):
-                pipe.hgetall(record_key(str(run_id)))
+            pipe.get(self._names.lease)
+            for run_id in await self._redis.lrange(self._names.index, 0, -1):
+                pipe.hgetall(self._names.record(str(run_id)))
             lease, *records = await pipe.execute()
-        return [run for record in records if (run := Run.seen(record, lease))]
+        return lease, [run for record in records if (run := Run.read(record))]
+
+    async def _look(self, _: int) -> None:
+        number = await self._look_script(
+            keys=self._names.for_script(),
+            args=[self._seen, self._settings.lease_ms, self._names.heard, self._names.queue],
+        )
+        self._seen = max(self._seen, int(number))
 
     async def _refuse(self, starts: int) -> str | None:
         """The run in the way of that many starts, counted as refused. None: there is none."""
-        running: str | None = await self._refuse_script(keys=[LEASE, TOTALS], args=[starts])
+        keys = self._names.for_script()
+        running: str | None = await self._refuse_script(keys=keys, args=[starts])
         return running
 
     async def _newest(self, _: int) -> Run | None:
         """The newest run. None: there never was one."""
-        newest = await self._redis.lindex(INDEX, 0)
+        newest = await self._redis.lindex(self._names.index, 0)
         return await self.get(str(newest)) if newest else None
 
     async def totals(self) -> dict[str, int]:
         """How many runs ended in which status, and how many starts were "refused"."""
-        counts = await self._redis.hgetall(TOTALS)
+        counts = await self._redis.hgetall(self._names.totals)
         return {str(name): int(count) for name, count in counts.items()}
 
     async def workers(self) -> int:
         """How many worker processes have been alive within the last few seconds."""
-        return len([key async for key in self._redis.scan_iter(worker_key("*"), count=1000)])
+        return len(await self._workers())
+
+    async def notebooks(self) -> set[str]:
+        """Our notebook, and those of the workers: one, unless another runner has our namespace."""
+        keys = await self._workers()
+        notebooks = await self._redis.mget(keys) if keys else []
+        return {self._settings.notebook_path.name, *(str(each) for each in notebooks if each)}
+
+    async def _workers(self) -> list[str]:
+        pattern = self._names.worker("*")
+        return [str(key) async for key in self._redis.scan_iter(pattern, count=1000)]
+
+
+def _may_be_lost(run: Run, lease: str | None) -> bool:
+    """Whether the record says that the run is active, and the lease does not."""
+    return run.status.active and not (lease or "").startswith(f"{run.run_id}:")

@@ -1,7 +1,9 @@
 """The finished runner for the explorer: API processes and workers that each have a gate."""
 
+import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +32,18 @@ from kit.processes.stack import Stack
 from tests.e2e.runner import is_dead, is_kernel, kill_worker, wait_until, write_notebook
 
 LEASE = 300.0  # seconds; time passes by moving it, so nothing here takes so long
+QUEUE = "nb:celery"  # where messages wait
 WRITE = 1.0  # seconds in which a notebook that may go on has written
 PATIENCE = 60.0  # seconds for what takes long on a busy machine only
 # The explorer holds commands for longer than the product waits for Redis. So its copy waits longer.
 PATIENT = (
     ("connection.py", "socket_timeout=1,", "socket_timeout=30,"),
-    ("queue.py", '"socket_timeout": 1,', '"socket_timeout": 30,'),
+    ("queue.py", "socket_timeout=1,", "socket_timeout=30,"),
     ("worker.py", "timeout = min(1.0, ", "timeout = min(30.0, "),
 )
+
+# By the name under which Redis knows its text: which script of the runner it is.
+SCRIPTS: dict[str, str] = {}
 
 # The cell asks Redis something through the gate of its worker, and so becomes two steps of the
 # worker: the explorer may hold it, or kill the worker, right before the notebook writes.
@@ -77,6 +83,17 @@ class Answer:
 
     def __str__(self) -> str:
         return str(self.status)
+
+
+class RunnerData(Data):
+    """The data of the runner: its marker keeps as a value when the lease ends."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for this value, too."""
+        super().advance(seconds)
+        ends = float(cast("bytes | None", self.redis.hget("nb:marker", "ends")) or 0)
+        if ends:
+            self.redis.hset("nb:marker", "ends", int(ends - seconds * 1000))
 
 
 class Stopped(Actor):
@@ -122,11 +139,11 @@ class Api:
         answer = self._client.request(method, path)
         return Answer(answer.status_code, answer.json())
 
-    def actor(self, path: str) -> Stopped:
+    def actor(self, path: str | Callable[[], str]) -> Stopped:
         """A POST, as an operation that the explorer holds and lets go on."""
 
         def post() -> Answer:
-            return self.call("POST", path)
+            return self.call("POST", path if isinstance(path, str) else path())
 
         return Stopped(self.name, self.gate, post, lambda: self.child.pid)
 
@@ -209,7 +226,11 @@ class Worker:
         elif command.words[-1] in ("kernel writes", "kernel wrote"):
             self.wrote = command.words[-1] == "kernel wrote"
         about = " ".join(command.keys or ())
-        if "nb:worker:" in about or any(run_id in about for run_id in self._product.forgotten):
+        if (
+            "nb:worker:" in about
+            or "nb:heard" in about
+            or any(run_id in about for run_id in self._product.forgotten)
+        ):
             return False
         if (run_id := claims(command)) is not None:
             self.running = True
@@ -290,7 +311,7 @@ class Product:
         with ExitStack() as opened:
             self.stack = opened.enter_context(Stack(folder / "state", fork_server=fork_server))
             self.redis_url = self.stack.redis()
-            self.data = opened.enter_context(closing(Data(self.redis_url)))
+            self.data = opened.enter_context(closing(RunnerData(self.redis_url)))
             self.database = sqlite3.connect(folder / "results.db", isolation_level=None)
             opened.callback(self.database.close)
             self.database.execute("PRAGMA synchronous = off")
@@ -350,7 +371,7 @@ class Product:
             passed
             for api in self.apis
             for passed in api.gate.passed
-            if passed.command.words[:2] == ("LPUSH", "celery")
+            if passed.command.words[:2] == ("LPUSH", QUEUE)
         ]
         return self.sent + len(pushed) > sum(len(worker.claimed) for worker in self.workers)
 
@@ -363,14 +384,16 @@ class Product:
             each.up()
         if self.workers:  # a message that came later would be taken for one of the next schedule
             wait_until(lambda: not self.owed(), "all messages to be claimed", PATIENCE, every=0.005)
-        redis.delete("celery")
+        redis.delete(QUEUE)
         redis.set("nb:lease", "0:nobody")  # a worker that still runs something gives up
         for worker in self.workers:
             over = f"{worker.name} to end its run"
             wait_until(lambda w=worker: not w.running, over, PATIENCE, every=0.005)  # type: ignore[misc]
         ids = cast("list[bytes]", redis.lrange("nb:runs", 0, -1))
         self.forgotten = [*self.forgotten[-50:], *(run_id.decode() for run_id in ids)]
+        number = cast("bytes | None", redis.hget("nb:marker", "number")) or 0
         redis.flushdb()
+        redis.hset("nb:marker", "number", number)  # or else Redis has forgotten something
         for gate in [api.gate for api in self.apis]:
             gate.hold()
             gate.open()
@@ -396,9 +419,9 @@ class Product:
 
 
 def _counts(command: Command) -> bool:
-    """What is a step of an API. Celery asks for the length of its queue once for a connection."""
+    """What is a step of an API. Not what it does now and then, or once for a connection."""
     lengths = bool(command.parts) and all(part.name == "LLEN" for part in command.parts)
-    return is_step(command) and not lengths
+    return is_step(command) and not lengths and script_of(command) != "look"
 
 
 def is_gone(child: Child) -> bool:
@@ -409,31 +432,40 @@ def is_gone(child: Child) -> bool:
     return True
 
 
+def script_of(command: Command) -> str | None:
+    """Which of the runner's scripts a command executes."""
+    return SCRIPTS.get(command.words[1]) if command.name == "EVALSHA" else None
+
+
+def arguments(command: Command) -> tuple[str, ...]:
+    """What a script gets, behind its keys."""
+    return command.words[3 + int(command.words[2]) :]
+
+
 def claims(command: Command) -> str | None:
     """The run that a worker's command claims; None: it does not claim one."""
-    words = command.words
-    claim = command.name in ("EVAL", "EVALSHA") and words[2] == "2" and len(words) > 5
-    return words[5].removesuffix(":admitted") if claim and words[5].endswith(":admitted") else None
+    if script_of(command) != "claim":
+        return None
+    return arguments(command)[0].removesuffix(":admitted")
 
 
 def finishes(command: Command) -> bool:
     """Whether a worker's command says how its run has ended."""
-    words = command.words
-    return command.name in ("EVAL", "EVALSHA") and words[2] == "4" and words[9] == "0"
+    return script_of(command) == "keep" and arguments(command)[2] == "0"
 
 
 def ends(passed: Passed) -> str | None:
     """How a worker's work has ended, if that is what this command tells."""
     if not passed.answered or passed.cut:
         return None
-    words = passed.command.words
     if claims(passed.command) is not None:
         return "claims nothing" if passed.reply is None else None
     if finishes(passed.command):
-        if not isinstance(passed.reply, bytes):
+        if not isinstance(passed.reply, list):
             return None  # no answer: it asks again
-        fields = dict(zip(words[10::2], words[11::2], strict=True))
-        return "too late" if passed.reply == b"lost" else fields["status"]
+        known = arguments(passed.command)[5:]
+        fields = dict(zip(known[::2], known[1::2], strict=True))
+        return "too late" if passed.reply[0] == b"lost" else fields["status"]
     return None
 
 
@@ -452,4 +484,8 @@ def copied(solution: Path, folder: Path, *edits: tuple[str, str, str]) -> Path:
         text = file.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{name} holds {old!r} {text.count(old)} times"
         file.write_text(text.replace(old, new), encoding="utf-8")
+    lua = project / "nb_runner" / "lua"
+    for file in lua.glob("*.lua"):
+        text = "\n".join(each.read_text(encoding="utf-8") for each in (lua / "lease.lua", file))
+        SCRIPTS[hashlib.sha1(text.encode()).hexdigest()] = file.stem
     return project

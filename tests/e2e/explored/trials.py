@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from celery import Celery
-
 from explorer import (
     Actor,
     Command,
@@ -30,11 +28,20 @@ from tests.e2e.explored.product import (
     Stopped,
     WorkerActor,
     finish,
+    finishes,
+    script_of,
 )
 from tests.e2e.explored.results import Result
 from tests.e2e.explored.rule import Also, Rule, Runs, nothing_else, require
-from tests.e2e.runner import wait_until
+from tests.e2e.runner import send_message, wait_until
 
+SCRIPTS = {
+    "admit": "admits",
+    "cancel": "cancels",
+    "claim": "claims",
+    "refuse": "asks who is in the way",
+    "withdraw": "withdraws",
+}
 WAYS: tuple[Way, ...] = ("kill", "cut", "pause")
 
 
@@ -83,10 +90,9 @@ def claimable(
         for worker in product.workers:
             worker.gate.hold()
         run_id = product.start().body["run_id"]
-        with Celery(broker=product.redis_url) as broker:
-            for _ in actors[1:]:
-                broker.send_task("nb_runner.run_notebook", args=[run_id])
-                product.sent += 1
+        for _ in actors[1:]:
+            send_message(product.redis_url, run_id)
+            product.sent += 1
 
         def standing() -> list[Any]:
             there = [worker for worker in product.workers if worker.gate.held]
@@ -147,10 +153,11 @@ def pairs(
     preemptions: int = 2,
     alike: Sequence[Actor] = (),
     also: Also = nothing_else,
+    forgets: bool = False,
 ) -> Result:
-    """All schedules of a few operations."""
+    """All schedules of a few operations. `forgets`: in each of them, Redis is emptied."""
     players = [one for one in actors if isinstance(one, Actor)]
-    rule = Rule(product, players, also=also)
+    rule = Rule(product, players, also=also, forgets=forgets)
     report = explore(
         actors,
         product.data,
@@ -159,7 +166,7 @@ def pairs(
         preemptions=preemptions,
         alike=alike,
     )
-    time = len(players) < len(actors)
+    time = not forgets and len(players) < len(actors)
     result = Result(trial, "order", report.schedules, switches=preemptions, time=time)
     if report.silent and report.failing is None:
         return replace(result, fault=f"{report.silent} schedules could not be tried")
@@ -247,25 +254,15 @@ def what(command: Command) -> str:
     """What the runner does by this command."""
     if command.parts:
         return "reads the record" if command.name == "EXEC" else command.name
-    words = command.words
     if command.name == "KEYS":
-        return words[1]
-    if command.name not in ("EVAL", "EVALSHA"):
-        return {"LPUSH": "queues"}.get(command.name, command.name)
-    keys = int(words[2])
-    arguments = words[3 + keys :]
-    match keys:
-        case 2 if words[4] != "nb:totals":
-            return "claims"
-        case 2 if len(arguments) == 1:
-            return "asks who is in the way"
-        case 2 | 3 if words[4] == "nb:totals":
-            return "cancels"
-        case 3:
-            return "withdraws"
-        case _ if words[5] == "nb:totals":
-            return "admits"
-    return "finishes" if arguments[2] == "0" else "renews"
+        return command.words[1]
+    match script_of(command):
+        case None:
+            return {"LPUSH": "queues"}.get(command.name, command.name)
+        case "keep":
+            return "finishes" if finishes(command) else "renews"
+        case name:
+            return SCRIPTS[name]
 
 
 def _where(trace: Trace, actor: Stopped) -> str:
@@ -314,6 +311,38 @@ def one_cancel_one_run(cancel: Actor) -> Also:
     return also
 
 
+def only_one_is_accepted(trace: Trace, _: Runs) -> None:
+    """Redis forgets what it has accepted, and accepts nothing else for one lease."""
+    answers = [str(one) for one in trace.outcomes]
+    require(answers.count("202") <= 1, f"the starts are answered {', '.join(answers)}")
+
+
+def by_name(product: Product) -> Result:
+    """At any point of a cancel, the run that it names ends, and the next start is accepted."""
+    waiting: list[str] = []
+    cancel = product.apis[0].actor(lambda: f"/cancel?run_id={waiting[-1]}")
+
+    def reset() -> None:
+        product.forget()
+        waiting.append(str(product.start().body["run_id"]))
+
+    def next_start() -> None:
+        product.onlooker.call("POST", "/cancel")
+        require(product.start().status == 202, "the next start is refused")
+
+    def spared(trace: Trace, runs: Runs) -> None:
+        hit = [run_id for run_id, run in runs.items() if run["cancel_requested"]]
+        require(hit in ([], waiting[-1:]), f"{hit} were cancelled, and {waiting[-1]} was meant")
+
+    next_run = Moment("time", "the run ends, and the next start is accepted", next_start)
+    return pairs("cancel that names its run", product, [cancel, next_run], reset, also=spared)
+
+
+def emptied(product: Product) -> Moment:
+    """The moment at which Redis forgets everything, the messages that wait too."""
+    return Moment("Redis", "it is emptied", lambda: product.data.redis.flushall())
+
+
 def of_the_api(product: Product) -> Iterator[Result]:
     """Without a worker: what waits in the queue stays there."""
     first, second, third = (api.actor("/start") for api in product.apis)
@@ -341,6 +370,16 @@ def of_the_api(product: Product) -> Iterator[Result]:
         [first, CutActor(cancel, "cancels")],
         waits,
         also=truth,
+    )
+    yield by_name(product)
+    yield pairs(
+        "two starts, and Redis forgets",
+        product,
+        [*two, emptied(product)],
+        product.forget,
+        alike=two,
+        also=only_one_is_accepted,
+        forgets=True,
     )
     product.as_it_is()
 
@@ -412,6 +451,14 @@ def of_a_worker(product: Product, *, full: bool) -> Iterator[Result]:
         waiting(product),
         preemptions=2 if full else 1,
         also=an_accepted_run_is_there,
+    )
+    yield pairs(
+        "run and start, and Redis forgets",
+        product,
+        [worker, start, emptied(product)],
+        one,
+        preemptions=1,
+        forgets=True,
     )
     product.as_it_is()
     yield late("run", product, worker, one)

@@ -1,29 +1,37 @@
 -- Keep the lease, or let it go: in both cases only if it is still ours.
--- KEYS: lease, index of runs, record, totals.
--- ARGV: my lease, run id, lease in ms (0: the run is over), then the record as the worker knows it.
--- Answers 'lost', 'cancel' or 'held'.
-local mine, run, lease_ms = ARGV[1], ARGV[2], ARGV[3]
-local holder = redis.call('GET', KEYS[1])
-local newest = redis.call('LINDEX', KEYS[2], 0)
+-- ARGV: my lease, run id, lease in ms (0: the run is over), number of my admission, number seen,
+--       then the record as the worker knows it.
+-- Answers {'lost'}, {'cancel', number} or {'held', number}.
+local mine, run, lease_ms, admission = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local records = string.sub(RECORD, 1, -#run - 1)
+local holder = redis.call('GET', LEASE)
+local newest = redis.call('LINDEX', INDEX, 0)
 -- No lease, and no newer run: Redis forgot it (a restart, say). Nobody else can have started.
-if holder ~= mine and (holder or (newest and newest ~= run)) then
-  return 'lost'
+local newer = newest and newest ~= run and field(records .. newest, 'number') > admission
+if holder ~= mine and (holder or newer) then
+  return { 'lost' }
 end
 local over = lease_ms == '0'
-local before = redis.call('HGET', KEYS[3], 'finished')
+local before = redis.call('HGET', RECORD, 'finished')
 if before and not over then -- a renewal that was on its way for longer than its run
-  return 'lost'
+  return { 'lost' }
 end
-redis.call('HSET', KEYS[3], unpack(ARGV, 4))
-if not newest then
-  redis.call('LPUSH', KEYS[2], run)
+if not before and redis.call('HGET', RECORD, 'status') == 'LOST' then -- that has been told already
+  return { 'lost' }
 end
+redis.call('HSET', RECORD, 'number', admission, unpack(ARGV, 6))
+if newest ~= run then
+  redis.call('LREM', INDEX, 0, run)
+  redis.call('LPUSH', INDEX, run)
+end
+redis.call('DEL', GRACE) -- who was waited for has come back
 if over then
-  redis.call('DEL', KEYS[1])
+  let_go()
   if not before then -- a second try, because the first one's answer was lost, does not count again
-    redis.call('HINCRBY', KEYS[4], redis.call('HGET', KEYS[3], 'status'), 1)
+    redis.call('HINCRBY', TOTALS, redis.call('HGET', RECORD, 'status'), 1)
   end
 else
-  redis.call('SET', KEYS[1], mine, 'PX', lease_ms)
+  take(mine, lease_ms)
 end
-return redis.call('HGET', KEYS[3], 'cancel_requested') and 'cancel' or 'held'
+local number = grow(ARGV[5])
+return { redis.call('HGET', RECORD, 'cancel_requested') and 'cancel' or 'held', number }

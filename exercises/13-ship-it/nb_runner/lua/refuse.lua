@@ -1,8 +1,8 @@
--- Refuse starts, many in one trip. KEYS: lease, totals. ARGV: how many wait for the answer.
+-- Refuse starts, many in one trip. ARGV: how many wait for the answer.
 -- Answers the run in the way, or nil: then each of them has to try for admission.
-local holder = redis.call('GET', KEYS[1])
+local holder = redis.call('GET', LEASE)
 if not holder then
   return false
 end
-redis.call('HINCRBY', KEYS[2], 'refused', ARGV[1])
+redis.call('HINCRBY', TOTALS, 'refused', ARGV[1])
 return string.match(holder, '^[^:]+')

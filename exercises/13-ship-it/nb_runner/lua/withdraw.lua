@@ -1,7 +1,8 @@
 -- Undo an admission that could not be queued. A run that a worker has claimed stays: its message
--- did get through. KEYS: lease, index of runs, record. ARGV: run id. Answers 1 when the run stays.
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ':admitted' then
-  redis.call('DEL', KEYS[1], KEYS[3])
-  redis.call('LREM', KEYS[2], 1, ARGV[1])
+-- did get through. ARGV: run id. Answers 1 when the run stays.
+if redis.call('GET', LEASE) == ARGV[1] .. ':admitted' then
+  let_go()
+  redis.call('DEL', RECORD)
+  redis.call('LREM', INDEX, 1, ARGV[1])
 end
-return redis.call('EXISTS', KEYS[3])
+return redis.call('EXISTS', RECORD)

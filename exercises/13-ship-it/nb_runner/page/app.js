@@ -146,8 +146,11 @@ function choose(id) {
 
 // --- Showing it ----------------------------------------------------------------------------
 
+/** The run that is shown: the chosen one, else the newest. */
+const current = () => runs.find((known) => known.run_id === chosen) ?? runs[0];
+
 function render() {
-  const run = runs.find((known) => known.run_id === chosen) ?? runs[0];
+  const run = current();
   $("run").hidden = $("runs").hidden = !run;
   runs.forEach((each, place) => renderRow(each, place, each === run));
   while ($("rows").children.length > runs.length) $("rows").lastChild.remove();
@@ -213,7 +216,7 @@ function announce(run) {
 }
 
 $("start-form").onsubmit = start;
-$("cancel").onclick = () => act(() => post("cancel"));
+$("cancel").onclick = () => act(() => post(`cancel?run_id=${current().run_id}`));
 $("forget-key").onclick = () => {
   key.forget();
   location.reload(); // and nothing of what was shown stays

@@ -1,0 +1,72 @@
+"""What the runner keeps in Redis, and under which names.
+
+All names begin with the setting NAMESPACE ("nb" unless it is set), so that two runners can share
+one Redis. There are few names, so any number of API processes can serve the runs:
+
+    nb:lease        who may run now: "<run id>:admitted", later "<run id>:<worker>"; expires
+    nb:marker       what Redis must still hold: a number that only grows, and when the lease ends
+    nb:grace        Redis forgot something: no start is admitted; expires
+    nb:runs         ids of the last runs, newest first
+    nb:totals       how many runs ended in which status, and how many starts were refused
+    nb:run:<id>     the record of a run, a hash
+    nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
+    nb:heard        a worker was heard of a moment ago; expires
+    nb:worker:<n>   this one was, and has this notebook; expires
+    nb:celery       the messages that wait for a worker, and the other keys of Celery: nb:_kombu…
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one runner."""
+
+    namespace: str
+
+    @property
+    def prefix(self) -> str:
+        """What all names begin with, Celery's too."""
+        return f"{self.namespace}:"
+
+    @property
+    def queue(self) -> str:
+        """The list of messages; Celery's own name of the queue has no prefix."""
+        return f"{self.prefix}celery"
+
+    @property
+    def index(self) -> str:
+        """The list of the last runs."""
+        return f"{self.prefix}runs"
+
+    @property
+    def totals(self) -> str:
+        """The hash of counts."""
+        return f"{self.prefix}totals"
+
+    @property
+    def lease(self) -> str:
+        """The lease."""
+        return f"{self.prefix}lease"
+
+    @property
+    def heard(self) -> str:
+        """What is there as long as any worker is."""
+        return f"{self.prefix}heard"
+
+    def record(self, run_id: str) -> str:
+        """The record of a run; of "": what the names of all records begin with."""
+        return f"{self.prefix}run:{run_id}"
+
+    def worker(self, name: str) -> str:
+        """Where a worker says that it is alive."""
+        return f"{self.prefix}worker:{name}"
+
+    def cancel(self, request: str) -> str:
+        """What a POST /cancel has done."""
+        return f"{self.prefix}cancel:{request}"
+
+    def for_script(self, run_id: str = "") -> list[str]:
+        """The keys of a script, in the order of lua/lease.lua."""
+        shared = [self.lease, f"{self.prefix}marker", f"{self.prefix}grace"]
+        return [*shared, self.index, self.totals, self.record(run_id)]
