@@ -361,6 +361,14 @@ class Product:
         self.sent += answer.status == 202
         return answer
 
+    def empty(self) -> None:
+        """Redis forgets everything, the messages that wait too."""
+        with self.data.redis.pipeline() as both:
+            both.llen(QUEUE)
+            both.flushall()
+            waiting, _ = both.execute()
+        self.sent -= int(waiting)
+
     def runs(self) -> dict[str, dict[str, Any]]:
         """All runs by their ids, as the onlooker tells."""
         return {run["run_id"]: run for run in self.onlooker.call("GET", "/runs").body}

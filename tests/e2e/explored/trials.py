@@ -339,8 +339,8 @@ def by_name(product: Product) -> Result:
 
 
 def emptied(product: Product) -> Moment:
-    """The moment at which Redis forgets everything, the messages that wait too."""
-    return Moment("Redis", "it is emptied", lambda: product.data.redis.flushall())
+    """The moment at which Redis forgets everything."""
+    return Moment("Redis", "it is emptied", product.empty)
 
 
 def of_the_api(product: Product) -> Iterator[Result]:
