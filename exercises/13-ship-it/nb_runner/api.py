@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from redis import RedisError
 
+from . import logs
 from .config import settings
 from .connection import runs
 from .queue import enqueue
@@ -51,6 +52,7 @@ class InTheWay(Problem):
 async def known_run(run_id: str) -> Run:
     """The run in the path, or 404. (Celery would say PENDING of an id that never was.)"""
     if run := await runs.get(run_id):
+        logs.about(run)
         return run
     raise HTTPException(404, f"No run {run_id[:40]!r} is known. GET /runs lists the last ones.")
 
@@ -93,6 +95,7 @@ async def start(response: Response, body: StartRequest | None = None) -> Run:
     """Start the notebook, unless it is running: a second start gets 409."""
     # Busy and Grace become 409 and 503 in main.py.
     run = await runs.admit(settings().notebook_path.name, body.requested_by if body else None)
+    logs.about(run)
     try:
         await run_in_threadpool(enqueue, run.run_id)
     except OperationalError as error:
@@ -172,6 +175,7 @@ async def cancel(run_id: RunId = None) -> Run:
     With `run_id`, only that run: a cancel that comes late does not end the next one.
     """
     if run := await runs.cancel(run_id):
+        logs.about(run)
         return run
     raise HTTPException(409, "Nothing is running.")
 

@@ -8,6 +8,7 @@ one Redis. There are few names, so any number of API processes can serve the run
     nb:grace        Redis forgot something: no start is admitted; expires
     nb:runs         ids of the last runs, newest first
     nb:totals       how many runs ended in which status, and how many starts were refused
+    nb:measures     how long runs took and waited, and when one last succeeded
     nb:run:<id>     the record of a run, a hash
     nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
     nb:heard        a worker was heard of a moment ago; expires
@@ -45,6 +46,11 @@ class Names:
         return f"{self.prefix}totals"
 
     @property
+    def measures(self) -> str:
+        """The hash of what was measured."""
+        return f"{self.prefix}measures"
+
+    @property
     def lease(self) -> str:
         """The lease."""
         return f"{self.prefix}lease"
@@ -69,4 +75,4 @@ class Names:
     def for_script(self, run_id: str = "") -> list[str]:
         """The keys of a script, in the order of lua/lease.lua."""
         shared = [self.lease, f"{self.prefix}marker", f"{self.prefix}grace"]
-        return [*shared, self.index, self.totals, self.record(run_id)]
+        return [*shared, self.index, self.totals, self.measures, self.record(run_id)]

@@ -4,13 +4,14 @@ import os
 import signal
 from contextlib import suppress
 from functools import cache
+from logging import Logger
 from typing import Any
 
 import billiard
 from celery import signals
 from redis import Redis, RedisError
 
-from . import redis_words
+from . import logs, redis_words
 from .broker import celery_app
 from .config import settings
 from .names import Names
@@ -34,9 +35,17 @@ worker: Worker  # one in each pool process; made when the process starts
 @app.task(name="nb_runner.run_notebook")
 def run_notebook(run_id: str) -> None:
     """Run the notebook as the run of that id."""
-    worker.run(run_id)
+    with logs.apart():
+        worker.run(run_id)
     if not worker.told_to_stop.is_set():
         worker.warm_up()
+
+
+@signals.after_setup_logger.connect
+@signals.after_setup_task_logger.connect
+def logs_are_set_up(logger: Logger, **_: Any) -> None:
+    """In the main process, and so in the pool processes that are forked from it."""
+    logs.set_up(settings().log_format, logger)
 
 
 @signals.worker_process_init.connect

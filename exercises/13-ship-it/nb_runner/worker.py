@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import artifacts, fencing, notebook, redis_words
+from . import artifacts, fencing, logs, notebook, redis_words
 from .config import Settings
 from .executor import Executor
 from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
@@ -61,8 +61,14 @@ class Worker:
         if lease is None:
             log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
             return
+        logs.about(lease.run)
         with Heartbeat(
-            lease, lease_seconds, self.told_to_stop, self._executor.beat, self._executor.stop
+            lease,
+            lease_seconds,
+            self._settings.run_timeout,
+            self.told_to_stop,
+            self._executor.beat,
+            self._executor.stop,
         ) as heart:
             try:
                 error = error or self._of_another_runner(lease.run.notebook)
@@ -72,7 +78,8 @@ class Worker:
                 error = f"The runner itself failed: {bug!r}"
             lease.run.output_dropped = self._executor.dropped
         status, error = _verdict(error, heart.order, self._executor.where)
-        lease.finish(status, error, timeout=min(30, 2 * lease_seconds))
+        reason = heart.order.reason if heart.order and error else None
+        lease.finish(status, error, reason, timeout=min(30, 2 * lease_seconds))
         log.info("Run %s %s. %s", run_id, status, error or "")
 
     def _take_token(self, run_id: str) -> tuple[int | None, str | None]:
@@ -110,5 +117,9 @@ def _verdict(error: str | None, order: Order | None, where: str) -> tuple[Status
         return Status.SUCCEEDED, None
     if order is None:
         return Status.FAILED, error[:LONGEST]
-    status = {Order.CANCELLED: Status.CANCELLED, Order.SHUTDOWN: Status.FAILED}
+    status = {
+        Order.CANCELLED: Status.CANCELLED,
+        Order.SHUTDOWN: Status.FAILED,
+        Order.TIMEOUT: Status.FAILED,
+    }
     return status.get(order, Status.LOST), f"{order.value} It was at: {where}."

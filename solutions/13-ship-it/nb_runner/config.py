@@ -45,6 +45,13 @@ class OverLimit(StrEnum):
     FAIL = "fail"
 
 
+class LogFormat(StrEnum):
+    """How API processes and workers write their logs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Settings(BaseSettings):
     """What can be set from outside. A description says what is allowed; mistakes are told it."""
 
@@ -65,6 +72,12 @@ class Settings(BaseSettings):
     )
     cell_timeout: int = Field(
         600, ge=1, le=604_800, description="the whole seconds a cell may take, from 1 to a week"
+    )
+    run_timeout: int | None = Field(
+        None,
+        ge=1,
+        le=2_592_000,
+        description="the whole seconds a run may take, from 1 to 30 days; unset: no limit",
     )
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
@@ -87,6 +100,9 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]{1,40}$",
         description="up to 40 letters, digits, dots, dashes or underlines; "
         "another one for each runner that uses the same Redis",
+    )
+    log_format: LogFormat = Field(
+        LogFormat.TEXT, description="text or json (an object for each line)"
     )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 

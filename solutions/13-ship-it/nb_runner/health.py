@@ -13,6 +13,7 @@ from redis import RedisError
 from . import notebook, redis_words
 from .config import settings
 from .connection import about, runs
+from .measures import Measures
 from .runs import Run, Status
 
 router = APIRouter()
@@ -67,6 +68,7 @@ async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
     registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
+    registry.register(Measures(await runs.measures()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 

@@ -4,15 +4,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Self
 
 from redis import Redis, RedisError
 
+from . import measures
 from .config import Settings
 from .lua import script
 from .names import Names
+from .reasons import Reason
 from .runs import Run, Status
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,19 @@ class Order(Enum):
     LOST = "The lease ran out, or went to another run."
     SILENCE = "Redis did not answer for two thirds of the lease, so the worker stopped itself."
     SHUTDOWN = "The worker was told to stop in the middle of the run."
+    TIMEOUT = "The run took longer than RUN_TIMEOUT."
+
+    @property
+    def reason(self) -> Reason:
+        """The same, for programs."""
+        return REASONS.get(self, Reason.WORKER_LOST)
+
+
+REASONS = {
+    Order.CANCELLED: Reason.CANCELLED,
+    Order.SHUTDOWN: Reason.WORKER_STOPPED,
+    Order.TIMEOUT: Reason.RUN_TIMEOUT,
+}
 
 
 class Lease:
@@ -89,12 +105,14 @@ class Lease:
         answer = self._tell(self._lease_ms)
         return {"cancel": Order.CANCELLED, "lost": Order.LOST}.get(answer)
 
-    def finish(self, status: Status, error: str | None, timeout: float) -> bool:
+    def finish(
+        self, status: Status, error: str | None, reason: Reason | None, timeout: float
+    ) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
         Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
         """
-        self.run.status, self.run.error = status, error
+        self.run.status, self.run.error, self.run.reason = status, error, reason
         self.run.finished = datetime.now(UTC)
         deadline = time.monotonic() + timeout
         while True:
@@ -107,8 +125,10 @@ class Lease:
                 time.sleep(0.2)
 
     def _tell(self, lease_ms: int) -> str:
-        numbers = [lease_ms, self._admission, self._seen]
-        args: list[str | int] = [self._mine, self.run.run_id, *numbers, *self.run.fields()]
+        measured = measures.of_run(self.run)
+        args: list[str | float] = [self._mine, self.run.run_id, lease_ms]
+        args += [self._admission, self._seen, measures.success_time(self.run)]
+        args += [len(measured), *measured, *self.run.fields()]
         answer, *number = self._keep(keys=self._keys, args=args)
         self._seen = max(self._seen, *map(int, number))
         return str(answer)
@@ -127,6 +147,7 @@ class Heartbeat:
         self,
         lease: Lease,
         lease_seconds: float,
+        run_timeout: float | None,
         told_to_stop: threading.Event,
         beat: Callable[[], None],
         stop_run: Callable[[], None],
@@ -137,12 +158,14 @@ class Heartbeat:
         # A third of the lease would do to keep it; a cancel should be seen sooner than that.
         self._period = min(lease_seconds / 3, 0.5)
         self._answer_timeout = lease_seconds * ANSWER_SHARE
+        self._run_timeout = run_timeout
         self._told_to_stop = told_to_stop
         self._beat = beat
         self._stop_run = stop_run
         self._news = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        run = copy_context().run  # what the thread logs is about the run, too
+        self._thread = threading.Thread(target=run, args=[self._run], name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -182,9 +205,15 @@ class Heartbeat:
                     log.warning("No answer from Redis: %s", error)
             if order is None and self._told_to_stop.is_set():
                 order = Order.SHUTDOWN
+            if order is None and self._takes_too_long(asked):
+                order = Order.TIMEOUT
             if order and self.order is None:
                 log.warning("Stopping run %s: %s", self._lease.run.run_id, order.value)
                 self.order = order
                 self._stop_run()
             if order in (Order.LOST, Order.SILENCE):
                 return
+
+    def _takes_too_long(self, now: float) -> bool:
+        """Whether the run has taken all of its time. (By a clock that nobody sets.)"""
+        return self._run_timeout is not None and now - self._lease.claimed > self._run_timeout

@@ -16,12 +16,13 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from redis import RedisError
 
-from . import api, health, notebook, output, redis_words
+from . import api, health, logs, notebook, output, redis_words
 from .config import settings
 from .connection import about, redis, runs
 from .runs import Busy, Elsewhere, Grace
 
 log = logging.getLogger("uvicorn.error")
+logs.set_up(settings().log_format, *map(logging.getLogger, ("", "uvicorn", "uvicorn.access")))
 PAGE = Path(__file__).with_name("page")
 PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; base-uri 'none'"
 

@@ -11,6 +11,8 @@ class Reason(StrEnum):
     NOT_TAKEN = "not_taken"  # workers were heard of, and its message stayed in the queue
     NOT_CLAIMED = "not_claimed"  # its message was gone, and no worker claimed the run
     WORKER_LOST = "worker_lost"  # the worker that had claimed it fell silent
+    WORKER_STOPPED = "worker_stopped"  # the worker was told to stop
+    RUN_TIMEOUT = "run_timeout"  # it took longer than RUN_TIMEOUT
 
 
 # What is written by a script in Redis has a reason, and no error.

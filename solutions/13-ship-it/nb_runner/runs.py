@@ -248,6 +248,11 @@ class Runs:
         counts = await self._redis.hgetall(self._names.totals)
         return {str(name): int(count) for name, count in counts.items()}
 
+    async def measures(self) -> dict[str, float]:
+        """How long runs took and waited, and when one last succeeded; measures.py reads it."""
+        kept = await self._redis.hgetall(self._names.measures)
+        return {str(name): float(value) for name, value in kept.items()}
+
     async def workers(self) -> int:
         """How many worker processes have been alive within the last few seconds."""
         return len(await self._workers())

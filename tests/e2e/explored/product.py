@@ -471,7 +471,8 @@ def ends(passed: Passed) -> str | None:
     if finishes(passed.command):
         if not isinstance(passed.reply, list):
             return None  # no answer: it asks again
-        known = arguments(passed.command)[5:]
+        told = arguments(passed.command)
+        known = told[7 + int(told[6]) :]  # behind the measures
         fields = dict(zip(known[::2], known[1::2], strict=True))
         return "too late" if passed.reply[0] == b"lost" else fields["status"]
     return None

@@ -1,12 +1,12 @@
 -- What all scripts begin with: the lease, and how to notice that Redis forgot it.
--- KEYS: lease, marker, grace, index of runs, totals, the record of a run (or what all records'
--- names begin with).
+-- KEYS: lease, marker, grace, index of runs, totals, measures, the record of a run (or what all
+-- records' names begin with).
 --
 -- The marker is a hash that never expires. `number` grows with each admission, claim, renewal and
 -- end. Each process remembers the largest number that it has seen. A Redis that holds a smaller one
 -- is empty, or an older copy. `ends` is when the lease is to expire, by Redis's own clock. A lease
 -- that is gone sooner was evicted.
-local LEASE, MARKER, GRACE, INDEX, TOTALS, RECORD = unpack(KEYS)
+local LEASE, MARKER, GRACE, INDEX, TOTALS, MEASURES, RECORD = unpack(KEYS)
 
 local function now()
   local time = redis.call('TIME')

@@ -1,0 +1,67 @@
+"""How long runs take and wait, and when one last succeeded: kept in Redis, for GET /metrics.
+
+A script adds a run to them in the step that ends it. So they are the same for all API processes,
+and survive a restart of each.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from .runs import Run, Status
+
+# Upper bounds of the buckets, in seconds: from a moment to a day.
+BOUNDS = (1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
+DURATION, WAIT, LAST_SUCCESS = "duration", "wait", "last_success"
+
+
+def of_run(run: Run) -> list[str | float]:
+    """What a run that has ended adds: names and amounts, in turn."""
+    if run.started is None or run.finished is None:
+        return []
+    took = (run.finished - run.started).total_seconds()
+    waited = (run.started - run.queued).total_seconds()
+    return [*_observed(DURATION, took), *_observed(WAIT, waited)]
+
+
+def _observed(name: str, seconds: float) -> list[str | float]:
+    seconds = max(0.0, seconds)  # two machines' clocks may differ
+    bucket = next((str(bound) for bound in BOUNDS if seconds <= bound), "+Inf")
+    return [f"{name}:{bucket}", 1, f"{name}:sum", seconds]
+
+
+class Measures:
+    """What Redis holds of them, as a Prometheus collector."""
+
+    def __init__(self, kept: Mapping[str, float]) -> None:
+        self._kept = kept
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics."""
+        told = {
+            DURATION: ("nb_runner_run_duration_seconds", "From the claim of a run to its end"),
+            WAIT: ("nb_runner_queue_wait_seconds", "From the start of a run to its claim"),
+        }
+        for name, (metric, words) in told.items():
+            yield self._histogram(name, metric, words)
+        if at := self._kept.get(LAST_SUCCESS):
+            yield GaugeMetricFamily(
+                "nb_runner_seconds_since_last_success",
+                "Since a run last SUCCEEDED",
+                max(0.0, time.time() - at),
+            )
+
+    def _histogram(self, name: str, metric: str, words: str) -> Metric:
+        counts: list[tuple[str, float]] = []
+        total = 0.0
+        for bound in [*map(str, BOUNDS), "+Inf"]:
+            total += self._kept.get(f"{name}:{bound}", 0)
+            counts.append((bound if bound == "+Inf" else f"{bound}.0", total))
+        return HistogramMetricFamily(metric, words, counts, self._kept.get(f"{name}:sum", 0))
+
+
+def success_time(run: Run) -> float:
+    """When the run succeeded, in seconds since 1970; 0: it did not."""
+    succeeded = run.status is Status.SUCCEEDED and run.finished
+    return run.finished.timestamp() if succeeded and run.finished else 0
