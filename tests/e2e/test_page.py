@@ -115,10 +115,13 @@ def test_a_run_is_cancelled(runner: Runner, open_page: OpenPage) -> None:
     page = open_page(runner.url)
     start_button(page).click()
     expect(status(page)).to_have_text("Running")
-    page.get_by_role("button", name="Cancel").click()
+    with page.expect_request(re.compile("/cancel")) as request:
+        page.get_by_role("button", name="Cancel").click()
     expect(status(page)).to_have_text("Cancelled")
     expect(start_button(page)).to_be_focused()
-    assert runner.client.get("/status").json()["status"] == "CANCELLED"
+    run = runner.client.get("/status").json()
+    assert run["status"] == "CANCELLED"
+    assert request.value.url.endswith(f"/cancel?run_id={run['run_id']}")
 
 
 def test_a_page_opened_in_mid_run_follows_it(

@@ -28,7 +28,7 @@ WRONG = [
         "REDIS_URL is 'rediss://x?ssl_cert_reqs=maybe'.",
     ),
     ("NAMESPACE", "a b", "NAMESPACE is 'a b'. Allowed: up to 40 letters, digits"),
-    ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml'. Allowed: text or json."),
+    ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml'. Allowed: text or json ("),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
     ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),
