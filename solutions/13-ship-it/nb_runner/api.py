@@ -127,6 +127,7 @@ async def _withdrawn(run: Run) -> bool:
 async def status_of_the_latest() -> Run:
     """The newest run."""
     if run := await runs.latest():
+        logs.about(run)
         return run
     raise HTTPException(404, "Nothing has been started yet: POST /start.")
 

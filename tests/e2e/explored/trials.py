@@ -166,7 +166,7 @@ def pairs(
         preemptions=preemptions,
         alike=alike,
     )
-    time = not forgets and len(players) < len(actors)
+    time = any(one.name == "time" for one in actors)
     result = Result(trial, "order", report.schedules, switches=preemptions, time=time)
     if report.silent and report.failing is None:
         return replace(result, fault=f"{report.silent} schedules could not be tried")
@@ -334,7 +334,7 @@ def by_name(product: Product) -> Result:
         hit = [run_id for run_id, run in runs.items() if run["cancel_requested"]]
         require(hit in ([], waiting[-1:]), f"{hit} were cancelled, and {waiting[-1]} was meant")
 
-    next_run = Moment("time", "the run ends, and the next start is accepted", next_start)
+    next_run = Moment("people", "the run ends, and the next start is accepted", next_start)
     return pairs("cancel that names its run", product, [cancel, next_run], reset, also=spared)
 
 
