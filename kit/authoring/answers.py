@@ -49,7 +49,9 @@ class Answer:
     def make(self, project: Path) -> None:
         """Edit a copy of the solution. Raises ValueError when the solution has moved on."""
         for name, text in self.edited(project).items():
-            (project / name).write_text(text, encoding="utf-8")
+            file = project / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
 
 
 def right_answers_of(exercise: Exercise) -> list[Answer]:

@@ -1,18 +1,37 @@
 """Exercise 02: an app, GET /ping, and documentation that comes from the code."""
 
+import json
+from typing import Any
+
 import pytest
 
 from kit.grading.api import Api
 from kit.grading.failure import require
+from kit.grading.inside import Inside
+from kit.grading.programs.own_tests import AS_IT_IS, WRONG
 from kit.grading.submission import Submission
 
 WHERE = "nb_runner/main.py: app"
 PING = "nb_runner/main.py: ping()"
+TEST = "nb_runner/test_main.py"
+PYTEST = "../../.venv/bin/python -m pytest"
 
 
 @pytest.fixture(scope="module")
-def api(submission: Submission) -> Api:
+def running(submission: Submission) -> Inside:
+    """The project's own tests, under way."""
+    return Inside(submission, "own_tests")
+
+
+@pytest.fixture(scope="module")
+def api(submission: Submission, running: Inside) -> Api:
     return submission.up()
+
+
+@pytest.fixture(scope="module")
+def own_tests(running: Inside) -> Any:
+    """What came of the project's own tests: with its app as it is, and with wrong answers."""
+    return running.result(PYTEST, "the end of your tests", TEST)
 
 
 @pytest.mark.task("2.1")
@@ -50,3 +69,23 @@ def test_the_call_says_what_it_does(api: Api) -> None:
     schema = success.get("content", {}).get("application/json", {}).get("schema", {})
     expected = "a schema for the answer: it says what type comes back"
     require(set(schema) - {"title"}, did, expected, f"the schema {schema}", PING)
+
+
+@pytest.mark.task("2.4")
+def test_its_own_test_passes(own_tests: Any) -> None:
+    expected = f"a test of your own, in {TEST}, that passes"
+    run = own_tests[AS_IT_IS]
+    require(run is not None, PYTEST, expected, "pytest ended before its tests did", TEST)
+    for name, words in run["failed"].items():
+        require(False, PYTEST, expected, f"{name} has failed: {words}", name.split("::")[0])
+    require(run["passed"], PYTEST, expected, "pytest has found no test", TEST)
+
+
+@pytest.mark.task("2.4")
+def test_its_own_test_fails_when_the_answer_is_wrong(own_tests: Any) -> None:
+    for name, (status, word) in WRONG.items():
+        run = own_tests[name]
+        did = f"{PYTEST}   # while GET /ping answers {status} {json.dumps(word)}"
+        expected = f'that a test fails: {name} than 200 and "pong" is wrong'
+        got = f"{run['passed']} passed, and none has failed" if run else "pytest ended early"
+        require(run and run["failed"], did, expected, got, TEST)

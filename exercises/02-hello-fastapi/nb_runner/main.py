@@ -7,3 +7,6 @@
 
 # TODO(2.3): say what `ping` returns (-> str), what it does (a docstring), and what its answer
 #   means (response_description).
+
+# TODO(2.4): write a test of `ping` in test_main.py, beside this file. It has to fail when the
+#   answer is another one.

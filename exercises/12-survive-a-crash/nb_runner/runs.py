@@ -91,8 +91,9 @@ def admit(record: Record) -> None:
     Raises:
         Busy: another run holds the lease.
     """
-    if not lease.take(record.run_id):
-        raise Busy(lease.holder() or "that has just ended")
+    while not lease.take(record.run_id):
+        if running := lease.holder():
+            raise Busy(running)  # else it has ended between the two: try again
     note(record.run_id, **record.model_dump(mode="json", exclude={"cancel_requested"}))
     redis.lpush(INDEX, record.run_id)
 
