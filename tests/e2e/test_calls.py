@@ -149,11 +149,13 @@ def test_output_is_text_by_default_and_a_notebook_or_a_page_on_demand(
     assert runner.client.get(output, params={"format": "pdf"}).status_code == 422
 
 
-def test_output_of_a_run_that_has_not_ended_is_409(runner: Runner) -> None:
+def test_of_a_run_that_has_not_ended_only_the_text_can_be_had(runner: Runner) -> None:
     run_id = runner.start()
-    answer = runner.client.get(f"/output/{run_id}")
-    assert answer.status_code == 409
-    assert run_id in answer.json()["detail"]
+    assert runner.client.get(f"/output/{run_id}").status_code == 200
+    for form in ("ipynb", "html"):
+        answer = runner.client.get(f"/output/{run_id}", params={"format": form})
+        assert answer.status_code == 409
+        assert run_id in answer.json()["detail"]
 
 
 def test_runs_lists_the_last_runs_newest_first(runner: Runner, gate: Gate) -> None:

@@ -85,7 +85,8 @@ def test_02_a_worker_that_dies_leaves_a_lost_run_no_kernel_and_a_free_runner(
         own_gate.open()  # not sooner: what is left of a worker might get to the end in time
         assert runner.status(run_id)["status"] == "LOST"
         assert "fell silent" in runner.status(run_id)["error"]
-        assert runner.client.get(f"/output/{run_id}").status_code == 404
+        # What it had put out is there, unless it had just done so.
+        assert runner.client.get(f"/output/{run_id}").text in ("", "before the gate\n")
         runner.wait_for(second, "SUCCEEDED")
         assert runner.status(run_id)["status"] == "LOST"
         # One warm kernel of the worker that is left; the dead one's are gone.

@@ -72,7 +72,9 @@ def test_a_run_is_started_followed_and_its_output_shown(
     expect(page.get_by_role("heading", level=2)).to_contain_text(
         runner.client.get("/status").json()["run_id"]
     )
-    expect(page.get_by_role("heading", name="Output")).to_be_hidden()
+    expect(page.locator("pre")).to_have_text("before the gate")
+    expect(page.get_by_text("So far. It goes on as the run does.")).to_be_visible()
+    expect(page.get_by_role("button", name="Executed notebook")).to_be_hidden()
     gate.open()
     expect(status(page)).to_have_text("Succeeded")
     expect(page.get_by_text("3 of 3 cells done", exact=True)).to_be_visible()

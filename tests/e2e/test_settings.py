@@ -72,6 +72,7 @@ def test_with_a_key_set_nothing_about_runs_is_told_without_it(tmp_path: Path) ->
             ("GET", f"/status/{run['run_id']}"),
             ("GET", f"/status/{run['run_id']}/events"),
             ("GET", f"/output/{run['run_id']}"),
+            ("GET", f"/output/{run['run_id']}/files/it"),
             ("GET", "/runs"),
         ]
         for key in (None, "", "wrong", KEY + "x", KEY[:-1], KEY.upper(), "sésame"):

@@ -12,7 +12,7 @@ from . import notebook as notebooks
 from .client import Client
 from .config import OverLimit, Settings
 from .kernel import Kernel, WarmKernel
-from .outputs import Outputs
+from .outputs import Listener, Outputs
 from .plain_text import sentence
 
 log = logging.getLogger(__name__)
@@ -57,15 +57,17 @@ class Executor:
         variables: dict[str, str],
         progress: Progress,
         stopped: Callable[[], bool],
+        listener: Listener,
     ) -> str | None:
         """Run all cells; outputs go into `notebook` as they come, whatever happens after.
 
         `stopped` says whether `stop` has been called for this run: it may have been before there
-        was anything to stop. Answers None when all went well, else what went wrong, in words.
+        was anything to stop. `listener` hears of outputs at once, as text. Answers None when all
+        went well, else what went wrong, in words.
         """
         self.where, self.dropped = "Before the first cell", 0
         try:
-            self._loop.run(self._run(notebook, folder, variables, progress, stopped))
+            self._loop.run(self._run(notebook, folder, variables, progress, stopped, listener))
         except CellExecutionError as error:
             problem = sentence(f"{self.where} raised {error.ename}: {error.evalue}")
         except CellTimeoutError:
@@ -110,6 +112,7 @@ class Executor:
         variables: dict[str, str],
         progress: Progress,
         stopped: Callable[[], bool],
+        listener: Listener,
     ) -> None:
         self._task = asyncio.current_task()
         cells = notebooks.runnable(notebook)
@@ -126,7 +129,7 @@ class Executor:
             variables | {"DATABASE_URL": self._database_url},
         )
         numbers = {position: number for number, position in enumerate(cells, 1)}
-        outputs = Outputs(self._settings.output_limit, self._over_the_limit)
+        outputs = Outputs(self._settings.output_limit, self._over_the_limit, listener)
         client = Client(
             notebook,
             outputs,

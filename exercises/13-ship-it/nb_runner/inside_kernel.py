@@ -8,8 +8,12 @@ neither the kernel nor the worker piles up in memory what is on its way.
 This file is not imported by the worker. Its text is sent to an ipykernel, and executed there.
 """
 
+import codecs
 import os
+import select
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -20,6 +24,7 @@ from IPython import get_ipython
 
 AHEAD = 100  # messages that the kernel may be ahead of the worker
 PIECE = 65_536  # characters of a stream that become a message, at most
+SUBPROCESS_SECONDS = 1  # how long the end of a cell waits for what subprocesses are writing
 DELIMITER = b"<IDS|MSG>"  # what Jupyter puts between the addresses of a message and its parts
 
 
@@ -68,16 +73,42 @@ def in_pieces(stream: Any) -> Callable[[str], int]:
     return write_in_pieces
 
 
-def keep_to_the_output(stream: Any) -> None:
-    """Keep what subprocesses write out of the worker's log: it is in the output of their cell.
+def read_subprocesses(stream: Any) -> Callable[[], None]:
+    """Have what subprocesses write into a stream's descriptor become output of their cell.
 
-    ipykernel sends it there, and copies it to where the kernel's own standard output leads.
+    ipykernel does so, too. But when a cell ends, some of it may still be on its way; and it copies
+    it to where the kernel's own standard output leads, the worker's log.
+
+    Answers what waits until all that has been written is output.
     """
-    if getattr(stream, "_original_stdstream_copy", None) is None:
-        return
-    descriptor = stream.fileno()
-    stream.fileno = lambda: descriptor
-    stream._original_stdstream_copy = os.open(os.devnull, os.O_WRONLY)
+    pipe: int | None = getattr(stream, "_fid", None)
+    if pipe is None:
+        return lambda: None
+    stream._should_watch = False  # the thread of ipykernel ends when it next reads something
+    os.write(stream._original_stdstream_fd, b"\0")
+    stream.watch_fd_thread.join()
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    reading = threading.Lock()
+
+    def there_is_more() -> bool:
+        return bool(select.select([pipe], [], [], 0)[0])
+
+    def read_on() -> None:
+        while True:
+            select.select([pipe], [], [])
+            with reading:
+                stream.write(decoder.decode(os.read(pipe, PIECE)))
+
+    def wait_for_it() -> None:
+        deadline = time.monotonic() + SUBPROCESS_SECONDS
+        while time.monotonic() < deadline:
+            with reading:
+                if not there_is_more():
+                    return
+            time.sleep(0.001)
+
+    threading.Thread(target=read_on, name="subprocesses", daemon=True).start()
+    return wait_for_it
 
 
 def main() -> None:
@@ -88,7 +119,7 @@ def main() -> None:
     writes = {}
     for name, stream in streams.items():
         stream.write = writes[name] = in_pieces(stream)
-        keep_to_the_output(stream)
+        shell.events.register("post_execute", read_subprocesses(stream))
 
     def tee(channel: str) -> AbstractContextManager[None]:
         """In place of IPython's own, which keeps a copy of all that a cell prints.

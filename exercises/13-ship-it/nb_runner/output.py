@@ -1,16 +1,27 @@
-"""GET /output: what a run printed, its executed notebook, and that as a page."""
+"""GET /output: what a run printed, its executed notebook, and that as a page; and its files."""
 
 import asyncio
+import json
+import os
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated, BinaryIO
+from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, StreamingResponse
+from redis import RedisError
 
 from . import artifacts
 from .api import UNKNOWN, KnownRun, answers, problem
 from .config import settings
+from .connection import runs
+from .live import Tail, text_so_far
+from .runs import Run
 from .security import key_needed
 
 # A notebook's output may be any HTML, scripts included. Served under these rules, a browser
@@ -19,7 +30,10 @@ LOCKED_UP = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
     "frame-ancestors 'self'"
 )
+SAFE = {"Content-Security-Policy": LOCKED_UP, "X-Content-Type-Options": "nosniff"}
 RENDER_SECONDS = 60
+LOOK_EVERY = 0.25  # seconds between two looks at a run that is followed
+AT_ONCE = 100_000  # bytes of a file that are read at a time
 one_at_a_time = asyncio.Semaphore(1)
 
 
@@ -31,6 +45,10 @@ class Format(StrEnum):
     HTML = "html"
 
 
+Cell = Annotated[
+    int | None,
+    Query(ge=1, description="Only the text of this cell; the first one that runs is 1"),
+]
 router = APIRouter(dependencies=key_needed, responses=answers)
 
 
@@ -43,29 +61,148 @@ router = APIRouter(dependencies=key_needed, responses=answers)
             "content": {"text/plain": {}, "application/x-ipynb+json": {}, "text/html": {}},
         },
         **UNKNOWN,
-        409: problem("The run has not ended yet"),
+        409: problem("The run has not ended yet, and only its text can be had"),
     },
 )
-async def output(run: KnownRun, format: Format = Format.TEXT) -> FileResponse:
-    """What the run left: printed text, the executed notebook, or a self-contained page."""
-    if run.status.active:
-        why = f"Run {run.run_id} is {run.status}; its output is here when it has ended."
-        raise HTTPException(409, why)
+async def output(
+    run: KnownRun, format: Format = Format.TEXT, follow: bool = False, cell: Cell = None
+) -> Response:
+    """What the run left: printed text, the executed notebook, or a self-contained page.
+
+    The text can be had before the run has ended: what has been put out so far. With
+    `follow=true` it goes on as the run does, until its end.
+    """
     folder = settings().artifacts_dir / run.run_id
-    if not (folder / artifacts.NOTEBOOK).exists():
-        raise HTTPException(404, f"Run {run.run_id} left no output: it is {run.status}.")
-    safe = {"Content-Security-Policy": LOCKED_UP, "X-Content-Type-Options": "nosniff"}
+    kept = (folder / artifacts.NOTEBOOK).exists()
+    if format is Format.TEXT:
+        return await _text(run, kept, follow=follow, cell=cell)
+    if not kept and run.status.active:
+        why = f"Run {run.run_id} is {run.status}; its {format} is here when it has ended."
+        raise HTTPException(409, why)
+    if not kept:
+        raise no_output(run)
     if format is Format.IPYNB:
         return FileResponse(
             folder / artifacts.NOTEBOOK,
             media_type="application/x-ipynb+json",
             filename=f"{run.run_id}.ipynb",
-            headers=safe,
+            headers=SAFE,
         )
-    if format is Format.HTML:
-        await render(folder)
-        return FileResponse(folder / artifacts.HTML, media_type="text/html", headers=safe)
-    return FileResponse(folder / artifacts.TEXT, media_type="text/plain", headers=safe)
+    await render(folder)
+    return FileResponse(folder / artifacts.HTML, media_type="text/html", headers=SAFE)
+
+
+@router.get(
+    "/output/{run_id}/files/{name:path}",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "The file", "content": {"application/octet-stream": {}}},
+        404: problem("The run is not known, or has left no such file"),
+    },
+)
+async def file(run: KnownRun, name: str) -> Response:
+    """A file that the notebook has left in its OUTPUT_DIR."""
+    found = await run_in_threadpool(
+        artifacts.opened, settings().artifacts_dir, run.run_id, artifacts.FILES, name
+    )
+    if found is None:
+        raise HTTPException(404, f"Run {run.run_id} has left no file {name[:100]!r}.")
+    size = os.fstat(found.fileno()).st_size
+    label = quote(PurePosixPath(name).name)
+    return StreamingResponse(
+        _piece(found, 0, size),
+        media_type="application/octet-stream",
+        headers={
+            **SAFE,
+            "Content-Length": str(size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{label}",
+        },
+    )
+
+
+async def _text(run: Run, kept: bool, *, follow: bool, cell: int | None) -> Response:
+    """The text of a run: as it was kept, else as far as it is."""
+    if kept and cell is None:
+        path = settings().artifacts_dir / run.run_id / artifacts.TEXT
+        return FileResponse(path, media_type="text/plain", headers=SAFE)
+    text: Iterator[bytes] | AsyncIterator[bytes]
+    if kept:
+        text = await run_in_threadpool(_text_of_cell, run.run_id, cell)
+    elif follow and run.status.active:
+        text = _follow(run, cell)
+    elif found := await run_in_threadpool(_opened, run.run_id, artifacts.LIVE):
+        text = _closing(found, text_so_far(found, cell))
+    elif run.status.active:
+        text = iter(())
+    else:
+        raise no_output(run)
+    # nginx would hold back what comes in small pieces.
+    headers = {**SAFE, "X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    return StreamingResponse(text, media_type="text/plain", headers=headers)
+
+
+async def _follow(run: Run, cell: int | None) -> AsyncIterator[bytes]:
+    """What has been put out so far, and then what comes, until the run has ended."""
+    found = tail = None
+    try:
+        active = True
+        while active:
+            # First this, then the file: what was put out before the end is in there by then.
+            with suppress(RedisError):
+                latest = await runs.get(run.run_id)
+                active = latest is not None and latest.status.active
+            if tail is None and (
+                found := await run_in_threadpool(_opened, run.run_id, artifacts.LIVE)
+            ):
+                tail = Tail(found, cell)
+            while tail and (new := await run_in_threadpool(tail.read)) is not None:
+                yield new
+            if active:
+                await asyncio.sleep(LOOK_EVERY)
+        if tail:
+            yield tail.end()
+        else:  # it was so short that nobody saw it going on
+            for piece in await run_in_threadpool(_text_of_cell, run.run_id, cell):
+                yield piece
+    finally:
+        if found:
+            found.close()
+
+
+def _text_of_cell(run_id: str, cell: int | None) -> Iterator[bytes]:
+    """The text that was kept of a run, or of one cell of it."""
+    places = _opened(run_id, artifacts.CELLS)
+    text = _opened(run_id, artifacts.TEXT)
+    if places is None or text is None:
+        return iter(())
+    with places:
+        where = json.load(places)
+    size = os.fstat(text.fileno()).st_size
+    start, end = (0, size) if cell is None else where.get(str(cell), (0, 0))
+    return _piece(text, start, end)
+
+
+def _piece(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """A file from here to there, in small pieces."""
+    with file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(AT_ONCE, end - start))):
+            start += len(piece)
+            yield piece
+
+
+def _closing(file: BinaryIO, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from pieces
+
+
+def _opened(run_id: str, name: str) -> BinaryIO | None:
+    return artifacts.opened(settings().artifacts_dir, run_id, name)
+
+
+def no_output(run: Run) -> HTTPException:
+    """The answer for a run that has ended and left nothing."""
+    return HTTPException(404, f"Run {run.run_id} left no output: it is {run.status}.")
 
 
 async def render(folder: Path) -> None:
@@ -80,6 +217,7 @@ async def render(folder: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nb_runner.report"),
             *(str(folder / artifacts.NOTEBOOK), str(folder / artifacts.HTML)),
+            str(settings().notebook_path.parent),
         )
         try:
             async with asyncio.timeout(RENDER_SECONDS):
@@ -90,4 +228,5 @@ async def render(folder: Path) -> None:
             if process.returncode is None:
                 process.kill()
     if code != 0:
+        (folder / artifacts.HTML).with_suffix(f".{process.pid}").unlink(missing_ok=True)
         raise HTTPException(503, "The page could not be made; ?format=ipynb has the notebook.")

@@ -1,12 +1,15 @@
 """An executed notebook as one HTML file that loads nothing from anywhere and runs no script.
 
-python -m nb_runner.report executed.ipynb report.html
+python -m nb_runner.report executed.ipynb report.html FOLDER
+
+FOLDER is the one of the notebook that was executed: pictures in its Markdown are in there.
 """
 
 import os
 import sys
 from pathlib import Path
 
+import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
@@ -20,18 +23,24 @@ TEMPLATE = """
 """
 
 
-def render(notebook: Path, page: Path) -> None:
+def render(notebook: Path, page: Path, pictures: Path) -> None:
     """Write the page; it appears whole or not at all."""
     exporter = HTMLExporter(
         template_file="report.html.j2",
         extra_loaders=[DictLoader({"report.html.j2": TEMPLATE})],
         embed_images=True,
     )
-    html, _ = exporter.from_filename(str(notebook))
+    html, _ = exporter.from_notebook_node(
+        nbformat.read(notebook, as_version=4),
+        resources={"metadata": {"name": notebook.stem, "path": str(pictures)}},
+    )
     unfinished = page.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(page)
+    try:
+        unfinished.write_text(html, encoding="utf-8")
+        unfinished.replace(page)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    render(Path(sys.argv[1]), Path(sys.argv[2]))
+    render(*map(Path, sys.argv[1:]))

@@ -11,11 +11,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import artifacts, fencing, logs, notebook, redis_words
+from . import artifacts, fencing, files, logs, notebook, redis_words
 from .config import Settings
 from .executor import Executor
 from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
-from .runs import Status
+from .live import Live
+from .runs import Run, Status
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,10 @@ class Worker:
         ) as heart:
             try:
                 error = error or self._of_another_runner(lease.run.notebook)
-                error = error or self._execute(run_id, token, heart)
+                error = error or self._execute(lease.run, heart)
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
-            lease.run.output_dropped = self._executor.dropped
         status, error = _verdict(error, heart.order, self._executor.where)
         reason = heart.order.reason if heart.order and error else None
         lease.finish(status, error, reason, timeout=min(30, 2 * lease_seconds))
@@ -95,17 +95,33 @@ class Worker:
         ours = self._settings.notebook_path.name
         return None if notebook == ours else redis_words.of_notebooks({notebook, ours})
 
-    def _execute(self, run_id: str, token: int | None, heart: Heartbeat) -> str | None:
+    def _execute(self, run: Run, heart: Heartbeat) -> str | None:
         """Run the notebook and keep what it left. Answers what went wrong, if anything did."""
         path = self._settings.notebook_path
         try:
             book = notebook.read(path)
         except notebook.Unusable as unusable:
             return str(unusable)
-        variables = {"RUN_ID": run_id, "FENCING_TOKEN": str(token)}
-        error = self._executor.run(book, path.parent, variables, heart.progress, heart.stopped)
         try:
-            artifacts.keep(self._settings.artifacts_dir, run_id, book, self._settings.keep_runs)
+            own = artifacts.begin(
+                self._settings.artifacts_dir, run.run_id, self._settings.keep_runs
+            )
+        except OSError as failure:
+            return f"There is no folder for the output of the run (ARTIFACTS_DIR): {failure}"
+        variables = {
+            "RUN_ID": run.run_id,
+            "FENCING_TOKEN": str(run.token),
+            "OUTPUT_DIR": str(own / artifacts.FILES),
+        }
+        live = Live(own / artifacts.LIVE, self._settings.output_limit)
+        error = self._executor.run(
+            book, path.parent, variables, heart.progress, heart.stopped, live
+        )
+        live.close()
+        run.output_dropped = self._executor.dropped
+        run.files = files.listed(own / artifacts.FILES)
+        try:
+            artifacts.keep(own, book)
         except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
             return error or f"The notebook ran to its end, but its output was not kept: {failure}"
         return error

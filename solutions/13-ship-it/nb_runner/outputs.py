@@ -3,15 +3,27 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import nbformat
 from nbformat import NotebookNode
+
+from .plain_text import Part, part
 
 ALWAYS = 100_000  # bytes of an error that are kept whatever has been put out before
 LONGEST_MESSAGE = 2_000  # characters that are kept of the message of a larger one
 
 Message = Mapping[str, Any]
+
+
+class Listener(Protocol):
+    """What wants to know at once what cells put out, as text."""
+
+    def show(self, part: Part) -> None:
+        """A cell has put this out."""
+
+    def clear(self, cell: int) -> None:
+        """The outputs of the cell with this number are gone."""
 
 
 @dataclass
@@ -57,12 +69,13 @@ class Outputs:
     kept, cut to a limit of their own: they say why a run failed.
     """
 
-    def __init__(self, limit: int, over: Callable[[], None]) -> None:
+    def __init__(self, limit: int, over: Callable[[], None], listener: Listener) -> None:
         """`over` is called once, when the limit is passed."""
         self.size = 0  # bytes that are kept
         self.dropped = 0  # bytes
         self._limit = limit
         self._over = over
+        self._listener = listener
         self._cells: dict[int, Cell] = {}
         self._displays: dict[str, Display] = {}
         self._widgets: dict[str, int] = {}  # the largest state of each
@@ -136,6 +149,7 @@ class Outputs:
             if not display.copies:
                 del self._displays[display_id]
         self._cells[position] = Cell(cell.number, cell.outputs)
+        self._listener.clear(cell.number)
 
     def _add_to_stream(self, cell: Cell, name: str, text: str, size: int) -> None:
         if not self._room(size):
@@ -156,12 +170,15 @@ class Outputs:
         cell.pieces.append(text)
         cell.size += size
         self.size += size
+        self._listener.show(Part(cell.number, text, stream=True))
 
     def _append(self, cell: Cell, output: NotebookNode, size: int) -> None:
         cell.seal()
         cell.outputs.append(output)
         cell.size += size
         self.size += size
+        if text := part(cell.number, output):
+            self._listener.show(text)
 
     def _room(self, size: int) -> bool:
         return not self.dropped and self.size + size <= self._limit

@@ -1,18 +1,20 @@
 """A run: its record, its statuses, and how the API admits, reads and cancels it."""
 
 import asyncio
+import json
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from redis import RedisError
 from redis.asyncio import Redis
 
 from .coalescing import Coalescing
 from .config import Settings
+from .files import File
 from .lua import script
 from .names import Names
 from .reasons import WORDS, Reason
@@ -36,6 +38,11 @@ class Status(StrEnum):
         return self in (Status.QUEUED, Status.RUNNING)
 
 
+def _from_json(value: Any) -> Any:
+    """A list, which a hash of Redis holds as text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 class Run(BaseModel):
     """One run of the notebook, as the API shows it."""
 
@@ -52,6 +59,9 @@ class Run(BaseModel):
     finished: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
+    files: Annotated[list[File], BeforeValidator(_from_json)] = Field(
+        [], description="Files that the run has left in OUTPUT_DIR; the first 200"
+    )
     output_dropped: int = Field(0, description="Bytes of output beyond OUTPUT_LIMIT, not kept")
     token: int | None = Field(
         None, description="The run's fencing token; newer runs have larger ones"
@@ -79,6 +89,7 @@ class Run(BaseModel):
     def fields(self) -> list[str]:
         """The record as HSET wants it: name, value, name, value, …"""
         known = self.model_dump(mode="json", exclude_none=True, exclude={"cancel_requested"})
+        known["files"] = json.dumps(known["files"])
         return [str(part) for pair in known.items() for part in pair]
 
 

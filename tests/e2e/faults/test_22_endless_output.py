@@ -81,9 +81,17 @@ from nb_runner.outputs import Outputs
 def bundle(text, display_id=None):
     return {"data": {"text/plain": text}, "transient": {"display_id": display_id}}
 
+class Listener:
+    def show(self, part):
+        pass
+
+    def clear(self, cell):
+        pass
+
 told = {}
 kept = []
-outputs = Outputs(limit=10_000, over=lambda: told.update(over=told.get("over", 0) + 1))
+count = lambda: told.update(over=told.get("over", 0) + 1)
+outputs = Outputs(limit=10_000, over=count, listener=Listener())
 outputs.begin(0, 1, kept)
 
 for i in range(100):

@@ -174,7 +174,7 @@ function renderRun(run) {
     if ($("problem").textContent.includes(run.run_id)) $("problem").replaceChildren();
   }
   $("cancel").hidden = !active(run);
-  showOutput(active(run) ? null : run.run_id);
+  showOutput(run);
   announce(run);
 }
 

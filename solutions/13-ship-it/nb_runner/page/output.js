@@ -1,47 +1,110 @@
-// The output of a run that has ended: its text, its notebook, and that as a page.
+// The output of a run: its text, while it runs and after; its notebook, that as a page, its files.
 
-import { Refused, call, pieces } from "./server.js";
+import { Lost, Refused, call, pieces } from "./server.js";
+import { active, size } from "./words.js";
 
 const LONGEST = 200_000; // characters that are shown
 const PATIENCE = 120_000; // ms for a large notebook on a slow line
+const DRAW_EVERY = 100; // ms
 
 const $ = (id) => document.getElementById(id);
-const note = (text) => ($("output-note").textContent = text);
+const note = (text) => {
+  if ($("output-note").textContent !== text) $("output-note").textContent = text;
+};
 let shown = null; // id of the run whose output is here
+let live = false; // whether that run had not ended when its output was asked for
+let following = new AbortController(); // ends the request for the output of a run that goes on
 
-/** Show the output of that run; null: of none. */
-export async function showOutput(id) {
-  if (id === shown) return;
+/** Show the output of that run. While it runs, that grows. */
+export async function showOutput(run) {
+  if (run.run_id === shown && active(run) === live) return;
+  const [id, going] = [run.run_id, active(run)];
+  const same = id === shown;
   shown = id;
-  $("output").hidden = true;
+  live = going;
+  following.abort();
   closePage();
-  if (id === null) return;
+  if (!same || !going) showFiles(run);
+  $("output-forms").hidden = going;
+  if (!same) $("output").hidden = true;
   try {
-    let text = "";
-    for await (const piece of pieces(await fetchOutput(id, "text"))) {
-      text += piece;
-      if (text.length > LONGEST) break;
-    }
-    if (id !== shown) return; // another one was chosen meanwhile
-    $("output-text").textContent = text.slice(0, LONGEST);
-    const start = `These are the first ${LONGEST.toLocaleString("en")} characters. `;
-    if (text.length > LONGEST) note(`${start}The notebook has all of them.`);
-    else note(text ? "" : "It printed nothing.");
-    $("output").hidden = false;
+    if (going) await follow(id);
+    else await showText(id);
   } catch (error) {
+    if (id !== shown || going !== live) return; // another one was chosen meanwhile
+    if (!(error instanceof Lost || error instanceof Refused)) throw error;
     // 404: it left none. Anything else: the next look at the runs tries again.
-    if (id === shown && error.status !== 404) shown = null;
+    if (error.status === 404) $("output").hidden = true;
+    else shown = null;
   }
+}
+
+/** The text of a run that has ended: its beginning. */
+async function showText(id) {
+  let text = "";
+  for await (const piece of pieces(await fetchOutput(id, "text"))) {
+    text += piece;
+    if (text.length > LONGEST) break;
+  }
+  if (id !== shown || live) return;
+  $("output-text").textContent = text.slice(0, LONGEST);
+  const start = `These are the first ${LONGEST.toLocaleString("en")} characters. `;
+  if (text.length > LONGEST) note(`${start}The notebook has all of them.`);
+  else note(text ? "" : "It printed nothing.");
+  $("output").hidden = false;
+}
+
+/** The text of a run that goes on: its end. */
+async function follow(id) {
+  const { signal } = (following = new AbortController());
+  const place = $("output-text");
+  let text = "";
+  let drawn = 0;
+  const draw = () => {
+    drawn = Date.now();
+    const atEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 8;
+    place.textContent = text.split("\n").map(leftOf).join("\n");
+    if (atEnd) place.scrollTop = place.scrollHeight;
+  };
+  for await (const piece of pieces(await call(`output/${id}?follow=true`, { signal }))) {
+    if (signal.aborted) return;
+    text = (text + piece).slice(-LONGEST);
+    if (!text) continue;
+    $("output").hidden = false;
+    note("So far. It goes on as the run does.");
+    // What came in the meantime is drawn with what comes next, or a moment later.
+    if (Date.now() - drawn > DRAW_EVERY) draw();
+    else setTimeout(() => signal.aborted || draw(), DRAW_EVERY);
+  }
+}
+
+/** What a terminal still shows of a line, when a progress bar has gone back to its beginning. */
+const leftOf = (line) => line.slice(line.replace(/\r$/, "").lastIndexOf("\r") + 1);
+
+/** The files that the run has left in OUTPUT_DIR. */
+function showFiles(run) {
+  $("files").hidden = !run.files.length;
+  $("files").replaceChildren(
+    ...run.files.map((file) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = file.name;
+      button.onclick = () => downloadFile(run.run_id, file.name);
+      item.append(button, ` ${size(file.size)}`);
+      return item;
+    }),
+  );
 }
 
 const fetchOutput = (id, format) =>
   call(`output/${id}?format=${format}`, { signal: AbortSignal.timeout(PATIENCE) });
 
-/** The output as a file, or null when there was a problem; says so. */
-async function fetchFile(format, meanwhile) {
+/** The answer as a file, or null when there was a problem; says so. */
+async function fetchFile(answer, meanwhile) {
   note(meanwhile);
   try {
-    const content = await (await fetchOutput(shown, format)).blob();
+    const content = await (await answer).blob();
     note("");
     return content;
   } catch (error) {
@@ -50,13 +113,22 @@ async function fetchFile(format, meanwhile) {
   }
 }
 
-/** By way of a blob, since a plain link could not send the key. */
 async function download() {
   const name = `${shown}.ipynb`;
-  const notebook = await fetchFile("ipynb", "Fetching the notebook…");
-  if (!notebook) return;
+  save(name, await fetchFile(fetchOutput(shown, "ipynb"), "Fetching the notebook…"));
+}
+
+async function downloadFile(id, name) {
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  const answer = call(`output/${id}/files/${path}`, { signal: AbortSignal.timeout(PATIENCE) });
+  save(name.split("/").at(-1), await fetchFile(answer, `Fetching ${name}…`));
+}
+
+/** By way of a blob, since a plain link could not send the key. */
+function save(name, content) {
+  if (!content) return;
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(notebook);
+  link.href = URL.createObjectURL(content);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -66,7 +138,7 @@ async function download() {
 async function togglePage() {
   if (!$("report").hidden) return closePage();
   const id = shown;
-  const html = await (await fetchFile("html", "Making the page…"))?.text();
+  const html = await (await fetchFile(fetchOutput(id, "html"), "Making the page…"))?.text();
   if (!html || id !== shown) return;
   const frame = document.createElement("iframe");
   frame.title = `Notebook of run ${id}`;

@@ -1,0 +1,102 @@
+"""A full disk stays full, and what a notebook prints writes over text and log."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runner import PRODUCT, start_runner, write_notebook
+
+pytestmark = pytest.mark.slow
+
+# The disk has room for so many executed notebooks.
+KEEP = """
+import errno, json, sys
+from pathlib import Path
+import nbformat
+from nb_runner import artifacts
+
+folder, room = Path(sys.argv[1]), int(sys.argv[2])
+write = nbformat.write
+
+def on_a_small_disk(notebook, path):
+    Path(path).write_text("the beginning of it")
+    if len(list(folder.glob("*/executed.ipynb"))) >= room:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write(notebook, path)
+
+artifacts.nbformat.write = on_a_small_disk
+told = []
+for second in range(6):
+    run_id = f"20260101-00000{second}-abcdef"
+    own = artifacts.begin(folder, run_id, 3)
+    try:
+        artifacts.keep(own, nbformat.v4.new_notebook())
+    except OSError as error:
+        told.append(error.strerror)
+    whole = {path.parent.name[14] for path in folder.glob("*/executed.ipynb")}
+    left = [path.name for path in own.iterdir()]
+    told.append(["".join(sorted(whole)), sorted(left)])
+print(json.dumps(told))
+"""
+WHOLE = ["cells.json", "executed.ipynb", "files", "output.txt"]
+
+
+def kept(folder: Path, room: int) -> list[object]:
+    """Six runs, of which three may be kept, on a disk with room for so many."""
+    done = subprocess.run(
+        [sys.executable, "-c", KEEP, str(folder), str(room)],
+        cwd=PRODUCT.path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told: list[object] = json.loads(done.stdout)
+    return told
+
+
+def test_old_runs_make_room_before_a_new_one_is_written(tmp_path: Path) -> None:
+    """Three may be kept and three have room: to prune after the write would need room for four."""
+    numbers = ("0", "01", "012", "123", "234", "345")
+    assert kept(tmp_path, 3) == [[each, WHOLE] for each in numbers]
+
+
+def test_on_a_full_disk_the_oldest_run_makes_room(tmp_path: Path) -> None:
+    numbers = ("0", "01", "12", "23", "34", "45")
+    assert kept(tmp_path, 2) == [[each, WHOLE] for each in numbers]
+
+
+def test_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+    told = kept(tmp_path, 0)
+    assert told[:2] == ["No space left on device", ["", ["files"]]]
+    assert told == told[:2] * 6
+
+
+EVIL = r"\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\x9b1A\x1b]8;;http://evil\x1b\\link\x1b(B\x00"
+
+
+def test_terminal_escapes_reach_neither_text_nor_record_nor_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With it, ipykernel leaves the output of subprocesses alone.
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    notebook = write_notebook(
+        tmp_path / "it.ipynb",
+        f"print('{EVIL}')",
+        "print('10%\\r20%\\r30%'); print('ab\\bc')",
+        f"import os; os.system(\"printf '\\\\033[2Jshell\\\\n'\"); raise ValueError('{EVIL}')",
+    )
+    with start_runner(tmp_path, notebook=notebook) as runner:
+        run = runner.run("FAILED")
+        text = runner.client.get(f"/output/{run['run_id']}").text
+        log = runner.workers[0].output()
+    assert text.startswith("redlink\n30%\nac\n"), repr(text)
+    assert run["error"] == "Cell 3 of 3 raised ValueError: redlink"
+    assert run["error"] in log
+    assert "\nshell\n" in text
+    assert "\x1b[2J" not in log
+    for told in (text, run["error"], log[log.index("received") :]):
+        odd = {c for c in told if (ord(c) < 32 or 126 < ord(c) < 160) and c not in "\n\t"}
+        assert not odd, told

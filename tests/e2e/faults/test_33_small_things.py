@@ -1,0 +1,86 @@
+"""Small things that people trip over: lines, tracebacks, pictures, sys.exit()."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.e2e.runner import Runner, start_runner, write_notebook
+
+pytestmark = pytest.mark.slow
+
+PICTURE = base64.b64decode(  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+OWN_TRACEBACK = """
+class Quiet(Exception):
+    def _render_traceback_(self):
+        return None
+raise Quiet("no more to say")
+"""
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "dot.png").write_bytes(PICTURE)
+    (folder / "secret.txt").write_text("not of the notebook's folder")
+    notebook = write_notebook(folder / "it.ipynb", "1")
+    with start_runner(folder, notebook=notebook) as runner:
+        yield runner
+
+
+def run_cells(
+    runner: Runner, *cells: str, status: str = "SUCCEEDED"
+) -> tuple[dict[str, object], str]:
+    """A run of these cells: its record, and its text."""
+    write_notebook(Path(runner.env["NOTEBOOK_PATH"]), *cells)
+    run = runner.run(status)
+    return run, runner.client.get(f"/output/{run['run_id']}").text
+
+
+def test_a_line_that_is_printed_in_pieces_is_one_line(runner: Runner) -> None:
+    pieces = "print('50%', end='', flush=True); print(' 100%', flush=True); print('next')"
+    run, text = run_cells(runner, pieces, "print('no end of line', end='')", "'a result'")
+    assert text == "50% 100%\nnext\nno end of line\n'a result'\n"
+    kept = json.loads((runner.artifacts / str(run["run_id"]) / "executed.ipynb").read_text())
+    assert len(kept["cells"][0]["outputs"]) == 1
+
+
+def test_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) -> None:
+    run, text = run_cells(runner, OWN_TRACEBACK, status="FAILED")
+    assert run["error"] == "Cell 1 of 1 raised Quiet: no more to say"
+    assert text == "Quiet: no more to say\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("0", "SUCCEEDED"), ("", "SUCCEEDED"), ("1", "FAILED"), ("'no data'", "FAILED")],
+)
+def test_sys_exit_ends_the_notebook_as_it_ends_a_program(
+    runner: Runner, code: str, status: str
+) -> None:
+    cells = ("print('first')", f"import sys; sys.exit({code})", "print('never')")
+    run, text = run_cells(runner, *cells, status=status)
+    assert run["cells_done"] == (2 if status == "SUCCEEDED" else 1)
+    assert text.startswith("first\n")
+    assert "never" not in text
+
+
+def test_pictures_beside_the_notebook_are_in_the_page(runner: Runner) -> None:
+    book = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("![A dot](pictures/dot.png) ![No](../secret.txt)"),
+            nbformat.v4.new_code_cell("1"),
+        ]
+    )
+    nbformat.write(book, Path(runner.env["NOTEBOOK_PATH"]))
+    run = runner.run()
+    page = runner.client.get(f"/output/{run['run_id']}?format=html", timeout=90)
+    assert page.status_code == 200
+    assert f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}" in page.text
+    assert "data:text/plain" not in page.text

@@ -1,0 +1,105 @@
+"""What a run has put out can be read while it runs, and its files when it has left them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runner import Runner, start_runner, wait_until, write_notebook
+
+pytestmark = pytest.mark.slow
+
+WAIT = """
+import time
+from pathlib import Path
+while not Path("go").exists():
+    time.sleep(0.01)
+"""
+CELLS = (
+    "print('first'); print('50%', end='', flush=True); print(' 100%')",
+    "from IPython.display import clear_output\n"
+    "print('gone'); clear_output(); print('\\x1b]0;title\\x07stays', flush=True)" + WAIT,
+    "print('third')",
+)
+LEAVE = """
+import os
+folder = os.environ["OUTPUT_DIR"]
+os.mkdir(f"{folder}/more")
+open(f"{folder}/a report.csv", "w").write("a,b")
+open(f"{folder}/more/page.html", "w").write("<script>alert(1)</script>")
+os.symlink("/etc/passwd", f"{folder}/link")
+os.symlink("/etc", f"{folder}/linked")
+os.symlink("../executed.ipynb", f"{folder}/inside")
+os.mkfifo(f"{folder}/pipe")
+"""
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """Two API processes, none of which runs a notebook."""
+    folder = tmp_path_factory.mktemp("live")
+    notebook = write_notebook(folder / "it.ipynb", *CELLS)
+    with start_runner(folder, notebook=notebook, api=2) as runner:
+        yield runner
+
+
+def test_the_output_of_a_run_is_read_and_followed_while_it_runs(runner: Runner) -> None:
+    notebook = write_notebook(Path(runner.env["NOTEBOOK_PATH"]), *CELLS)
+    run_id = runner.start()
+    output = f"/output/{run_id}"
+    so_far = "first\n50% 100%\nstays\n"
+    wait_until(lambda: runner.client.get(output).text == so_far, "the output so far", 60)
+    assert runner.status(run_id)["status"] == "RUNNING"
+    assert runner.client.get(output, params={"cell": 1}).text == "first\n50% 100%\n"
+    assert runner.client.get(output, params={"cell": 2}).text == "stays\n"
+    assert runner.client.get(output, params={"cell": 3}).text == ""
+    assert runner.client.get(output, params={"cell": 0}).status_code == 422
+
+    pieces = []
+    with runner.client.stream("GET", output, params={"follow": True}) as answer:
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        for piece in answer.iter_text():
+            pieces.append(piece)
+            if "stays" in "".join(pieces):
+                (notebook.parent / "go").touch()
+    assert "".join(pieces) == "first\n50% 100%\ngone\nstays\nthird\n"
+
+    runner.wait_for(run_id, "SUCCEEDED")
+    for follow in (False, True):
+        for cell, text in ((None, so_far + "third\n"), (2, "stays\n"), (9, "")):
+            params = {"follow": follow} | ({} if cell is None else {"cell": cell})
+            assert runner.client.get(output, params=params).text == text
+    assert not (runner.artifacts / run_id / "live.jsonl").exists()
+
+
+def test_files_of_a_run_are_listed_and_downloaded_and_nothing_else_is(runner: Runner) -> None:
+    write_notebook(Path(runner.env["NOTEBOOK_PATH"]), LEAVE)
+    run = runner.run()
+    assert run["files"] == [
+        {"name": "a report.csv", "size": 3},
+        {"name": "more/page.html", "size": 25},
+    ]
+    assert runner.client.get("/runs").json()[0] == run
+    files = f"/output/{run['run_id']}/files"
+    page = runner.client.get(f"{files}/more/page.html")
+    assert page.text == "<script>alert(1)</script>"
+    assert page.headers["content-type"] == "application/octet-stream"
+    assert page.headers["content-disposition"] == "attachment; filename*=UTF-8''page.html"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in page.headers["content-security-policy"]
+    assert runner.client.get(f"{files}/a%20report.csv").text == "a,b"
+    for name in (
+        *("link", "linked/passwd", "inside", "pipe", "more", "none", "", "more/.", "%00"),
+        *("%2Fetc/passwd", "..%2Fexecuted.ipynb", "more%2F..%2F..%2Fexecuted.ipynb", "..%2F.."),
+    ):
+        assert runner.client.get(f"{files}/{name}").status_code == 404, name
+
+
+def test_a_folder_that_became_a_link_leads_nowhere(runner: Runner) -> None:
+    swap = "import os; f = os.environ['OUTPUT_DIR']; os.rmdir(f); os.symlink('/etc', f)"
+    write_notebook(Path(runner.env["NOTEBOOK_PATH"]), swap)
+    run = runner.run()
+    assert (runner.artifacts / run["run_id"] / "files").is_symlink()
+    assert run["files"] == []
+    assert runner.client.get(f"/output/{run['run_id']}/files/passwd").status_code == 404
