@@ -12,6 +12,8 @@ one Redis. There are few names, so any number of API processes can serve the run
     nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
     nb:heard        a worker was heard of a moment ago; expires
     nb:worker:<n>   this one was, and has this notebook; expires
+    nb:pools:<n>    how many pool processes that worker has; expires
+    nb:pool:<n>:<p> what one of them said of itself a moment ago; expires
     nb:celery       the messages that wait for a worker, and the other keys of Celery: nb:_kombu…
 """
 
@@ -61,6 +63,14 @@ class Names:
     def worker(self, name: str) -> str:
         """Where a worker says that it is alive."""
         return f"{self.prefix}worker:{name}"
+
+    def pools(self, worker: str) -> str:
+        """Where a worker says how many pool processes it has."""
+        return f"{self.prefix}pools:{worker}"
+
+    def pool(self, worker: str, process: object) -> str:
+        """Where a pool process of a worker says whether a run would work there."""
+        return f"{self.prefix}pool:{worker}:{process}"
 
     def cancel(self, request: str) -> str:
         """What a POST /cancel has done."""

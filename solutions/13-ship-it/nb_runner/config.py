@@ -18,11 +18,20 @@ def _database_url(value: str) -> str:
     """Let SQLAlchemy judge the URL, and name the driver that is installed for PostgreSQL."""
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
-    except ArgumentError as error:
-        raise ValueError("not a database URL") from error
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        # The worker and the kernel have different working folders.
-        url = url.set(database=str(Path(url.database).resolve()))
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except ArgumentError:
+        raise ValueError from None  # what is allowed says it all
+    except ImportError as error:
+        raise ValueError(f"its driver is not installed ({error})") from None
+    if dialect.is_async:
+        raise ValueError("an asynchronous driver cannot be used here")
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+            raise ValueError("a database in memory forgets each number that it has issued")
+        if not url.database.startswith("file:"):
+            # The worker and the kernel have different working folders.
+            url = url.set(database=str(Path(url.database).absolute()))
     return url.render_as_string(hide_password=False)
 
 
@@ -35,7 +44,9 @@ def _usable(url: RedisDsn) -> RedisDsn:
     return url
 
 
-FullPath = Annotated[Path, AfterValidator(Path.resolve)]
+# Absolute, because worker and kernel have different working folders; but links are not followed:
+# Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
+FullPath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class OverLimit(StrEnum):
@@ -116,6 +127,9 @@ def _complaints(error: ValidationError) -> list[str]:
         name = str(problem["loc"][0])
         allowed = Settings.model_fields[name].description
         given = "is not set" if problem["type"] == "missing" else f"is {_shown(name)}"
+        reason = problem.get("ctx", {}).get("error")
+        if isinstance(reason, ValueError) and str(reason):  # of a validator above
+            given += f": {reason}"
         lines.append(f"{name.upper()} {given}. Allowed: {allowed}.")
     return lines
 
