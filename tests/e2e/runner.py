@@ -176,7 +176,7 @@ def is_dead(process: psutil.Process) -> bool:
 def heard_of_workers(client: httpx.Client) -> bool:
     """Whether the API has heard of a worker, and of all its pool processes."""
     ready = client.get("/ready").json()
-    return ready["worker"] == ready.get("pool") == "ok"
+    return bool(ready["worker"] == ready.get("pool") == "ok")
 
 
 @contextmanager
