@@ -4,6 +4,7 @@ import os
 import re
 from enum import StrEnum
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,13 @@ def _usable(url: RedisDsn) -> RedisDsn:
     except (RedisError, ValueError, TypeError) as error:
         raise ValueError(str(error)) from error
     return url
+
+
+def _by_apprise(urls: SecretStr) -> SecretStr:
+    """Apprise is there only where it is wanted. Loading it takes seconds, so not here."""
+    if find_spec("apprise") is None:
+        raise ValueError("Apprise is not installed (pip install apprise)")
+    return urls
 
 
 # Absolute, because worker and kernel have different working folders; but links are not followed:
@@ -99,6 +107,11 @@ class Settings(BaseSettings):
         description="up to 40 letters, digits, dots, dashes or underlines; "
         "another one for each runner that uses the same Redis",
     )
+    notify_urls: Annotated[SecretStr, AfterValidator(_by_apprise)] | None = Field(
+        None,
+        description="URLs of Apprise, with spaces between them, such as mailto://…; "
+        "unset: nobody is told when a run ends",
+    )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 
     @property
@@ -137,6 +150,6 @@ def _complaints(error: ValidationError) -> list[str]:
 def _shown(name: str) -> str:
     """A variable's value, fit for a log: no keys, no passwords."""
     value = os.environ.get(name.upper(), os.environ.get(name, ""))
-    if name == "runner_api_key":
+    if name in ("runner_api_key", "notify_urls"):
         return f"{len(value)} characters long"
     return repr(re.sub(r"//[^/]*@", "//***@", value))

@@ -9,6 +9,7 @@ one Redis. There are few names, so any number of API processes can serve the run
     nb:runs         ids of the last runs, newest first
     nb:totals       how many runs ended in which status, and how many starts were refused
     nb:run:<id>     the record of a run, a hash
+    nb:tells        people are told of each run that ends: NOTIFY_URLS
     nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
     nb:heard        a worker was heard of a moment ago; expires
     nb:worker:<n>   this one was, and has this notebook; expires
@@ -55,6 +56,11 @@ class Names:
     def heard(self) -> str:
         """What is there as long as any worker is."""
         return f"{self.prefix}heard"
+
+    @property
+    def tells(self) -> str:
+        """What is there since people are told of runs that end."""
+        return f"{self.prefix}tells"
 
     def record(self, run_id: str) -> str:
         """The record of a run; of "": what the names of all records begin with."""

@@ -4,7 +4,6 @@ In a thread: while it waits for a run, Celery's loop has the main thread, and in
 No look takes anything from a run: a connection to the database, and a file that has no name.
 """
 
-import contextlib
 import logging
 import tempfile
 import threading
@@ -43,12 +42,17 @@ class SelfReport:
     def _run(self) -> None:
         before = WorkerState()
         while True:
-            state = self._look()
-            if state != before:
-                log.warning("What a run needs: %s", state)
-            before = state
-            with contextlib.suppress(RedisError):  # then GET /ready says so
+            try:
+                state = self._look()
                 self._redis.set(self._key, state.model_dump_json(), ex=SILENCE)
+            except RedisError:
+                pass  # GET /ready says so
+            except Exception:  # ours; without reports, GET /ready would say that we are stopped
+                log.exception("A look at what a run needs failed")
+            else:
+                if state != before:
+                    log.warning("What a run needs: %s", state)
+                before = state
             time.sleep(LOOK_EVERY)
 
     def _look(self) -> WorkerState:
