@@ -70,7 +70,7 @@ lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless U
 	$(LOCK) pyproject.toml $(GROUPS:%=--group %) $(PINNED) $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock
 	$(LOCK) $(PRODUCT)/pyproject.toml \
-		--group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
+		--extra notify --group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
 		--no-annotate --output-file $(PRODUCT)/requirements.lock
 
 schema: venv ## Write the JSON schemas in docs/reference/ anew, from the types

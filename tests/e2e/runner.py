@@ -173,6 +173,12 @@ def is_dead(process: psutil.Process) -> bool:
         return True
 
 
+def heard_of_workers(client: httpx.Client) -> bool:
+    """Whether the API has heard of a worker, and of all its pool processes."""
+    ready = client.get("/ready").json()
+    return bool(ready["worker"] == ready.get("pool") == "ok")
+
+
 @contextmanager
 def start_runner(
     folder: Path,
@@ -215,5 +221,5 @@ def start_runner(
             for child in runner.workers:
                 wait_for_worker(child)
             if workers:
-                wait_until(lambda: client.get("/ready").json()["worker"] == "ok", "it", TIMEOUT)
+                wait_until(lambda: heard_of_workers(client), "the workers to be heard of", TIMEOUT)
             yield runner

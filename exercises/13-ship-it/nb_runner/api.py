@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 from kombu.exceptions import OperationalError
@@ -91,7 +91,7 @@ router = APIRouter(dependencies=key_needed, responses=answers)
         413: {"description": "That body is too large", "content": {"text/plain": {}}},
     },
 )
-async def start(response: Response, body: StartRequest | None = None) -> Run:
+async def start(request: Request, response: Response, body: StartRequest | None = None) -> Run:
     """Start the notebook, unless it is running: a second start gets 409."""
     # Busy and Grace become 409 and 503 in main.py.
     run = await runs.admit(settings().notebook_path.name, body.requested_by if body else None)
@@ -103,7 +103,8 @@ async def start(response: Response, body: StartRequest | None = None) -> Run:
         if await _withdrawn(run):
             why = "The run could not be queued; nothing was started."
             raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
-    response.headers["Location"] = f"/status/{run.run_id}"
+    root = request.scope["root_path"].rstrip("/")  # a proxy's prefix: uvicorn --root-path
+    response.headers["Location"] = f"{root}/status/{run.run_id}"
     return run
 
 
@@ -138,7 +139,17 @@ async def status(run: KnownRun) -> Run:
     return run
 
 
-@router.get("/status/{run_id}/events", response_class=EventSourceResponse, responses=UNKNOWN)
+async def unchanged(response: Response) -> None:
+    """A proxy that compresses events may keep them back. (FastAPI forbids nginx to buffer them.)"""
+    response.headers["Cache-Control"] = "no-transform"
+
+
+@router.get(
+    "/status/{run_id}/events",
+    response_class=EventSourceResponse,
+    responses=UNKNOWN,
+    dependencies=[Depends(unchanged)],
+)
 async def events(run: KnownRun) -> AsyncIterator[Run]:
     """The run as server-sent events: whole, at once and at each change, until it ends.
 

@@ -8,7 +8,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from .config import settings
+from .names import Names
 from .runs import Runs
+from .worker_state import WorkerState, of_all
 
 # An answer of 503 is due within three seconds, so all of this gives up early.
 redis = Redis.from_pool(
@@ -32,3 +34,8 @@ async def about() -> dict[str, Any]:
         return dict(await redis.info())
     except ResponseError:
         return {}
+
+
+async def said_by_workers() -> WorkerState | None:
+    """What the workers say of themselves; None: there is none."""
+    return await of_all(redis, Names(settings().namespace))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    make_url,
 )
 from sqlalchemy.pool import NullPool
 
@@ -39,10 +40,17 @@ tokens = Table(
 numbers = count(1)
 
 
-def connect(url: str) -> Engine:
-    """The database; a connection for each token, for hours may lie between two of them."""
-    arguments = {"connect_timeout": 5} if url.startswith("postgresql") else {}
-    return create_engine(url, poolclass=NullPool, connect_args=arguments)
+def connect(url: str, timeout: float) -> Engine:
+    """The database; a connection for each token, for hours may lie between two of them.
+
+    `timeout`: seconds that PostgreSQL has to answer, and for which SQLite may be locked.
+    """
+    arguments: dict[str, dict[str, float]] = {
+        "postgresql": {"connect_timeout": max(2, int(timeout))},
+        "sqlite": {"timeout": timeout},
+    }
+    backend = make_url(url).get_backend_name()
+    return create_engine(url, poolclass=NullPool, connect_args=arguments.get(backend, {}))
 
 
 def issue(engine: Engine, run_id: str) -> int:
@@ -50,6 +58,10 @@ def issue(engine: Engine, run_id: str) -> int:
 
     Has to come *before* the run is claimed. Whoever is admitted after us is admitted after our
     claim, so takes its number later: the order of the numbers is the order of the claims.
+
+    A message that comes twice or too late takes a number, too, and then claims nothing. That
+    number is never written with, so it keeps nobody out: a write is compared with the numbers of
+    those that have written, not with all that were issued.
     """
     # TODO(13.4): take the number from the database.
     #   This counter is the worker's own: it starts anew with each worker, so a run of today gets a

@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 from redis import RedisError
 
 from . import redis_words
-from .connection import about, runs
+from .connection import about, runs, said_by_workers
 from .measures import Measures
 from .runs import Run, Status
+from .worker_state import OK, WorkerState
 
 router = APIRouter()
-OK = "ok"
 
 
 class Readiness(BaseModel):
@@ -24,6 +24,11 @@ class Readiness(BaseModel):
     redis: str = OK
     worker: str = OK
     notebook: str = OK
+    # As the workers see it; missing when none of them says anything.
+    database: str | None = None
+    artifacts: str | None = None
+    kernel: str | None = None
+    pool: str | None = None
     remark: str | None = Field(None, description="What should be better, though a start works")
 
 
@@ -39,8 +44,11 @@ async def ping() -> str:
     responses={503: {"model": Readiness, "description": "Not ready"}},
 )
 async def ready(response: Response) -> Readiness:
-    """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
-    state = Readiness()
+    """Whether a start would work: Redis and a worker answer, and the notebook can be used.
+
+    Workers say themselves whether a run would work with them.
+    """
+    state, seen = Readiness(), None
     try:
         # TODO(13.2): ready means that a start would work. Without a worker it would not.
         #   `runs.workers()` knows how many there are. What is missing is said in `worker`.
@@ -50,15 +58,17 @@ async def ready(response: Response) -> Readiness:
         info = await about()
         state.redis = redis_words.unfit(info) or OK
         state.remark = redis_words.remark(info)
+        seen = await said_by_workers()
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
     # TODO(13.2): nor would it with a notebook that cannot be used.
     #   `notebook.read` of the settings' notebook raises Unusable, with the words for it. It reads a
     #   file, so it belongs into a thread: `run_in_threadpool`.
-    if {state.redis, state.worker, state.notebook} != {OK}:
+    seen_well = seen in (None, WorkerState())
+    if not seen_well or {state.redis, state.worker, state.notebook} != {OK}:
         response.status_code = 503
-    return state
+    return state.model_copy(update=dict(seen or {}))
 
 
 @router.get("/metrics", response_class=Response)

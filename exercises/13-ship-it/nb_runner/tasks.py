@@ -30,6 +30,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
 )
 worker: Worker  # one in each pool process; made when the process starts
+worker_name = ""  # the main process gets it before it forks
 
 
 @app.task(name="nb_runner.run_notebook")
@@ -48,6 +49,13 @@ def logs_are_set_up(logger: Logger, **_: Any) -> None:
     logs.set_up(settings().log_format, logger)
 
 
+@signals.celeryd_init.connect
+def main_process_is_named(sender: str, **_: Any) -> None:
+    """In the main process: remember what it is called, for its pool processes, too."""
+    global worker_name
+    worker_name = sender
+
+
 @signals.worker_process_init.connect
 def pool_process_starts(**_: Any) -> None:
     """In the pool process: make what runs notebooks, and listen for the main process."""
@@ -55,6 +63,7 @@ def pool_process_starts(**_: Any) -> None:
     worker = Worker(settings())
     signal.signal(signal.SIGUSR2, lambda *_: worker.told_to_stop.set())
     worker.warm_up()
+    worker.report(Names(settings().namespace).pool(worker_name, os.getpid()))
 
 
 @signals.worker_process_shutdown.connect
@@ -89,13 +98,15 @@ def main_process_starts(**_: Any) -> None:
 
 
 @signals.heartbeat_sent.connect
-def main_process_lives(sender: Any, **_: Any) -> None:
+def main_process_lives(**_: Any) -> None:
     """In the main process, every 2 seconds: say so, for GET /ready."""
-    name, names = sender.eventer.hostname, Names(settings().namespace)
+    names = Names(settings().namespace)
+    pools = max(1, len(billiard.active_children()))  # one that has died is replaced at once
     try:
-        with main_redis().pipeline() as both:
-            both.set(names.worker(name), settings().notebook_path.name, ex=SEEN_SECONDS)
-            both.set(names.heard, name, ex=SEEN_SECONDS)
-            both.execute()
+        with main_redis().pipeline() as all_three:
+            all_three.set(names.worker(worker_name), settings().notebook_path.name, ex=SEEN_SECONDS)
+            all_three.set(names.pools(worker_name), pools, ex=SEEN_SECONDS)
+            all_three.set(names.heard, worker_name, ex=SEEN_SECONDS)
+            all_three.execute()
     except RedisError:
         pass  # the worker itself is looking for Redis, and says so

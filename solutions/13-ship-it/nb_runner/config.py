@@ -4,6 +4,7 @@ import os
 import re
 from enum import StrEnum
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -18,11 +19,20 @@ def _database_url(value: str) -> str:
     """Let SQLAlchemy judge the URL, and name the driver that is installed for PostgreSQL."""
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
-    except ArgumentError as error:
-        raise ValueError("not a database URL") from error
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        # The worker and the kernel have different working folders.
-        url = url.set(database=str(Path(url.database).resolve()))
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except ArgumentError:
+        raise ValueError from None  # what is allowed says it all
+    except ImportError as error:
+        raise ValueError(f"its driver is not installed ({error})") from None
+    if dialect.is_async:
+        raise ValueError("an asynchronous driver cannot be used here")
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+            raise ValueError("a database in memory forgets each number that it has issued")
+        if not url.database.startswith("file:"):
+            # The worker and the kernel have different working folders.
+            url = url.set(database=str(Path(url.database).absolute()))
     return url.render_as_string(hide_password=False)
 
 
@@ -35,7 +45,16 @@ def _usable(url: RedisDsn) -> RedisDsn:
     return url
 
 
-FullPath = Annotated[Path, AfterValidator(Path.resolve)]
+def _by_apprise(urls: SecretStr) -> SecretStr:
+    """Apprise is there only where it is wanted. Loading it takes seconds, so not here."""
+    if find_spec("apprise") is None:
+        raise ValueError("Apprise is not installed (pip install apprise)")
+    return urls
+
+
+# Absolute, because worker and kernel have different working folders; but links are not followed:
+# Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
+FullPath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class OverLimit(StrEnum):
@@ -104,6 +123,11 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         LogFormat.TEXT, description="text or json (an object for each line)"
     )
+    notify_urls: Annotated[SecretStr, AfterValidator(_by_apprise)] | None = Field(
+        None,
+        description="URLs of Apprise, with spaces between them, such as mailto://…; "
+        "unset: nobody is told when a run ends",
+    )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 
     @property
@@ -132,6 +156,9 @@ def _complaints(error: ValidationError) -> list[str]:
         name = str(problem["loc"][0])
         allowed = Settings.model_fields[name].description
         given = "is not set" if problem["type"] == "missing" else f"is {_shown(name)}"
+        reason = problem.get("ctx", {}).get("error")
+        if isinstance(reason, ValueError) and str(reason):  # of a validator above
+            given += f": {reason}"
         lines.append(f"{name.upper()} {given}. Allowed: {allowed}.")
     return lines
 
@@ -139,6 +166,6 @@ def _complaints(error: ValidationError) -> list[str]:
 def _shown(name: str) -> str:
     """A variable's value, fit for a log: no keys, no passwords."""
     value = os.environ.get(name.upper(), os.environ.get(name, ""))
-    if name == "runner_api_key":
+    if name in ("runner_api_key", "notify_urls"):
         return f"{len(value)} characters long"
     return repr(re.sub(r"//[^/]*@", "//***@", value))

@@ -12,12 +12,12 @@ from redis import RedisError
 
 from . import notebook, redis_words
 from .config import settings
-from .connection import about, runs
+from .connection import about, runs, said_by_workers
 from .measures import Measures
 from .runs import Run, Status
+from .worker_state import OK, WorkerState
 
 router = APIRouter()
-OK = "ok"
 
 
 class Readiness(BaseModel):
@@ -26,6 +26,11 @@ class Readiness(BaseModel):
     redis: str = OK
     worker: str = OK
     notebook: str = OK
+    # As the workers see it; missing when none of them says anything.
+    database: str | None = None
+    artifacts: str | None = None
+    kernel: str | None = None
+    pool: str | None = None
     remark: str | None = Field(None, description="What should be better, though a start works")
 
 
@@ -41,8 +46,11 @@ async def ping() -> str:
     responses={503: {"model": Readiness, "description": "Not ready"}},
 )
 async def ready(response: Response) -> Readiness:
-    """Whether a start would work: Redis and a worker answer, and the notebook can be used."""
-    state = Readiness()
+    """Whether a start would work: Redis and a worker answer, and the notebook can be used.
+
+    Workers say themselves whether a run would work with them.
+    """
+    state, seen = Readiness(), None
     try:
         if await runs.workers() == 0:
             state.worker = "No worker has been heard of lately. Start one, or look at its log."
@@ -51,6 +59,7 @@ async def ready(response: Response) -> Readiness:
         info = await about()
         state.redis = redis_words.unfit(info) or OK
         state.remark = redis_words.remark(info)
+        seen = await said_by_workers()
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
@@ -58,9 +67,10 @@ async def ready(response: Response) -> Readiness:
         await run_in_threadpool(notebook.read, settings().notebook_path)
     except notebook.Unusable as unusable:
         state.notebook = str(unusable)
-    if {state.redis, state.worker, state.notebook} != {OK}:
+    seen_well = seen in (None, WorkerState())
+    if not seen_well or {state.redis, state.worker, state.notebook} != {OK}:
         response.status_code = 503
-    return state
+    return state.model_copy(update=dict(seen or {}))
 
 
 @router.get("/metrics", response_class=Response)

@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 GUARD = Path(__file__).with_name("guard.py")
 START_SECONDS = 60  # how long a kernel may take to come up
 # A notebook has no business with these.
-SECRETS = ("RUNNER_API_KEY", "REDIS_URL")
+SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
 
 class Kernel:

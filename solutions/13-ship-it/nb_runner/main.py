@@ -19,6 +19,8 @@ from redis import RedisError
 from . import api, health, logs, notebook, output, redis_words
 from .config import settings
 from .connection import about, redis, runs
+from .names import Names
+from .notify import Notifier
 from .runs import Busy, Elsewhere, Grace
 
 log = logging.getLogger("uvicorn.error")
@@ -44,10 +46,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         notebook.read(settings().notebook_path)
     except notebook.Unusable as unusable:
         log.error("%s", unusable)
-    watch = asyncio.create_task(runs.watch())
+    watches = [asyncio.create_task(runs.watch())]
+    if urls := settings().notify_urls:
+        notifier = Notifier(redis, Names(settings().namespace), runs, urls.get_secret_value())
+        watches.append(asyncio.create_task(notifier.watch()))
     gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
     yield
-    watch.cancel()
+    for watch in watches:
+        watch.cancel()
     await redis.aclose()
 
 

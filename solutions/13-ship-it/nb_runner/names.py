@@ -10,9 +10,12 @@ one Redis. There are few names, so any number of API processes can serve the run
     nb:totals       how many runs ended in which status, and how many starts were refused
     nb:measures     how long runs took and waited, and when one last succeeded
     nb:run:<id>     the record of a run, a hash
+    nb:tells        people are told of each run that ends: NOTIFY_URLS
     nb:cancel:<n>   the run that this POST /cancel has cancelled; expires
     nb:heard        a worker was heard of a moment ago; expires
     nb:worker:<n>   this one was, and has this notebook; expires
+    nb:pools:<n>    how many pool processes that worker has; expires
+    nb:pool:<n>:<p> what one of them said of itself a moment ago; expires
     nb:celery       the messages that wait for a worker, and the other keys of Celery: nb:_kombu…
 """
 
@@ -60,6 +63,11 @@ class Names:
         """What is there as long as any worker is."""
         return f"{self.prefix}heard"
 
+    @property
+    def tells(self) -> str:
+        """What is there since people are told of runs that end."""
+        return f"{self.prefix}tells"
+
     def record(self, run_id: str) -> str:
         """The record of a run; of "": what the names of all records begin with."""
         return f"{self.prefix}run:{run_id}"
@@ -67,6 +75,14 @@ class Names:
     def worker(self, name: str) -> str:
         """Where a worker says that it is alive."""
         return f"{self.prefix}worker:{name}"
+
+    def pools(self, worker: str) -> str:
+        """Where a worker says how many pool processes it has."""
+        return f"{self.prefix}pools:{worker}"
+
+    def pool(self, worker: str, process: object) -> str:
+        """Where a pool process of a worker says whether a run would work there."""
+        return f"{self.prefix}pool:{worker}:{process}"
 
     def cancel(self, request: str) -> str:
         """What a POST /cancel has done."""

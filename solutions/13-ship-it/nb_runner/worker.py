@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+from functools import partial
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -13,10 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import artifacts, fencing, files, logs, notebook, redis_words
 from .config import Settings
+from .deadline import answer_within
 from .executor import Executor
 from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
 from .live import Live
 from .runs import Run, Status
+from .self_report import SelfReport
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +45,29 @@ class Worker:
         self._settings = settings
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._redis = connect(settings)
-        self._database = fencing.connect(settings.database_url)
+        # The run waits for a number before it is claimed, and its admission lasts for one lease.
+        self._database_timeout = min(5.0, settings.lease_seconds / 3)
+        self._database = fencing.connect(settings.database_url, self._database_timeout)
         self._executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
+        self._kernel_try: threading.Thread | None = None
         self.told_to_stop = threading.Event()
 
     def warm_up(self) -> None:
         """Get the next run's kernel ready."""
         self._executor.warm_up(self._settings.notebook_path)
+
+    def report(self, key: str) -> None:
+        """Tell Redis from now on, under that key, whether a run would work here."""
+        redis, folder = self._redis, self._settings.artifacts_dir
+        SelfReport(redis, key, self._database, folder, self._no_kernel).start()
+
+    def _no_kernel(self) -> str:
+        """Why no kernel starts. Where none did, another try is made meanwhile."""
+        if self._executor.no_kernel and not (self._kernel_try and self._kernel_try.is_alive()):
+            try_kernel = partial(self._executor.try_kernel, self._settings.notebook_path)
+            self._kernel_try = threading.Thread(target=try_kernel, name="try-kernel", daemon=True)
+            self._kernel_try.start()
+        return self._executor.no_kernel
 
     def close(self) -> None:
         """Leave nothing running."""
@@ -85,8 +104,9 @@ class Worker:
     def _take_token(self, run_id: str) -> tuple[int | None, str | None]:
         """A fencing token, or why there is none."""
         try:
-            return fencing.issue(self._database, run_id), None
-        except SQLAlchemyError as error:
+            issue = partial(fencing.issue, self._database, run_id)
+            return answer_within(2 * self._database_timeout, issue), None
+        except (SQLAlchemyError, TimeoutError) as error:
             why = getattr(error, "orig", None) or error  # without the statement around it
             return None, f"The database (DATABASE_URL) issued no fencing token: {why}"
 

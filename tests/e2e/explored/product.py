@@ -229,6 +229,7 @@ class Worker:
         if (
             "nb:worker:" in about
             or "nb:heard" in about
+            or "nb:pool" in about
             or any(run_id in about for run_id in self._product.forgotten)
         ):
             return False

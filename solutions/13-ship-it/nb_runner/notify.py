@@ -1,0 +1,98 @@
+"""Tell people when a run has ended, LOST included: NOTIFY_URLS.
+
+The API does it and not the worker: of a LOST run, nobody else is there to tell. Every API process
+looks; Redis decides which one tells, so nobody is told twice. One that dies in between tells
+nobody.
+"""
+
+import asyncio
+import logging
+import secrets
+import sys
+
+from redis import RedisError
+from redis.asyncio import Redis
+
+from .lua import script
+from .names import Names
+from .runs import Run, Runs, Status
+from .tell_message import UNKNOWN, Message
+
+log = logging.getLogger("uvicorn.error")
+
+LOOK_EVERY = 1  # seconds
+WAITS = (0, 5, 30)  # seconds before each try
+TELL_TIMEOUT = 120  # seconds; it may be a mail server that takes its time
+KINDS = {Status.SUCCEEDED: "success", Status.CANCELLED: "info"}
+
+
+class Notifier:
+    """Tells of the runs that end."""
+
+    def __init__(self, redis: Redis, names: Names, runs: Runs, urls: str) -> None:
+        self._redis, self._names, self._runs, self._urls = redis, names, runs, urls
+        self._claim = redis.register_script(script("tell"))
+        self._me = secrets.token_hex(8)
+        self._seen: set[str] = set()
+
+    async def watch(self) -> None:
+        """For ever: tell of each run that has ended."""
+        if await _tell(Message(urls=self._urls)) == UNKNOWN:
+            log.error("NOTIFY_URLS: Apprise does not know all of them. Nobody is told anything.")
+            return
+        while True:
+            try:
+                await self._look()
+            except RedisError as error:
+                log.debug("Nothing to tell: %s", error)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _look(self) -> None:
+        """Tell of what has ended since the last look."""
+        ended = [run for run in await self._runs.recent() if not run.status.active]
+        # What ended before anybody was to be told of it is no news.
+        begins = await self._redis.set(self._names.tells, "1", nx=True)
+        for run in reversed(ended):
+            if run.run_id in self._seen:
+                continue
+            ours = await self._claim(keys=self._names.for_script(run.run_id), args=[self._me])
+            self._seen.add(run.run_id)
+            if ours and not begins:
+                await self._tell_of(run)
+        self._seen &= {run.run_id for run in ended}
+
+    async def _tell_of(self, run: Run) -> None:
+        message = _message(run, self._urls)
+        for wait in WAITS:
+            await asyncio.sleep(wait)
+            if await _tell(message) == 0:
+                return
+        log.error("Run %s has ended, and not all of NOTIFY_URLS could be told.", run.run_id)
+
+
+def _message(run: Run, urls: str) -> Message:
+    """What is told of a run."""
+    who = f", requested by {run.requested_by}" if run.requested_by else ""
+    ended = f"Run {run.run_id}{who}: {run.status}."
+    return Message(
+        urls=urls,
+        title=f"{run.notebook}: {run.status}",
+        body="\n".join(part for part in (ended, run.error) if part),
+        kind=KINDS.get(run.status, "failure"),
+    )
+
+
+async def _tell(message: Message) -> int | None:
+    """Have it told. Answers how that ended; None: not in time."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nb_runner.tell"), stdin=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(TELL_TIMEOUT):
+            await process.communicate(message.model_dump_json().encode())
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode

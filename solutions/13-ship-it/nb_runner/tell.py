@@ -1,0 +1,29 @@
+"""Tell people something, by Apprise: python -m nb_runner.tell < message.json
+
+A process of its own, for a few seconds: Apprise loads some two hundred services, and its log shows
+their keys.
+"""
+
+import logging
+import sys
+
+from apprise import Apprise, NotifyType
+
+from .tell_message import NOT_TOLD, UNKNOWN, Message
+
+
+def main(message: Message) -> int:
+    """Tell it. Answers the exit code."""
+    logging.disable()
+    people = Apprise()
+    if not people.add(message.urls):
+        return UNKNOWN
+    if not message.title:
+        return 0
+    kind = NotifyType(message.kind)
+    told = people.notify(title=message.title, body=message.body, notify_type=kind)
+    return 0 if told else NOT_TOLD
+
+
+if __name__ == "__main__":
+    sys.exit(main(Message.model_validate_json(sys.stdin.read())))

@@ -1,0 +1,55 @@
+"""What workers say of themselves, for GET /ready: whether a run would work where it runs.
+
+The API may be on another machine, so it cannot look there. Each pool process looks itself, and
+tells Redis under a name that expires. One that is stopped, or hangs, is known by its silence: the
+worker's main process says how many should be heard.
+"""
+
+from pydantic import BaseModel
+from redis.asyncio import Redis
+
+from .names import Names
+
+OK = "ok"
+
+
+class WorkerState(BaseModel):
+    """What a run needs of a worker: "ok", or what is wrong, in words."""
+
+    database: str = OK
+    artifacts: str = OK
+    kernel: str = OK
+    pool: str = OK
+
+
+async def of_all(redis: Redis, names: Names) -> WorkerState | None:
+    """What the workers say; where one of them has a problem, that one's words. None: there is none.
+
+    One is enough: nobody knows which of them will get the next run.
+    """
+    expected = await _values(redis, names.pools("*"))
+    told = await _values(redis, names.pool("*", "*"))
+    if not expected:
+        return None
+    result = WorkerState()
+    for key, processes in expected.items():
+        worker = key.removeprefix(names.pools(""))
+        states = [text for name, text in told.items() if name.startswith(names.pool(worker, ""))]
+        if len(states) < int(processes):
+            missing = int(processes) - len(states)
+            result.pool = (
+                f"{worker}: not heard of its pool processes: {missing} of {processes}. "
+                "Is one stopped, or only just starting?"
+            )
+        for text in states:
+            for part, words in WorkerState.model_validate_json(text):
+                if words != OK:
+                    setattr(result, part, f"{worker}: {words}")
+    return result
+
+
+async def _values(redis: Redis, pattern: str) -> dict[str, str]:
+    """The keys of a pattern, with what is in them."""
+    keys = [str(key) async for key in redis.scan_iter(pattern, count=1000)]
+    values = await redis.mget(keys) if keys else []
+    return {key: str(value) for key, value in zip(keys, values, strict=True) if value is not None}
