@@ -24,10 +24,10 @@ def install_kernel(folder: Path, *argv: str) -> None:
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """A runner whose kernel cannot start."""
+    """A runner in which each thing that a run needs can be broken."""
     folder = tmp_path_factory.mktemp("odd")
     notebook = write_notebook(folder / "it.ipynb", "1", kernel="ours")
-    install_kernel(folder / "jupyter", "no-such-program")
+    install_kernel(folder / "jupyter", *LAUNCHER)
     (folder / "data").mkdir()
     env = {
         "JUPYTER_PATH": str(folder / "jupyter"),
@@ -52,6 +52,8 @@ def wait_for_words(runner: Runner, part: str, *words: str) -> None:
 
 
 def test_32_ready_tells_of_a_kernel_that_cannot_start_until_it_can(odd: Runner) -> None:
+    install_kernel(Path(odd.env["JUPYTER_PATH"]), "no-such-program")
+    odd.run("SUCCEEDED")  # with the kernel that has been waiting; no other one starts
     wait_for_words(odd, "kernel", "Kernel died")
     install_kernel(Path(odd.env["JUPYTER_PATH"]), *LAUNCHER)
     wait_for_words(odd, "kernel", "ok")
