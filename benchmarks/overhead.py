@@ -62,7 +62,7 @@ def measure(repeat: int | None, say: Say) -> Report:
             Measurement(OURS, samples[OURS], peer=JUPYTER),
             *(Measurement(way, samples[way]) for way in (JUPYTER, PAPERMILL, NBCLIENT)),
         ],
-        [Target(OURS, "median", "at most", 0.15), Target(OURS, "ratio", "at most", 0.2)],
+        [Target(OURS, "median", "at most", 0.05), Target(OURS, "ratio", "at most", 0.2)],
     )
 
 
