@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import artifacts, fencing, notebook, redis_words
+from . import artifacts, fencing, notebook, process_tree, redis_words
 from .config import Settings
 from .executor import Executor
 from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
@@ -20,6 +20,7 @@ from .runs import Status
 log = logging.getLogger(__name__)
 
 LONGEST = 2000  # characters of an error that go into the run's record
+KILL_TIMEOUT = 10  # seconds until what a run has started has to be gone
 
 
 def connect(settings: Settings) -> Redis:
@@ -43,7 +44,6 @@ class Worker:
         self._redis = connect(settings)
         self._database = fencing.connect(settings.database_url)
         self._executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
-        self.told_to_stop = threading.Event()
 
     def warm_up(self) -> None:
         """Get the next run's kernel ready."""
@@ -53,7 +53,7 @@ class Worker:
         """Leave nothing running."""
         self._executor.close()
 
-    def run(self, run_id: str) -> None:
+    def run(self, run_id: str, told_to_stop: threading.Event) -> None:
         """Run the notebook as the run of that id, unless it is not there to be claimed."""
         lease_seconds = self._settings.lease_seconds
         token, error = self._take_token(run_id)
@@ -62,7 +62,7 @@ class Worker:
             log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
             return
         with Heartbeat(
-            lease, lease_seconds, self.told_to_stop, self._executor.beat, self._executor.stop
+            lease, lease_seconds, told_to_stop, self._executor.beat, self._executor.stop
         ) as heart:
             try:
                 error = error or self._of_another_runner(lease.run.notebook)
@@ -71,6 +71,10 @@ class Worker:
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
             lease.run.output_dropped = self._executor.dropped
+            gone = process_tree.kill_kernels(KILL_TIMEOUT)
+        if not gone:  # so nobody may be admitted sooner than by the end of the lease
+            log.error("Run %s has left a process that cannot be killed.", run_id)
+            return
         status, error = _verdict(error, heart.order, self._executor.where)
         lease.finish(status, error, timeout=min(30, 2 * lease_seconds))
         log.info("Run %s %s. %s", run_id, status, error or "")
