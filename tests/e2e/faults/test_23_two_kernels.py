@@ -55,6 +55,7 @@ def cancel(runner: Runner, _: Victims) -> None:
 
 def shut_down_by_remote_control(runner: Runner, _: Victims) -> None:
     with Celery(broker=runner.env["REDIS_URL"]) as app:
+        app.conf.broker_transport_options = {"global_keyprefix": "nb:"}
         app.control.shutdown()
 
 
