@@ -68,4 +68,4 @@ def _resident(child: Child) -> float:
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    return not any("guard.py" in word for word in process.cmdline())
+    return not any("import guard" in word for word in process.cmdline())

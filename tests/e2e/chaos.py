@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,10 +36,11 @@ LEASE = 2.0  # seconds
 SLACK = 10.0  # seconds on top, for a machine that is busy with something else
 STATUSES = ENDED | {"QUEUED", "RUNNING"}
 
-# A running kernel holds a lock, which the system releases when the kernel dies. A kernel that finds
-# the lock taken records an overlap with its holder. Its writes carry the fencing token.
+# A running kernel holds a lock, and so does a process that it has started and that has left its
+# group. The system releases the lock when both are dead. A kernel that finds the lock taken records
+# an overlap with its holder. Its writes carry the fencing token.
 AT_WORK = """
-import fcntl, json, os, random, sqlite3, time
+import fcntl, json, os, random, sqlite3, subprocess, time
 from pathlib import Path
 run_id, token = os.environ["RUN_ID"], int(os.environ["FENCING_TOKEN"])
 work = open("at_work", "a+")
@@ -48,6 +50,7 @@ except BlockingIOError:
     with open("overlaps", "a") as overlaps:
         overlaps.write(json.dumps({"run": run_id, "beside": Path("who").read_text()}) + "\\n")
 Path("who").write_text(json.dumps({"run": run_id, "pid": os.getpid()}))
+subprocess.Popen(["timeout", "600", "sleep", "600"], pass_fds=[work.fileno()])
 """
 WORK = "time.sleep(random.uniform(0, 0.8))"
 WRITE = """
@@ -76,6 +79,9 @@ class Chaos:
             self.kill_a_worker,
             self.kill_a_main_process,
             self.stop_a_worker,
+            self.shut_down_cold,
+            self.signal_a_pool_process,
+            self.attack_a_guard,
             self.freeze_a_worker,
             self.suspend_a_host,
             self.kill_an_api,
@@ -146,6 +152,30 @@ class Chaos:
         place, worker = self._a_worker()
         worker.signal(signal.SIGTERM)
         self._replace(place)
+
+    def shut_down_cold(self) -> None:
+        place, worker = self._a_worker()
+        worker.signal(signal.SIGQUIT)
+        self._replace(place)
+
+    def signal_a_pool_process(self) -> None:
+        """It ends its run, and Celery starts another process in its place, or it goes on."""
+        _, worker = self._a_worker()
+        number = self._random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+        for pool in worker_processes(worker)[1:]:
+            _do(lambda pool=pool: pool.send_signal(number))  # type: ignore[misc]
+
+    def attack_a_guard(self) -> None:
+        """Kill or stop the guards of a worker, as a cell could; sometimes its pool process too."""
+        _, worker = self._a_worker()
+        number = self._random.choice([signal.SIGKILL, signal.SIGSTOP])
+        and_the_pool = self._random.random() < 0.5
+        for pool in worker_processes(worker)[1:]:
+            with suppress(psutil.NoSuchProcess):
+                for guard in pool.children():
+                    guard.send_signal(number)
+                if and_the_pool:
+                    pool.kill()
 
     def freeze_a_worker(self) -> None:
         """Stop a worker. Its kernel runs on until its guard ends it."""

@@ -151,7 +151,7 @@ def is_kernel(process: psutil.Process) -> bool:
         command = process.cmdline()
     except psutil.Error:
         return False
-    return "ipykernel_launcher" in command and not any("guard.py" in part for part in command)
+    return "ipykernel_launcher" in command and not any("import guard" in part for part in command)
 
 
 def worker_processes(worker: Child) -> list[psutil.Process]:

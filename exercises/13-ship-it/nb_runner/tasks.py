@@ -11,10 +11,11 @@ import billiard
 from celery import signals
 from redis import Redis, RedisError
 
-from . import logs, redis_words
+from . import logs, process_tree, redis_words
 from .broker import celery_app
 from .config import settings
 from .names import Names
+from .pool import EndsRuns, signals_end_the_run
 from .worker import Worker, connect
 
 SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
@@ -29,6 +30,7 @@ app.conf.update(
     worker_proc_alive_timeout=90,
     broker_connection_retry_on_startup=True,
 )
+app.steps["worker"].add(EndsRuns)
 worker: Worker  # one in each pool process; made when the process starts
 worker_name = ""  # the main process gets it before it forks
 
@@ -36,10 +38,9 @@ worker_name = ""  # the main process gets it before it forks
 @app.task(name="nb_runner.run_notebook")
 def run_notebook(run_id: str) -> None:
     """Run the notebook as the run of that id."""
-    with logs.apart():
-        worker.run(run_id)
-    if not worker.told_to_stop.is_set():
-        worker.warm_up()
+    with signals_end_the_run() as told_to_stop, logs.apart():
+        worker.run(run_id, told_to_stop)
+    worker.warm_up()
 
 
 @signals.after_setup_logger.connect
@@ -58,10 +59,11 @@ def main_process_is_named(sender: str, **_: Any) -> None:
 
 @signals.worker_process_init.connect
 def pool_process_starts(**_: Any) -> None:
-    """In the pool process: make what runs notebooks, and listen for the main process."""
+    """In the pool process: make what runs notebooks."""
     global worker
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # that was for the main process
+    process_tree.contain()
     worker = Worker(settings())
-    signal.signal(signal.SIGUSR2, lambda *_: worker.told_to_stop.set())
     worker.warm_up()
     worker.report(Names(settings().namespace).pool(worker_name, os.getpid()))
 
@@ -70,17 +72,6 @@ def pool_process_starts(**_: Any) -> None:
 def pool_process_ends(**_: Any) -> None:
     """In the pool process: leave no kernel behind."""
     worker.close()
-
-
-@signals.worker_shutting_down.connect
-def main_process_stops(**_: Any) -> None:
-    """In the main process, on SIGTERM: Celery would now wait for the task, hours perhaps.
-
-    Tell the pool to end its run instead, and to say so in the run's record.
-    """
-    for process in billiard.active_children():
-        if process.pid:
-            os.kill(process.pid, signal.SIGUSR2)
 
 
 @cache
@@ -95,6 +86,14 @@ def main_process_starts(**_: Any) -> None:
     with suppress(RedisError):  # it is not up yet, or we may not ask
         if unfit := redis_words.unfit(main_redis().info()):
             raise SystemExit(unfit)
+
+
+@signals.worker_init.connect
+def main_process_keeps_kernels(**_: Any) -> None:
+    """In the main process: if a pool process dies, what its kernel has started falls to us."""
+    process_tree.contain()
+    process_tree.conceal()
+    signal.signal(signal.SIGCHLD, lambda *_: process_tree.kill_kernels(timeout=1, grace=0.5))
 
 
 @signals.heartbeat_sent.connect

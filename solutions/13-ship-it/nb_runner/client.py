@@ -8,6 +8,8 @@ that never do. It also keeps what a thread puts out after the cell that started 
 import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,14 @@ class Client(NotebookClient):
         except CellExecutionError as error:
             if error.ename != "SystemExit" or error.evalue not in EXIT_WITHOUT_ERROR:
                 raise
+
+    @asynccontextmanager
+    async def async_setup_kernel(self, **_: Any) -> AsyncIterator[None]:
+        """Nothing: the kernel is up, and it is ended by the executor.
+
+        nbclient would also handle the signals of this process, and shut down the kernel itself.
+        """
+        yield
 
     async def _async_poll_output_msg(
         self, parent_msg_id: str, cell: NotebookNode, cell_index: int

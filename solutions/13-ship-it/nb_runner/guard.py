@@ -1,15 +1,17 @@
 """A small process between the worker and its kernel: a dead man's switch.
 
-    python guard.py LIFELINE BEAT_TIMEOUT SCRATCH COMMAND…
-
-It starts COMMAND in a process group of its own and listens at the end of a pipe, LIFELINE, whose
+It starts a kernel in a session of its own and listens at the end of a pipe, the lifeline, whose
 other end only the worker holds. However the worker goes, SIGKILL included, the operating system
-closes that end; the guard reads end-of-file and kills the whole group: the kernel, and whatever
-its cells have started. That is all the worker has to do, too, to stop a kernel: let go of the pipe.
+closes that end; the guard reads end of file and kills the kernel, with all that its cells have
+started.
 
 A worker may also hang, or be stopped, while its kernel works on. So in a run it writes a byte for
 each heartbeat that Redis has answered. After the first one, BEAT_TIMEOUT seconds without another
 count as end of file: by then the lease is about to run out.
+
+And the guard itself? A cell may kill it: then the system kills the kernel, and the worker the rest
+(process_tree.py). A cell may stop it: then the worker's next beat lets it go on, and if there is no
+worker any more, the system does.
 
 (Linux has a signal for "your parent died", but it fires when the parent *thread* ends, and macOS
 has none. The kernel's own watch for its parent sleeps through a cell that holds the GIL.)
@@ -22,42 +24,79 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
+import time
+from pathlib import Path
+
+from . import process_tree
+
+# Meant for the kernel or for the worker.
+IGNORED = {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"}
+KILL_TIMEOUT = 10  # seconds; then it tries anew
 
 
-def main() -> None:
+def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
     """Run the command until it ends or the lifeline does; leave nothing behind."""
-    lifeline, beat_timeout, scratch, *command = sys.argv[1:]
-    for meant_for_the_kernel in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(meant_for_the_kernel, lambda *_: None)
+    process_tree.contain()
+    process_tree.conceal()
+    process_tree.signal_at_the_end_of_the_parent(signal.SIGCONT)
+    for name in IGNORED | {"SIGCHLD"}:
+        # As handlers: the kernel would inherit SIG_IGN.
+        signal.signal(signal.Signals[name], lambda *_: None)
     # The kernel watches for the end of the process it takes for its parent: that is us.
     environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
-    kernel = subprocess.Popen(command, env=environment, process_group=0)
-
-    def clean_up_after_the_kernel() -> None:
-        code = kernel.wait()
-        kill_group(kernel.pid)  # what its cells started may have outlived it
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(code if code >= 0 else 128 - code)
-
-    threading.Thread(target=clean_up_after_the_kernel).start()
-    wait_for_silence(int(lifeline), float(beat_timeout))
-    kill_group(kernel.pid)
-
-
-def wait_for_silence(lifeline: int, beat_timeout: float) -> None:
-    """Return at end of file, or when what has begun to beat stops beating."""
-    timeout = None  # a kernel that waits for its run needs no beats
-    while select.select([lifeline], [], [], timeout)[0] and os.read(lifeline, 4096):
-        timeout = beat_timeout
+    kernel = subprocess.Popen(
+        command, env=environment, start_new_session=True, preexec_fn=_end_with_the_guard
+    )
+    code = wait_for_the_end(kernel.pid, int(lifeline), float(beat_timeout))
+    _kill_group(kernel.pid)
+    kernel.wait()
+    while not process_tree.kill_kernels(KILL_TIMEOUT):
+        pass
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(code if code >= 0 else 128 - code)
 
 
-def kill_group(leader: int) -> None:
+def _end_with_the_guard() -> None:
+    process_tree.signal_at_the_end_of_the_parent(signal.SIGKILL)
+
+
+def wait_for_the_end(kernel: int, lifeline: int, beat_timeout: float) -> int:
+    """Return when the kernel has ended, its exit code, or when the worker is gone or silent."""
+    ended, wake_up = os.pipe()
+    os.set_blocking(wake_up, False)
+    signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)  # a byte for each signal
+    silent_at = None  # a kernel that waits for its run needs no beats
+    while (code := _collect(kernel)) is None:
+        timeout = None if silent_at is None else max(0, silent_at - time.monotonic())
+        ready = select.select([lifeline, ended], [], [], timeout)[0]
+        if ended in ready:
+            os.read(ended, 4096)
+        if lifeline in ready and os.read(lifeline, 4096):
+            silent_at = time.monotonic() + beat_timeout
+        elif ended not in ready:
+            return -signal.SIGKILL
+    return code
+
+
+def _collect(kernel: int) -> int | None:
+    """Collect the children that have ended. The kernel's exit code, if it is one of them."""
+    code = None
+    with contextlib.suppress(ChildProcessError):
+        while (child := os.waitpid(-1, os.WNOHANG))[0]:
+            if child[0] == kernel:
+                code = os.waitstatus_to_exitcode(child[1])
+    return code
+
+
+def _kill_group(leader: int) -> None:
     """Kill a process group, if there is anybody left in it."""
     # macOS says PermissionError when only zombies are left.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    main()
+def command(*arguments: str) -> list[str]:
+    """How to start a guard: with the standard library and this package, nothing else, in 20 ms."""
+    folder = str(Path(__file__).resolve().parents[1])
+    code = f"import sys; sys.path.append({folder!r}); from {__package__} import guard; "
+    return [sys.executable, "-I", "-S", "-c", f"{code}guard.main(*sys.argv[1:])", *arguments]

@@ -1,22 +1,19 @@
 """Kernels that die with the worker, and one that is kept warm."""
 
-import contextlib
-import io
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Self
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
-GUARD = Path(__file__).with_name("guard.py")
+from .provisioner import GuardedProvisioner
+
 START_SECONDS = 60  # how long a kernel may take to come up
+ANSWER_SECONDS = 5  # how long a kernel that is up may take to answer
+KILL_TIMEOUT = 5  # seconds
 # A notebook has no business with these.
 SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
@@ -24,19 +21,16 @@ SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 class Kernel:
     """A kernel process under its guard. Made by `start`, ended by `kill`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, beat_timeout: float) -> None:
         self.name = name
-        self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
-        self._lifeline: io.FileIO | None = None
-        self._lock = threading.Lock()  # on the lifeline
         self.client: AsyncKernelClient | None = None
+        self.manager = AsyncKernelManager(kernel_name=name, transport="ipc")
+        self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
         # Sockets are files in a folder only we can read: no port for others to find or to take.
-        self.manager = _GuardedManager(
-            kernel_name=name,
-            transport="ipc",
-            ip=f"{self.scratch}/s",
-            connection_file=f"{self.scratch}/kernel.json",
-        )
+        self.manager.ip = f"{self.scratch}/s"
+        self.manager.connection_file = f"{self.scratch}/kernel.json"
+        self.process = GuardedProvisioner(self.manager, self.scratch, beat_timeout)
+        self.manager.provisioner = self.process
 
     @classmethod
     async def start(
@@ -49,27 +43,17 @@ class Kernel:
         Raises:
             jupyter_client.kernelspec.NoSuchKernel: no kernel of that name is installed.
         """
-        kernel = cls(name)
+        kernel = cls(name, beat_timeout)
         environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
-        ours, theirs = os.pipe()
-        os.set_blocking(theirs, False)
-        kernel._lifeline = io.FileIO(theirs, "wb")
-        kernel.manager.guard = [
-            *(sys.executable, "-I", "-S", str(GUARD)),
-            *(str(ours), str(beat_timeout), kernel.scratch),
-        ]
         try:
             await kernel.manager.start_kernel(
                 cwd=str(folder),
                 env=environment | variables,
-                pass_fds=(ours,),
                 extra_arguments=kernel.history_off(),
             )
         except BaseException:
             await kernel.shutdown()
             raise
-        finally:
-            os.close(ours)
         return kernel
 
     async def connect(self) -> AsyncKernelClient:
@@ -90,6 +74,17 @@ class Kernel:
             self.client = client
         return self.client
 
+    async def answers(self) -> bool:
+        """Whether a kernel that is up can still be used: whether it does not hang, either."""
+        if not await self.manager.is_alive():
+            return False
+        client = await self.connect()
+        try:
+            await client.kernel_info(reply=True, timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
     @property
     def speaks_python(self) -> bool:
         """Whether cells are Python."""
@@ -101,34 +96,19 @@ class Kernel:
 
     def beat(self) -> None:
         """Tell the guard that the lease is ours. Safe from any thread."""
-        with self._lock, contextlib.suppress(OSError):  # it is gone, or will be in a moment
-            if self._lifeline and not self._lifeline.closed:
-                self._lifeline.write(b".")
+        self.process.beat()
 
     def kill(self) -> None:
-        """Let go of the lifeline: the guard kills the kernel's group. Safe from any thread."""
-        with self._lock:
-            if self._lifeline:
-                self._lifeline.close()
-
-    async def alive(self) -> bool:
-        """Whether the kernel can still be used."""
-        return bool(await self.manager.is_alive())
+        """Kill the kernel and all that it has started. Safe from any thread."""
+        self.process.end(timeout=0)
 
     async def shutdown(self) -> None:
         """Kill it, wait until it is gone, and free what its manager holds."""
-        self.kill()
+        self.process.end(KILL_TIMEOUT)
         if self.client:
             self.client.stop_channels()
-        guard: subprocess.Popen[bytes] | None = getattr(self.manager.provisioner, "process", None)
-        if guard is not None:
-            try:
-                guard.wait(timeout=5)
-            except subprocess.TimeoutExpired:  # it could not even be told: take the guard too
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(guard.pid, signal.SIGKILL)
         await self.manager.cleanup_resources()
-        shutil.rmtree(self.scratch, ignore_errors=True)  # there was no guard, if it never started
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class WarmKernel:
@@ -136,15 +116,21 @@ class WarmKernel:
 
     def __init__(self, beat_timeout: float) -> None:
         self._waiting: Kernel | None = None
+        self._made_for: object = None
         self._beat_timeout = beat_timeout
 
     async def prepare(self, name: str, folder: Path, variables: dict[str, str]) -> None:
         """See to it that the kernel which the next run will take is there, and up."""
-        if self._waiting and self._waiting.name == name and await self._waiting.alive():
+        if self._waiting and self._fits(name, folder) and await self._waiting.answers():
             return
         await self.discard()
+        self._made_for = _identity(name, folder)
         self._waiting = await Kernel.start(name, folder, variables, self._beat_timeout)
-        await self._waiting.connect()
+        try:
+            await self._waiting.connect()
+        except BaseException:
+            await self.discard()
+            raise
 
     async def take(self, name: str, folder: Path, variables: dict[str, str]) -> Kernel:
         """The waiting kernel if it fits, else a new one, with `variables` in its environment.
@@ -152,10 +138,16 @@ class WarmKernel:
         The waiting one was started before anybody knew them: it has to be told.
         """
         kernel, self._waiting = self._waiting, None
-        if kernel and kernel.name == name and kernel.speaks_python and await kernel.alive():
-            return kernel
         if kernel:
-            await kernel.shutdown()
+            usable = False
+            try:
+                fits = kernel.speaks_python and self._fits(name, folder)
+                usable = fits and await kernel.answers()
+            finally:
+                if not usable:
+                    await kernel.shutdown()
+            if usable:
+                return kernel
         return await Kernel.start(name, folder, variables, self._beat_timeout)
 
     async def discard(self) -> None:
@@ -164,11 +156,11 @@ class WarmKernel:
         if kernel:
             await kernel.shutdown()
 
+    def _fits(self, name: str, folder: Path) -> bool:
+        return self._made_for == _identity(name, folder)
 
-class _GuardedManager(AsyncKernelManager):
-    """Puts the guard's command in front of the kernel's."""
 
-    guard: list[str]
-
-    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        return self.guard + super().format_kernel_cmd(extra_arguments)
+def _identity(name: str, folder: Path) -> object:
+    """Differs for a folder that has been replaced: a kernel stays in the old one."""
+    place = folder.stat()
+    return name, folder, place.st_dev, place.st_ino

@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from redis import RedisError
 
-from . import api, health, logs, notebook, output, redis_words
+from . import api, health, logs, notebook, output, process_tree, redis_words
 from .config import settings
 from .connection import about, redis, runs
 from .names import Names
@@ -32,6 +32,7 @@ PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Before the first request: look at Redis and the notebook. Only a Redis Cluster is fatal."""
+    process_tree.conceal()
     try:
         info = await about()
         if unfit := redis_words.unfit(info):

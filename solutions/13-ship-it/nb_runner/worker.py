@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import artifacts, fencing, files, logs, notebook, redis_words
+from . import artifacts, fencing, files, logs, notebook, process_tree, redis_words
 from .config import Settings
 from .deadline import answer_within
 from .executor import Executor
@@ -24,6 +24,7 @@ from .self_report import SelfReport
 log = logging.getLogger(__name__)
 
 LONGEST = 2000  # characters of an error that go into the run's record
+KILL_TIMEOUT = 10  # seconds until what a run has started has to be gone
 
 
 def connect(settings: Settings) -> Redis:
@@ -50,7 +51,6 @@ class Worker:
         self._database = fencing.connect(settings.database_url, self._database_timeout)
         self._executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
         self._kernel_try: threading.Thread | None = None
-        self.told_to_stop = threading.Event()
 
     def warm_up(self) -> None:
         """Get the next run's kernel ready."""
@@ -73,7 +73,7 @@ class Worker:
         """Leave nothing running."""
         self._executor.close()
 
-    def run(self, run_id: str) -> None:
+    def run(self, run_id: str, told_to_stop: threading.Event) -> None:
         """Run the notebook as the run of that id, unless it is not there to be claimed."""
         lease_seconds = self._settings.lease_seconds
         token, error = self._take_token(run_id)
@@ -86,7 +86,7 @@ class Worker:
             lease,
             lease_seconds,
             self._settings.run_timeout,
-            self.told_to_stop,
+            told_to_stop,
             self._executor.beat,
             self._executor.stop,
         ) as heart:
@@ -96,6 +96,10 @@ class Worker:
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
                 error = f"The runner itself failed: {bug!r}"
+            gone = process_tree.kill_kernels(KILL_TIMEOUT)
+        if not gone:  # so nobody may be admitted sooner than by the end of the lease
+            log.error("Run %s has left a process that cannot be killed.", run_id)
+            return
         status, error = _verdict(error, heart.order, self._executor.where)
         reason = heart.order.reason if heart.order and error else None
         lease.finish(status, error, reason, timeout=min(30, 2 * lease_seconds))
