@@ -21,8 +21,9 @@ OURS, JUPYTER = "POST /start to finished", "jupyter execute"
 REST, SHOUTING = "worker, at rest", "worker, at most, while 1 GB is printed"
 HOW = (
     f"One cell that prints {LINES:,} lines: the whole command, and POST /start to finished, by "
-    f"turns. Then one that prints {SHOUTED // 1_000_000:,} MB, with OUTPUT_LIMIT at {LIMIT // 1_000_000} "
-    "MB: the resident memory of the worker's pool process, the highest of all looks."
+    f"turns. Then one that prints {SHOUTED // 1_000_000:,} MB, with OUTPUT_LIMIT at "
+    f"{LIMIT // 1_000_000} MB: the resident memory of the worker's pool process, the highest of "
+    "all looks."
 )
 
 
