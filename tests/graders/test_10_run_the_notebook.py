@@ -86,8 +86,10 @@ def strict_probe(submission: Submission) -> Probe:
 
 @pytest.fixture(scope="module")
 def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterator[Runners]:
-    # As in the README, the path is relative to the folder of the project.
-    relative = os.path.relpath(probe.path.resolve(), submission.folder.resolve())
+    # As in the README, the path is relative to the folder of the project. It begins with the name
+    # of that folder, so it leads nowhere from any other folder, however deep that is.
+    folder = submission.folder.resolve()
+    relative = str(Path(os.pardir, folder.name, os.path.relpath(probe.path.resolve(), folder)))
     by_hand = UNSET | {"NOTEBOOK_PATH": relative}
     strict = {
         "NOTEBOOK_PATH": str(strict_probe.path),

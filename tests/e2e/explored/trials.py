@@ -18,7 +18,7 @@ from explorer import (
     find,
     time_passes,
 )
-from explorer.crashes import Way
+from explorer.crashes import OFTEN, Place, Way
 from explorer.play import let_go
 from tests.e2e.explored.product import (
     LEASE,
@@ -27,7 +27,6 @@ from tests.e2e.explored.product import (
     Product,
     Stopped,
     WorkerActor,
-    finish,
     finishes,
     script_of,
 )
@@ -184,22 +183,18 @@ def late(
 
     `between` happens before it arrives. Then it must change nothing.
     """
-    rule, number = Rule(product, [actor]), 0
+    rule = Rule(product, [actor])
+    tried: set[Place] = set()
     points: list[str] = []
     failing: Trace | None = None
     while True:
         reset()
         actor.start()
-        steps = [step for _ in range(number) if (step := _take(actor, product))]
-        number += 1
-        actor.settle(PATIENCE)
-        command = actor.next
+        steps: list[Step] = []
+        command = _go_on(actor, product, steps, tried)
         if command is None:
             let_go([actor], reset)
             break
-        if what(command).startswith("kernel"):  # the notebook does not ask a second time
-            finish(actor, product.data)
-            continue
         while not actor.ended:
             _last_of_all(actor.gate, command)
             if actor.next is not None and actor.next is not command:
@@ -238,9 +233,22 @@ def _changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
     return f"what came late has changed {'; '.join(changes + new)}" if changes or new else None
 
 
-def _take(actor: Actor, product: Product) -> Step | None:
-    actor.settle(PATIENCE)
-    return actor.take(product.data, 0.0, PATIENCE) if actor.next is not None else None
+def _go_on(actor: Actor, product: Product, steps: list[Step], tried: set[Place]) -> Command | None:
+    """Let it go on until it stands before a command that was not tried. None: it has ended.
+
+    The notebook's steps are none to try: the notebook does not ask a second time.
+    """
+    while True:
+        actor.settle(PATIENCE)
+        command = actor.next
+        if command is None:
+            return None
+        place = Place.before(command, steps, what)
+        often = place.times >= OFTEN or what(command).startswith("kernel")
+        if place not in tried and not often:
+            tried.add(place)
+            return command
+        steps += [step] if (step := actor.take(product.data, 0.0, PATIENCE)) else []
 
 
 def _last_of_all(gate: Gate, command: Command) -> None:
