@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from functools import partial
 
 from redis import Redis
@@ -145,11 +146,10 @@ class Worker:
             "FENCING_TOKEN": str(run.token),
             "OUTPUT_DIR": str(own / artifacts.FILES),
         }
-        live = Live(own / artifacts.LIVE, self._settings.output_limit)
-        error = self._executor.run(
-            book, path.parent, variables, heart.progress, heart.stopped, live
-        )
-        live.close()
+        with closing(Live(own / artifacts.LIVE, self._settings.output_limit)) as live:
+            error = self._executor.run(
+                book, path.parent, variables, heart.progress, heart.stopped, live
+            )
         run.output_dropped = self._executor.dropped
         run.files = files.listed(own / artifacts.FILES)
         try:
