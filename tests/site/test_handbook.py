@@ -262,9 +262,11 @@ def test_each_failure_mode_names_the_tests_that_show_it() -> None:
     named = re.findall(r"`(test_\d\d\w+)`", page)
     there = re.findall(r"^def (test_\d\d\w+)", tests, re.MULTILINE)
     assert set(named) <= set(there)
-    heads = re.findall(r"^### (\d+)\. .* \{ #f(\d+) \}$", page, re.MULTILINE)
-    numbers = [int(number) for number, _ in heads]
-    assert heads == [(str(number), str(number)) for number in sorted(set(numbers))]
+    heads = re.findall(r"^### (\d+)(b?)\. .* \{ #f(\w+) \}$", page, re.MULTILINE)
+    assert len(heads) == len(set(heads)) == len(re.findall(r"^### ", page, re.MULTILINE))
+    assert all(anchor == number + letter for number, letter, anchor in heads)
+    numbers = [int(number) for number, _, _ in heads]
+    assert numbers == sorted(numbers)
     assert numbers[:20] == [*range(1, 21)]
     # Each number names a test that shows it, or the file of its tests.
     shown = set(re.findall(r"test_(\d\d)_", page)) | set(re.findall(r"_and_(\d\d)_", page))

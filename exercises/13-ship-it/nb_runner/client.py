@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 INSIDE_KERNEL = Path(__file__).with_name("inside_kernel.py").read_text(encoding="utf-8")
 EXIT_WITHOUT_ERROR = ("", "0", "None")  # what sys.exit() and sys.exit(0) come to
 SILENCE = 10  # seconds without a message after a cell's end: then the rest is missing
-AHEAD = 100  # messages that may wait here; the kernel waits with those after them
+AHEAD = 100  # messages that may wait here; a kernel that was told to waits with the next one
+AHEAD_OF_OTHERS = 100_000  # the same for kernels that know no waiting, and drop the next one
 AT_ONCE = 100  # messages that are taken before others of this event loop get their turn
 NUMBER = re.compile(rb"number:(\d+)")  # inside_kernel.py puts it in front of each message
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
@@ -56,7 +57,7 @@ class Client(NotebookClient):
     def attach(self, connection: AsyncKernelClient) -> None:
         """Talk to the kernel by this connection."""
         self.kc = self._connection = connection
-        connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, AHEAD)
+        connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, AHEAD_OF_OTHERS)
 
     async def prepare(self, variables: dict[str, str]) -> None:
         """Tell an ipykernel the variables of this run, and to lose no output.
@@ -68,6 +69,8 @@ class Client(NotebookClient):
         reply = await self.async_wait_for_reply(request)
         if reply is None or reply["content"]["status"] != "ok":
             log.warning("The kernel could not be told to wait for its reader: %s", reply)
+            return
+        self._connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, AHEAD)
 
     async def run(self) -> None:
         """Run the cells. sys.exit() or sys.exit(0) in one of them is the end of the notebook.

@@ -35,7 +35,6 @@ class Executor:
         self._settings = settings
         self._database_url = settings.database_url
         self._loop = asyncio.Runner()
-        self._beat_timeout = beat_timeout
         self._warm = WarmKernel(beat_timeout)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
@@ -45,21 +44,14 @@ class Executor:
 
     def warm_up(self, path: Path) -> None:
         """Start the kernel that the next run will want. That it cannot is said by that run."""
-        self.no_kernel = self._loop.run(self._prepare(self._warm, path))
-        if self.no_kernel:
-            log.error("No kernel can be kept warm: %s", self.no_kernel)
-
-    def try_kernel(self, path: Path) -> None:
-        """Start a kernel, only to see whether that works by now. For another thread to call."""
-
-        async def try_one() -> str:
-            kernel = WarmKernel(self._beat_timeout)
-            try:
-                return await self._prepare(kernel, path)
-            finally:
-                await kernel.discard()
-
-        self.no_kernel = asyncio.run(try_one())
+        try:
+            name = notebooks.kernel_name(notebooks.read(path))
+            variables = {"DATABASE_URL": self._database_url}
+            self._loop.run(self._warm.prepare(name, path.parent, variables))
+            self.no_kernel = ""
+        except (notebooks.Unusable, OSError, RuntimeError) as error:
+            self.no_kernel = str(error) or repr(error)
+            log.error("No kernel can be kept warm: %s", error)
 
     def run(
         self,
@@ -115,15 +107,6 @@ class Executor:
         """End the kernel that is kept warm."""
         self._loop.run(self._warm.discard())
         self._loop.close()
-
-    async def _prepare(self, kernel: WarmKernel, path: Path) -> str:
-        """Have a kernel started for the notebook. Answers why there is none, in words."""
-        try:
-            name = notebooks.kernel_name(notebooks.read(path))
-            await kernel.prepare(name, path.parent, {"DATABASE_URL": self._database_url})
-        except (notebooks.Unusable, OSError, RuntimeError) as error:
-            return str(error) or repr(error)
-        return ""
 
     async def _run(
         self,

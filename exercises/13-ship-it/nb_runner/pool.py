@@ -34,8 +34,10 @@ def signals_end_the_run() -> Iterator[threading.Event]:
     received: set[int] = set()
 
     def handle(number: int, _: FrameType | None) -> None:
+        first = not received
         received.add(number)
-        told_to_stop.set()
+        if first:  # one handler may interrupt another one, which holds the lock of the event
+            told_to_stop.set()
 
     before = [(number, signal.signal(number, handle)) for number in ENDS_RUN]
     try:
@@ -43,8 +45,8 @@ def signals_end_the_run() -> Iterator[threading.Event]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-    for ends in received.intersection(ENDS_PROCESS):
-        signal.raise_signal(ends)
+        for ends in received.intersection(ENDS_PROCESS):
+            signal.raise_signal(ends)
 
 
 def _complaints(worker: Any) -> Iterator[str]:

@@ -4,7 +4,10 @@ import logging
 import os
 import secrets
 import socket
+import subprocess
+import sys
 import threading
+from contextlib import closing
 from functools import partial
 
 from redis import Redis
@@ -50,7 +53,7 @@ class Worker:
         self._database_timeout = min(5.0, settings.lease_seconds / 3)
         self._database = fencing.connect(settings.database_url, self._database_timeout)
         self._executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
-        self._kernel_try: threading.Thread | None = None
+        self._trial: subprocess.Popen[str] | None = None
 
     def warm_up(self) -> None:
         """Get the next run's kernel ready."""
@@ -62,11 +65,17 @@ class Worker:
         SelfReport(redis, key, self._database, folder, self._no_kernel).start()
 
     def _no_kernel(self) -> str:
-        """Why no kernel starts. Where none did, another try is made meanwhile."""
-        if self._executor.no_kernel and not (self._kernel_try and self._kernel_try.is_alive()):
-            try_kernel = partial(self._executor.try_kernel, self._settings.notebook_path)
-            self._kernel_try = threading.Thread(target=try_kernel, name="try-kernel", daemon=True)
-            self._kernel_try.start()
+        """Why no kernel starts. Where none did, another process tries it meanwhile."""
+        if self._executor.no_kernel and self._trial is None:
+            command = [sys.executable, "-m", "nb_runner.kernel_trial"]
+            self._trial = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+        elif self._trial and self._trial.poll() is not None:
+            why, _ = self._trial.communicate()
+            if self._trial.returncode == 0:
+                self._executor.no_kernel = why
+            self._trial = None
         return self._executor.no_kernel
 
     def close(self) -> None:
@@ -137,11 +146,10 @@ class Worker:
             "FENCING_TOKEN": str(run.token),
             "OUTPUT_DIR": str(own / artifacts.FILES),
         }
-        live = Live(own / artifacts.LIVE, self._settings.output_limit)
-        error = self._executor.run(
-            book, path.parent, variables, heart.progress, heart.stopped, live
-        )
-        live.close()
+        with closing(Live(own / artifacts.LIVE, self._settings.output_limit)) as live:
+            error = self._executor.run(
+                book, path.parent, variables, heart.progress, heart.stopped, live
+            )
         run.output_dropped = self._executor.dropped
         run.files = files.listed(own / artifacts.FILES)
         try:
