@@ -25,7 +25,7 @@ WRONG = [
     (
         "REDIS_URL",
         "rediss://x?ssl_cert_reqs=maybe",
-        "REDIS_URL is 'rediss://x?ssl_cert_reqs=maybe'.",
+        "REDIS_URL is 'rediss://x?ssl_cert_reqs=maybe': Invalid SSL Certificate",
     ),
     ("NAMESPACE", "a b", "NAMESPACE is 'a b'. Allowed: up to 40 letters, digits"),
     ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml'. Allowed: text or json ("),

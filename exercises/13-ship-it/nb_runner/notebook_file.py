@@ -8,9 +8,9 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from nbformat import NotebookNode, ValidationError, convert, versions
+from nbformat import NotebookNode, ValidationError, convert, from_dict, versions
 from nbformat.reader import get_version
 from nbformat.validator import get_validator, normalize
 
@@ -67,8 +67,8 @@ def _notebook(written: Any) -> NotebookNode:
         if major != MAJOR:
             _check_schema(notebook, NEWEST_MINOR)
         notebook = normalize(notebook)[1]
-    assert isinstance(notebook, NotebookNode)
-    return notebook
+    # Of an old format, the nodes are of a class of its own.
+    return cast(NotebookNode, from_dict(notebook))
 
 
 def _check_schema(notebook: dict[str, Any], minor: object) -> None:

@@ -108,6 +108,7 @@ def all_odd() -> Iterator[tuple[str, Any]]:
 async def main() -> None:
     """Read and execute all of them, with one kernel for all."""
     notebook = importlib.import_module("nb_runner.notebook")
+    plain_text = importlib.import_module("nb_runner.plain_text")
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     found = Counter[str]()
@@ -129,7 +130,10 @@ async def main() -> None:
         client.kc = kernel
         assert len(notebook.runnable(book)) < 3
         await client.async_execute()
-        notebook.printed(book)
+        text = plain_text.Text(whole_lines=True)
+        for part in plain_text.parts(book, {}):
+            text.feed(part)
+        text.end()
         nbformat.writes(book).encode()
         return "executed"
 
