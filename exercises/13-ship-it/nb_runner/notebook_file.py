@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode, ValidationError, convert, versions
+from nbformat import NotebookNode, ValidationError, convert, from_dict, versions
 from nbformat.reader import get_version
 from nbformat.validator import get_validator, normalize
 
@@ -66,9 +66,8 @@ def _notebook(written: Any) -> NotebookNode:
         notebook = convert(versions[major].to_notebook_json(written, minor=minor), MAJOR)
         if major != MAJOR:
             _check_schema(notebook, NEWEST_MINOR)
-        notebook = normalize(notebook)[1]
-    assert isinstance(notebook, NotebookNode)
-    return notebook
+        whole: NotebookNode = from_dict(normalize(notebook)[1])  # of version 3 it is a plain dict
+    return whole
 
 
 def _check_schema(notebook: dict[str, Any], minor: object) -> None:
