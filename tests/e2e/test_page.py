@@ -91,6 +91,21 @@ def test_a_run_is_started_followed_and_its_output_shown(
     assert "before the gate" in book.cells[0].outputs[0].text
 
 
+def test_the_files_of_a_run_are_there_to_download(tmp_path: Path, open_page: OpenPage) -> None:
+    leave = "import os; open(os.environ['OUTPUT_DIR'] + '/a b.csv', 'w').write('1,2')"
+    notebook = write_notebook(tmp_path / "it.ipynb", leave)
+    with start_runner(tmp_path, notebook=notebook, env={"RUNNER_API_KEY": KEY}) as runner:
+        runner.run()
+        page = open_page(runner.url)
+        page.get_by_label("API key").fill(KEY)
+        page.get_by_role("button", name="Use key").click()
+        expect(page.get_by_text("a b.csv 3 B")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="a b.csv").click()
+        assert download.value.suggested_filename == "a b.csv"
+        assert Path(download.value.path()).read_text() == "1,2"
+
+
 def test_a_second_start_names_the_run_in_the_way_and_offers_to_follow_it(
     runner: Runner, gate: Gate, open_page: OpenPage
 ) -> None:
