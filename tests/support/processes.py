@@ -37,7 +37,10 @@ class Mark:
         return {"WORKSHOP_TEST_MARK": self.value}
 
     def processes(self) -> list[psutil.Process]:
-        """The living processes that carry the mark."""
+        """The living processes that carry the mark.
+
+        The runner's own processes hide their environment: only root finds them. Kernels do not.
+        """
         found = []
         for process in psutil.process_iter():
             try:
