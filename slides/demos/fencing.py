@@ -26,7 +26,7 @@ def write(database: Engine, who: str, mine: int, fenced: bool) -> str:
 
 
 with tempfile.TemporaryDirectory() as folder:
-    database = fencing.connect(f"sqlite:///{folder}/results.db")
+    database = fencing.connect(f"sqlite:///{folder}/results.db", timeout=5)
     for fenced in (False, True):
         with database.begin() as transaction:
             for statement in SETUP.split(";"):

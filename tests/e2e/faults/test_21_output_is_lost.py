@@ -59,7 +59,7 @@ def burst(runner: Runner, *cells: str, seconds: float) -> str:
     return run_id
 
 
-def test_a_worker_that_reads_late_gets_all_of_the_output(runner: Runner) -> None:
+def test_21_a_worker_that_reads_late_gets_all_of_the_output(runner: Runner) -> None:
     run_id = burst(runner, BURST, "print('end')", seconds=2)
     run = runner.wait_for(run_id, "SUCCEEDED")
     assert run["output_dropped"] == 0
@@ -67,14 +67,14 @@ def test_a_worker_that_reads_late_gets_all_of_the_output(runner: Runner) -> None
     assert lines == [*map(str, range(LINES)), "end"]
 
 
-def test_output_that_does_not_arrive_is_said_and_fails_the_run(runner: Runner) -> None:
+def test_21_output_that_does_not_arrive_is_said_and_fails_the_run(runner: Runner) -> None:
     run_id = burst(runner, LOSE, BURST, "print('end')", seconds=30)
     run = runner.wait_for(run_id, "FAILED")
     assert "some of its output did not arrive" in run["error"]
     assert len(runner.client.get(f"/output/{run_id}").text.split()) < LINES
 
 
-def test_a_thread_puts_out_into_the_cell_that_started_it(runner: Runner) -> None:
+def test_21_a_thread_puts_out_into_the_cell_that_started_it(runner: Runner) -> None:
     cells = (
         "import threading, time\n"
         "def late():\n    time.sleep(0.5); print('from the thread')\n"

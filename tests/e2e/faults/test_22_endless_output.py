@@ -35,7 +35,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield runner
 
 
-def test_what_is_past_the_limit_is_dropped_and_said_and_memory_stays_flat(runner: Runner) -> None:
+def test_22_what_is_past_the_limit_is_dropped_and_said_and_memory_stays_flat(
+    runner: Runner,
+) -> None:
     cells = (
         f"for _ in range({LOUD // 100_000}): print('x' * 99_999)",
         "print('to the end')",
@@ -62,7 +64,7 @@ def test_what_is_past_the_limit_is_dropped_and_said_and_memory_stays_flat(runner
     assert LIMIT / 2 < len(text) < 2 * LIMIT
 
 
-def test_a_run_that_is_to_fail_past_the_limit_fails(tmp_path: Path) -> None:
+def test_22_a_run_that_is_to_fail_past_the_limit_fails(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "it.ipynb", "while True: print('x' * 1_000)")
     env = {"OUTPUT_LIMIT": str(LIMIT), "OVER_OUTPUT_LIMIT": "fail"}
     with start_runner(tmp_path, notebook=notebook, env=env) as runner:
@@ -130,7 +132,7 @@ print(json.dumps(told))
 """
 
 
-def test_what_is_kept_is_counted_in_bytes_and_never_walked_through() -> None:
+def test_22_what_is_kept_is_counted_in_bytes_and_never_walked_through() -> None:
     """An update of a display touches one object, and a piece of a stream only itself: linear."""
     done = subprocess.run(
         [sys.executable, "-c", COLLECT], cwd=PRODUCT.path, capture_output=True, text=True

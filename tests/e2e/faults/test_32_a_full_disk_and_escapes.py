@@ -57,18 +57,18 @@ def kept(folder: Path, room: int) -> list[object]:
     return told
 
 
-def test_old_runs_make_room_before_a_new_one_is_written(tmp_path: Path) -> None:
+def test_32_old_runs_make_room_before_a_new_one_is_written(tmp_path: Path) -> None:
     """Three may be kept and three have room: to prune after the write would need room for four."""
     numbers = ("0", "01", "012", "123", "234", "345")
     assert kept(tmp_path, 3) == [[each, WHOLE] for each in numbers]
 
 
-def test_on_a_full_disk_the_oldest_run_makes_room(tmp_path: Path) -> None:
+def test_32_on_a_full_disk_the_oldest_run_makes_room(tmp_path: Path) -> None:
     numbers = ("0", "01", "12", "23", "34", "45")
     assert kept(tmp_path, 2) == [[each, WHOLE] for each in numbers]
 
 
-def test_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_32_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
     told = kept(tmp_path, 0)
     assert told[:2] == ["No space left on device", ["", ["files"]]]
     assert told == told[:2] * 6
@@ -77,7 +77,7 @@ def test_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -
 EVIL = r"\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\x9b1A\x1b]8;;http://evil\x1b\\link\x1b(B\x00"
 
 
-def test_terminal_escapes_reach_neither_text_nor_record_nor_log(
+def test_32_terminal_escapes_reach_neither_text_nor_record_nor_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With it, ipykernel leaves the output of subprocesses alone.

@@ -43,7 +43,7 @@ def run_cells(
     return run, runner.client.get(f"/output/{run['run_id']}").text
 
 
-def test_a_line_that_is_printed_in_pieces_is_one_line(runner: Runner) -> None:
+def test_33_a_line_that_is_printed_in_pieces_is_one_line(runner: Runner) -> None:
     pieces = "print('50%', end='', flush=True); print(' 100%', flush=True); print('next')"
     run, text = run_cells(runner, pieces, "print('no end of line', end='')", "'a result'")
     assert text == "50% 100%\nnext\nno end of line\n'a result'\n"
@@ -51,7 +51,7 @@ def test_a_line_that_is_printed_in_pieces_is_one_line(runner: Runner) -> None:
     assert len(kept["cells"][0]["outputs"]) == 1
 
 
-def test_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) -> None:
+def test_33_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) -> None:
     run, text = run_cells(runner, OWN_TRACEBACK, status="FAILED")
     assert run["error"] == "Cell 1 of 1 raised Quiet: no more to say"
     assert text == "Quiet: no more to say\n"
@@ -61,7 +61,7 @@ def test_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) -> 
     ("code", "status"),
     [("0", "SUCCEEDED"), ("", "SUCCEEDED"), ("1", "FAILED"), ("'no data'", "FAILED")],
 )
-def test_sys_exit_ends_the_notebook_as_it_ends_a_program(
+def test_33_sys_exit_ends_the_notebook_as_it_ends_a_program(
     runner: Runner, code: str, status: str
 ) -> None:
     cells = ("print('first')", f"import sys; sys.exit({code})", "print('never')")
@@ -71,7 +71,7 @@ def test_sys_exit_ends_the_notebook_as_it_ends_a_program(
     assert "never" not in text
 
 
-def test_pictures_beside_the_notebook_are_in_the_page(runner: Runner) -> None:
+def test_33_pictures_beside_the_notebook_are_in_the_page(runner: Runner) -> None:
     book = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell("![A dot](pictures/dot.png) ![No](../secret.txt)"),
