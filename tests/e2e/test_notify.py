@@ -79,6 +79,50 @@ def test_each_run_that_ends_is_told_once_lost_included(
         assert run_id in message["message"]
 
 
+SLOW_APPRISE = """
+import json
+import os
+import time
+from pathlib import Path
+
+NotifyType = str
+folder = Path(os.environ["PYTHONPATH"])
+
+class Apprise:
+    def add(self, urls):
+        (folder / "asked").touch()
+        while not (folder / "known").exists():
+            time.sleep(0.05)
+        return True
+
+    def notify(self, **message):
+        with (folder / "told").open("a") as file:
+            print(json.dumps(message), file=file)
+        return True
+"""
+
+
+def test_a_run_that_ends_while_the_urls_are_checked_is_told_and_an_older_one_is_not(
+    tmp_path: Path,
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "apprise.py").write_text(SLOW_APPRISE)
+    told = slow / "told"
+    with start_runner(tmp_path) as runner:
+        runner.run("SUCCEEDED")
+        env = runner.env | {"NOTIFY_URLS": "slow://", "PYTHONPATH": str(slow)}
+        runner.restart_api(0, env)
+        wait_until((slow / "asked").exists, "the URLs to be looked at", 60)
+        news = runner.run("SUCCEEDED")["run_id"]
+        (slow / "known").touch()
+        wait_until(told.exists, "the run to be told", 60)
+        last = runner.run("SUCCEEDED")["run_id"]
+        wait_until(lambda: last in told.read_text(), "the last run to be told", 60)
+    messages = [json.loads(line)["body"] for line in told.read_text().splitlines()]
+    assert messages == [f"Run {run_id}: SUCCEEDED." for run_id in (news, last)]
+
+
 def test_without_apprise_the_setting_is_refused_in_words() -> None:
     source = (
         "import importlib.util as util\n"

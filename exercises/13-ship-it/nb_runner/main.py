@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import ceil
 from pathlib import Path
 
@@ -50,6 +50,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     watches = [asyncio.create_task(runs.watch())]
     if urls := settings().notify_urls:
         notifier = Notifier(redis, Names(settings().namespace), runs, urls.get_secret_value())
+        with suppress(RedisError):  # the notifier tries again
+            await notifier.begin()
         watches.append(asyncio.create_task(notifier.watch()))
     gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
     yield

@@ -34,6 +34,19 @@ class Notifier:
         self._claim = redis.register_script(script("tell"))
         self._me = secrets.token_hex(8)
         self._seen: set[str] = set()
+        self._begun = False
+
+    async def begin(self) -> None:
+        """Claim what has ended before anybody was to be told of it: that is no news.
+
+        Before the first request: the URLs are checked for a second or more, and a run may end in
+        that time.
+        """
+        if not await self._redis.exists(self._names.tells):
+            for run in await self._ended():
+                await self._is_ours(run)
+            await self._redis.set(self._names.tells, "1")  # last: another process may look already
+        self._begun = True
 
     async def watch(self) -> None:
         """For ever: tell of each run that has ended."""
@@ -49,17 +62,23 @@ class Notifier:
 
     async def _look(self) -> None:
         """Tell of what has ended since the last look."""
-        ended = [run for run in await self._runs.recent() if not run.status.active]
-        # What ended before anybody was to be told of it is no news.
-        begins = await self._redis.set(self._names.tells, "1", nx=True)
-        for run in reversed(ended):
-            if run.run_id in self._seen:
-                continue
-            ours = await self._claim(keys=self._names.for_script(run.run_id), args=[self._me])
-            self._seen.add(run.run_id)
-            if ours and not begins:
+        if not self._begun:  # Redis did not answer then
+            await self.begin()
+        ended = await self._ended()
+        for run in ended:
+            if run.run_id not in self._seen and await self._is_ours(run):
                 await self._tell_of(run)
         self._seen &= {run.run_id for run in ended}
+
+    async def _ended(self) -> list[Run]:
+        """The runs that have ended, oldest first."""
+        return [run for run in reversed(await self._runs.recent()) if not run.status.active]
+
+    async def _is_ours(self, run: Run) -> bool:
+        """Whether this process is to tell of the run; from now on, no other one is."""
+        ours = await self._claim(keys=self._names.for_script(run.run_id), args=[self._me])
+        self._seen.add(run.run_id)
+        return bool(ours)
 
     async def _tell_of(self, run: Run) -> None:
         message = _message(run, self._urls)
