@@ -14,13 +14,14 @@ from time import monotonic, sleep
 
 import psutil
 
-from explorer import Actor, Data
+from explorer import Actor
 from kit.errors import KitError
 from kit.grading.api import Api
 from kit.grading.failure import Wrong
 from kit.grading.gated import Gated, gate
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.options import GraderOptions
+from kit.grading.runner_data import RunnerData
 from kit.grading.submission import OURS, Submission
 from kit.processes.child import Child, wait_until
 from kit.processes.forkserver import ForkServer
@@ -58,7 +59,7 @@ class Subject:
     hold: Path  # while this file is there, no notebook ends
 
     @property
-    def data(self) -> Data:
+    def data(self) -> RunnerData:
         """Its data in Redis."""
         return self.gated.data
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from explorer import Actor, Command, Data, Gate, Point, Report, Trace, as_lanes, find, is_step
+from explorer import Actor, Command, Gate, Point, Report, Trace, as_lanes, find, is_step
 from kit.errors import KitError
 from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.failure import Wrong
 from kit.grading.gated_worker import GatedWorker
+from kit.grading.runner_data import RunnerData
 from kit.grading.submission import Submission
 from kit.grading.values import Kind
 from kit.processes.child import Child
@@ -80,7 +81,7 @@ class Gated:
     ) -> None:
         url = redis_url or submission.redis_url
         with ExitStack() as opened:
-            self.data = opened.enter_context(closing(Data(url)))
+            self.data = opened.enter_context(closing(RunnerData(url)))
             gates = [opened.enter_context(gate(url)) for _ in range(apis + gated_workers)]
             base = {**(env or {}), "REDIS_URL": url}
             for_worker = {**base, **(worker_env or {})}
@@ -120,7 +121,7 @@ class Gated:
 
     def reset(self) -> None:
         """Forget everything: no run, no message, no lock."""
-        self.data.redis.flushdb()
+        self.data.forget()
 
     def warm_up(self, path: str, body: Any = None) -> None:
         """Call each process once, so that what is done only once is done; then forget all."""

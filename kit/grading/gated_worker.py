@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from explorer import Actor, Data, Gate, processes
+from explorer import Actor, Gate, processes
 from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong
+from kit.grading.runner_data import RunnerData
 from kit.grading.runs import run_id_of, status
 from kit.grading.submission import Submission
 from kit.processes.child import Child
@@ -34,7 +35,7 @@ class GatedWorker:
         name: str,
         gate: Gate,
         api: Api,
-        data: Data,
+        data: RunnerData,
         child: Child,
         submission: Submission,
         env: Mapping[str, str],
@@ -113,7 +114,7 @@ class GatedWorker:
         self.gate.open()
         self.revive()
         self.gate.hold()
-        self.data.redis.flushdb()
+        self.data.forget()
         answer = self._start()
         self.gate.wait(lambda: bool(self.gate.held), HELD)
         self.data.advance(YEAR)
@@ -123,7 +124,7 @@ class GatedWorker:
         except Wrong:  # what it hangs in is for another test to say
             self.child.kill()
             self.revive()
-        self.data.redis.flushdb()
+        self.data.forget()
 
     def revive(self) -> None:
         """Start it again if it was killed."""

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from explorer import Actor, Command, Data, Gate, is_step
+from explorer import Actor, Command, Gate, is_step
 from explorer.connection import Passed
 from kit.checking.trial import copy_project
+from kit.grading.runner_data import RunnerData
 from kit.processes.child import Child
 from kit.processes.forkserver import ForkServerClient
 from kit.processes.ports import free_socket
@@ -83,17 +84,6 @@ class Answer:
 
     def __str__(self) -> str:
         return str(self.status)
-
-
-class RunnerData(Data):
-    """The data of the runner: its marker keeps as a value when the lease ends."""
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass for this value, too."""
-        super().advance(seconds)
-        ends = float(cast("bytes | None", self.redis.hget("nb:marker", "ends")) or 0)
-        if ends:
-            self.redis.hset("nb:marker", "ends", int(ends - seconds * 1000))
 
 
 class Stopped(Actor):
@@ -400,9 +390,7 @@ class Product:
             wait_until(lambda w=worker: not w.running, over, PATIENCE, every=0.005)  # type: ignore[misc]
         ids = cast("list[bytes]", redis.lrange("nb:runs", 0, -1))
         self.forgotten = [*self.forgotten[-50:], *(run_id.decode() for run_id in ids)]
-        number = cast("bytes | None", redis.hget("nb:marker", "number")) or 0
-        redis.flushdb()
-        redis.hset("nb:marker", "number", number)  # or else Redis has forgotten something
+        self.data.forget()
         for gate in [api.gate for api in self.apis]:
             gate.hold()
             gate.open()
@@ -479,7 +467,7 @@ def ends(passed: Passed) -> str | None:
     return None
 
 
-def finish(actor: Actor, data: Data) -> None:
+def finish(actor: Actor, data: RunnerData) -> None:
     """Let an actor go on, step by step, to the end of its operation."""
     while not actor.ended and actor.settle(PATIENCE) and actor.next is not None:
         actor.take(data, 0.0, PATIENCE)
