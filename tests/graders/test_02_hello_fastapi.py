@@ -18,20 +18,17 @@ PYTEST = "../../.venv/bin/python -m pytest"
 
 
 @pytest.fixture(scope="module")
-def running(submission: Submission) -> Inside:
-    """The project's own tests, under way."""
-    return Inside(submission, "own_tests")
-
-
-@pytest.fixture(scope="module")
-def api(submission: Submission, running: Inside) -> Api:
+def api(submission: Submission) -> Api:
     return submission.up()
 
 
 @pytest.fixture(scope="module")
-def own_tests(running: Inside) -> Any:
-    """What came of the project's own tests: with its app as it is, and with wrong answers."""
-    return running.result(PYTEST, "the end of your tests", TEST)
+def own_tests(submission: Submission, api: Api) -> Any:
+    """What came of the project's own tests: with its app as it is, and with wrong answers.
+
+    Without an app that starts, there is nothing to test.
+    """
+    return Inside(submission, "own_tests").result(PYTEST, "the end of your tests", TEST)
 
 
 @pytest.mark.task("2.1")

@@ -71,11 +71,11 @@ NO_REDIS = not_checked(CHOSEN[0], ProblemCode.ENVIRONMENT, "no Redis")
 def a_class() -> ClassResult:
     """Learners of all kinds: right, wrong, unreadable, half handed in, hostile, not graded."""
     learners = [
-        LearnerResult("=1+1", [verdict(2, OK, HOSTILE, OK), verdict(7, OK, OK, OK)]),
-        LearnerResult("Ada | <b>", [verdict(2, OK, OK, OK), verdict(7, OK, OK, OK)]),
-        LearnerResult("Béla", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("a"), NOT_YET)]),
-        LearnerResult("Cleo", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
-        LearnerResult("Dan", [verdict(2, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
+        LearnerResult("=1+1", [verdict(2, OK, HOSTILE, OK, OK), verdict(7, OK, OK, OK)]),
+        LearnerResult("Ada | <b>", [verdict(2, OK, OK, OK, OK), verdict(7, OK, OK, OK)]),
+        LearnerResult("Béla", [verdict(2, OK, OK, OK, OK), verdict(7, OK, wrong("a"), NOT_YET)]),
+        LearnerResult("Cleo", [verdict(2, OK, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
+        LearnerResult("Dan", [verdict(2, OK, OK, OK, OK), verdict(7, OK, wrong("b"), NOT_YET)]),
         LearnerResult("Eve", [verdict(7, wrong("c", "202"), wrong("b"), OK)], notes=["a link"]),
         LearnerResult("Finn", problem="The archive ends in the middle of a file."),
         LearnerResult("Gil", [NO_REDIS, verdict(7, OK, OK, OK)]),
@@ -95,7 +95,7 @@ def points_of(text: str, folder: Path) -> dict[str, Fraction]:
 def test_points_by_task_and_by_exercise(tmp_path: Path) -> None:
     points_by_task = points_of('[points]\n"07.1" = 2\n"2" = 5\n"6.2" = 0\n06.3 = 1.5\n', tmp_path)
     assert [points_by_task["7.1"], points_by_task["7.2"]] == [2, 1]
-    assert [points_by_task[f"2.{n}"] for n in (1, 2, 3)] == [Fraction(5, 3)] * 3
+    assert [points_by_task[f"2.{n}"] for n in (1, 2, 3, 4)] == [Fraction(5, 4)] * 4
     assert [points_by_task[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
 
 
@@ -189,7 +189,7 @@ def test_two_gradings_of_the_same_work_are_normalised_to_the_same_text() -> None
 
 def normalised_text(got: str, *values: Value) -> str:
     """The text of a failure, after normalising."""
-    original = replace(verdict(2, OK, Failure(got=got), OK), values=values)
+    original = replace(verdict(2, OK, Failure(got=got), OK, OK), values=values)
     failure = (
         normalised(original, ProjectLocation("02-hello-fastapi", Path("/nowhere"))).tasks[1].failure
     )
@@ -285,7 +285,7 @@ def test_junit_is_xml_whatever_a_message_holds(tmp_path: Path) -> None:
     top = ElementTree.parse(tmp_path / "junit" / "=1+1.xml").getroot()
     [failure] = top.iter("failure")
     assert "<script>document.title" in (failure.text or "")
-    assert (top.get("tests"), top.get("failures"), top.get("errors")) == ("6", "1", "0")
+    assert (top.get("tests"), top.get("failures"), top.get("errors")) == ("7", "1", "0")
 
 
 def test_junit_has_errors_for_faults_of_the_workshop_and_failures_for_others(
@@ -293,9 +293,9 @@ def test_junit_has_errors_for_faults_of_the_workshop_and_failures_for_others(
 ) -> None:
     result = a_class()
     gil = ElementTree.fromstring(junit_report.as_xml(result.learners[-1], CHOSEN))
-    assert (gil.get("failures"), gil.get("errors")) == ("0", "3")
+    assert (gil.get("failures"), gil.get("errors")) == ("0", "4")
     finn = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], CHOSEN))
-    assert (finn.get("failures"), finn.get("tests")) == ("6", "6")
+    assert (finn.get("failures"), finn.get("tests")) == ("7", "7")
     nothing = ElementTree.fromstring(junit_report.as_xml(result.learners[-2], []))
     assert (nothing.get("failures"), nothing.get("tests")) == ("1", "1")
 
@@ -332,7 +332,7 @@ def test_the_summary_is_appended_to_the_one_of_the_job(
 
 def test_a_summary_is_never_too_large_for_github() -> None:
     result = a_class()
-    long = verdict(2, OK, wrong("x" * 5000 + "\n" + "é" * 5000), OK)
+    long = verdict(2, OK, wrong("x" * 5000 + "\n" + "é" * 5000), OK, OK)
     result.learners = [LearnerResult(f"l{n}", [long]) for n in range(200)]
     text = markdown_report.as_markdown(result)
     assert len(text.encode()) < 1 << 20
@@ -346,10 +346,12 @@ def test_grades_are_a_table_without_formulas() -> None:
     text = csv_report.as_csv(replace(a_class(), points={"7.2": Fraction(5, 3)}))
     assert text.startswith(csv_report.BYTE_ORDER_MARK)  # for Béla, in Excel
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(csv_report.BYTE_ORDER_MARK))))
-    assert list(rows[0]) == ["learner", "2.1", "2.2", "2.3", "7.1", "7.2", "7.3", "total"]
+    assert list(rows[0]) == [
+        "learner", "2.1", "2.2", "2.3", "2.4", "7.1", "7.2", "7.3", "total",
+    ]  # fmt: skip
     assert rows[0]["learner"] == "'=1+1"
     assert [row["total"] for row in rows] == [
-        "5.67", "6.67", "4", "4", "4", "1", "0", "3.67",
+        "6.67", "7.67", "5", "5", "5", "1", "0", "3.67",
     ]  # fmt: skip
     assert rows[2]["7.2"] == "0" and rows[1]["7.2"] == "1.67"
     for start in ("=", "+", "-", "@", "\t=", " =", "＠"):  # noqa: RUF001
@@ -497,7 +499,9 @@ def test_names_and_headings_stay_visible_while_scrolling(
 def test_a_class_of_one_without_exercises_or_learners_work(
     tmp_path: Path, open_page: OpenPage, count: int
 ) -> None:
-    learner = LearnerResult("ada", [verdict(2, OK, OK, OK)] if count else [], "" if count else "X")
+    learner = LearnerResult(
+        "ada", [verdict(2, OK, OK, OK, OK)] if count else [], "" if count else "X"
+    )
     result = ClassResult(CHOSEN[:count], [learner], "Not confined: no sandbox.", confined=False)
     for report in (json_report, junit_report, markdown_report, csv_report, html_report):
         report.write(result, tmp_path)

@@ -25,7 +25,7 @@ def test_the_first_check_opens_the_exercise_and_says_what_is_missing(learner: Le
         "./workshop hint 01",
     ):
         assert words in done.stdout
-    assert "1.2" not in done.stdout  # one thing at a time
+    assert "✗ 1.2 " not in done.stdout  # one thing at a time
     assert not (learner.home / "work" / HELLO / "exercise.toml").exists()  # the hints are in it
 
 
