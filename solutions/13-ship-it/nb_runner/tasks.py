@@ -20,7 +20,9 @@ from .worker import Worker, connect
 
 SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
 
-app = celery_app(settings(), socket_timeout=5, socket_connect_timeout=1)
+# A worker takes a message from the queue on one connection and notes it on another one. If that
+# one has died in silence, the message would be gone: so the note is tried once more, on a new one.
+app = celery_app(settings(), socket_timeout=5, socket_connect_timeout=1, retry_on_timeout=True)
 app.conf.update(
     # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
     task_ignore_result=True,
