@@ -1,4 +1,4 @@
-# The finished runner, solutions/13-ship-it, for docker-compose.yml: API and worker are one image.
+# The finished runner, solutions/15-ship-it, for docker-compose.yml: API and worker are one image.
 #
 # Packages come from requirements.lock beside the project, each with its hash. After a change of its
 # pyproject.toml (your notebook's packages go into the group "notebook") make it anew: `make lock`.
@@ -6,7 +6,7 @@
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir "uv>=0.9,<1"
 RUN python -m venv --without-pip /venv
-COPY solutions/13-ship-it/requirements.lock /build/requirements.lock
+COPY solutions/15-ship-it/requirements.lock /build/requirements.lock
 # Only wheels, so no compiler is needed here, and none can end up in what runs.
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /venv/bin/python --link-mode copy --compile-bytecode \
@@ -35,7 +35,7 @@ RUN groupadd --gid 10001 runner \
     && install --directory --owner runner --group runner /artifacts
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY solutions/13-ship-it/nb_runner nb_runner
+COPY solutions/15-ship-it/nb_runner nb_runner
 # The notebooks are a part of the image: what was tested is what runs. Yours goes into the folder
 # too, with the modules and small files that it reads.
 COPY notebooks /notebooks

@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Start a runner: Redis, Celery workers and the API. Ctrl-C stops all of it.
 
-    Example: ./workshop run 13 --solution --workers 2
+    Example: ./workshop run 15 --solution --workers 2
     """
     project = chosen(n, solution=solution, path=path)
     code = supervisor.run(

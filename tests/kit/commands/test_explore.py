@@ -137,8 +137,8 @@ def test_what_is_left_in_12_is_a_message_that_comes_twice(explored: Exploring) -
     assert {point["outcome"] for point in found.data["crash_points"]} == {"let in"}
 
 
-def test_in_13_nothing_is_found(explored: Exploring) -> None:
-    found = explored("13")
+def test_in_15_nothing_is_found(explored: Exploring) -> None:
+    found = explored("15")
     assert (found.code, found.data["kept"], found.data["complete"]) == (0, True, True)
     assert len(found.data["searches"]) == 6 and found.data["left_out"] == []
     assert len(found.outcomes("run", "pause")) >= 4

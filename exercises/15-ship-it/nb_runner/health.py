@@ -50,7 +50,7 @@ async def ready(response: Response) -> Readiness:
     """
     state, seen = Readiness(), None
     try:
-        # TODO(13.2): ready means that a start would work. Without a worker it would not.
+        # TODO(15.2): ready means that a start would work. Without a worker it would not.
         #   `runs.workers()` knows how many there are. What is missing is said in `worker`.
         await runs.workers()
         if len(notebooks := await runs.notebooks()) > 1:
@@ -62,7 +62,7 @@ async def ready(response: Response) -> Readiness:
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
-    # TODO(13.2): nor would it with a notebook that cannot be used.
+    # TODO(15.2): nor would it with a notebook that cannot be used.
     #   `notebook.read` of the settings' notebook raises Unusable, with the words for it. It reads a
     #   file, so it belongs into a thread: `run_in_threadpool`.
     seen_well = seen in (None, WorkerState())
@@ -94,7 +94,7 @@ class _Snapshot:
             if not status.active:
                 ended.add_metric([status], self._totals.get(status, 0))
         yield ended
-        # TODO(13.3): nb_runner_refused_starts_total, how many starts were answered 409.
+        # TODO(15.3): nb_runner_refused_starts_total, how many starts were answered 409.
         #   It is counted already, in Redis, under "refused" (see lua/admit.lua, lua/refuse.lua):
         #   what this process alone has counted would be a part of it only. To Prometheus, what only
         #   ever grows is a counter; the library puts the `_total` behind its name.

@@ -1,4 +1,4 @@
-"""Exercise 13: settings, readiness, metrics and fencing tokens of the runner that ships."""
+"""Exercise 15: settings, readiness, metrics and fencing tokens of the runner that ships."""
 
 import re
 import time
@@ -74,7 +74,7 @@ class Runner:
         """Start API processes, the first of them with this lease; where it is refused, as usual."""
         try:
             return self.submission.up_apart({**first, "LEASE_SECONDS": lease}, *others)
-        except Wrong as error:  # for task 13.1; the other tasks go on
+        except Wrong as error:  # for task 15.1; the other tasks go on
             self.bound_refused = error
             return self.submission.up_apart(first, *others)
 
@@ -123,16 +123,16 @@ def runner(submission: Submission) -> Runner:
     try:
         submission.redis.info("server")
     except redis_client.ResponseError:
-        raise KitError("exercise 13 needs a real Redis", INSTALL_REDIS) from None
+        raise KitError("exercise 15 needs a real Redis", INSTALL_REDIS) from None
     return Runner(submission)
 
 
-@pytest.mark.task("13.1")
+@pytest.mark.task("15.1")
 def test_a_lease_that_cannot_work_is_refused_in_words(
     runner: Runner,
 ) -> None:
     for value, child in runner.refused:
-        did = f"LEASE_SECONDS={value} ./workshop run 13"
+        did = f"LEASE_SECONDS={value} ./workshop run 15"
         eventually(
             lambda child=child: (  # type: ignore[misc]
                 not child.running or "startup complete" in child.output()
@@ -166,11 +166,11 @@ def test_a_lease_that_cannot_work_is_refused_in_words(
         )
 
 
-@pytest.mark.task("13.1")
+@pytest.mark.task("15.1")
 def test_the_bounds_themselves_are_allowed(runner: Runner) -> None:
     refused = runner.bound_refused
     if refused is not None:
-        did = f"LEASE_SECONDS={LOWER} ./workshop run 13   # and with {UPPER}"
+        did = f"LEASE_SECONDS={LOWER} ./workshop run 15   # and with {UPPER}"
         expected = f"an API that starts: {LOWER} and {UPPER} themselves are allowed"
         raise Wrong(did, expected, refused.got, SETTINGS)
 
@@ -182,19 +182,19 @@ def require_not_ready(answer: Answer, part: str, why: str) -> None:
         answer.wrong(f"{part!r} to say in words what is wrong", READY)
 
 
-@pytest.mark.task("13.2")
+@pytest.mark.task("15.2")
 def test_without_a_worker_it_is_not_ready(runner: Runner) -> None:
     require_not_ready(runner.without_worker, "worker", "no worker is up, so no start would work")
 
 
-@pytest.mark.task("13.2")
+@pytest.mark.task("15.2")
 def test_without_redis_it_is_not_ready(runner: Runner) -> None:
     answer = runner.lonely.get("/ready")
     answer.did = f"{answer.did}   # where REDIS_URL names a port with nothing behind it"
     require_not_ready(answer, "redis", "without Redis no start would work")
 
 
-@pytest.mark.task("13.2")
+@pytest.mark.task("15.2")
 def test_with_a_worker_and_a_notebook_it_is_ready(runner: Runner) -> None:
     runner.ensure_worker()
     eventually(lambda: runner.api.get("/ready").status == 200, TIMEOUT)
@@ -202,7 +202,7 @@ def test_with_a_worker_and_a_notebook_it_is_ready(runner: Runner) -> None:
     answer.expect(200, "Redis and a worker answer, and the notebook can be used", READY)
 
 
-@pytest.mark.task("13.2")
+@pytest.mark.task("15.2")
 def test_with_a_broken_notebook_it_is_not_ready(runner: Runner) -> None:
     runner.ensure_worker()
     try:
@@ -216,7 +216,7 @@ def test_with_a_broken_notebook_it_is_not_ready(runner: Runner) -> None:
         runner.write_notebook()
 
 
-@pytest.mark.task("13.3")
+@pytest.mark.task("15.3")
 def test_refused_starts_are_a_counter(runner: Runner) -> None:
     answer = runner.api.get("/metrics").expect(200, "in Prometheus's format", METRICS)
     types = re.findall(
@@ -227,7 +227,7 @@ def test_refused_starts_are_a_counter(runner: Runner) -> None:
         answer.wrong(f"a counter: # TYPE {REFUSED} counter", METRICS, got or "no such line")
 
 
-@pytest.mark.task("13.3")
+@pytest.mark.task("15.3")
 def test_refused_starts_are_counted_for_all_processes(runner: Runner) -> None:
     before = metric(runner.other)
     runner.ensure_worker()
@@ -267,7 +267,7 @@ def metric(api: Api) -> float:
     answer.wrong(f"a line {REFUSED} and a number", METRICS, "\n".join(near) or "no such line")
 
 
-@pytest.mark.task("13.4")
+@pytest.mark.task("15.4")
 def test_a_later_run_has_a_larger_number_whatever_was_forgotten(runner: Runner) -> None:
     did = (
         f"{curl('POST', '/start')}\n{curl('GET', '/status')}   (its token)\n"

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         le=2_592_000,
         description="the whole seconds a run may take, from 1 to 30 days; unset: no limit",
     )
-    # TODO(13.1): refuse a lease that cannot work: anything but 2 to 3600 seconds.
+    # TODO(15.1): refuse a lease that cannot work: anything but 2 to 3600 seconds.
     #   Under 2 s, a worker that gets the next kernel ready would be too late for its next run; and
     #   after a crash nobody wants to wait for more than an hour. The fields around this one show
     #   how. The description is what people are told, so it has to say what is allowed.
