@@ -8,12 +8,12 @@ from pathlib import Path
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from . import notebook as notebooks
-from .client import Client
 from .config import OverLimit, Settings
-from .kernel import Kernel, WarmKernel
-from .outputs import Listener, Outputs
-from .plain_text import sentence
+from .notebook import document
+from .notebook.client import Client
+from .notebook.kernel import Kernel, WarmKernel
+from .output.outputs import Listener, Outputs
+from .output.plain_text import sentence
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class Executor:
     def warm_up(self, path: Path) -> None:
         """Start the kernel that the next run will want. That it cannot is said by that run."""
         try:
-            name = notebooks.kernel_name(notebooks.read(path))
+            name = document.kernel_name(document.read(path))
             variables = {"DATABASE_URL": self._database_url}
             self._loop.run(self._warm.prepare(name, path.parent, variables))
             self.no_kernel = ""
-        except (notebooks.Unusable, OSError, RuntimeError) as error:
+        except (document.Unusable, OSError, RuntimeError) as error:
             self.no_kernel = str(error) or repr(error)
             log.error("No kernel can be kept warm: %s", error)
 
@@ -118,7 +118,7 @@ class Executor:
         listener: Listener,
     ) -> None:
         self._task = asyncio.current_task()
-        cells = notebooks.runnable(notebook)
+        cells = document.runnable(notebook)
         progress(0, len(cells))
 
         def starting(cell: NotebookNode, cell_index: int) -> None:
@@ -127,7 +127,7 @@ class Executor:
             progress(done, len(cells))
 
         kernel = self._kernel = await self._warm.take(
-            notebooks.kernel_name(notebook),
+            document.kernel_name(notebook),
             folder,
             variables | {"DATABASE_URL": self._database_url},
         )

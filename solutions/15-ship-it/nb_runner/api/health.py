@@ -10,12 +10,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_late
 from pydantic import BaseModel, Field
 from redis import RedisError
 
-from . import notebook, redis_words
-from .config import settings
-from .connection import about, runs, said_by_workers
-from .measures import Measures
-from .runs import Run, Status
-from .worker_state import OK, WorkerState
+from .. import runs
+from ..config import get_settings
+from ..connection import api_redis
+from ..extras import measures, redis_words
+from ..notebook import document
+from ..runs import Run, Status
+from ..worker import worker_state
+from ..worker.worker_state import OK, WorkerState
 
 router = APIRouter()
 
@@ -52,20 +54,20 @@ async def ready(response: Response) -> Readiness:
     """
     state, seen = Readiness(), None
     try:
-        if await runs.workers() == 0:
+        if await worker_state.workers() == 0:
             state.worker = "No worker has been heard of lately. Start one, or look at its log."
-        if len(notebooks := await runs.notebooks()) > 1:
+        if len(notebooks := await worker_state.notebooks()) > 1:
             state.worker = redis_words.of_notebooks(notebooks)
-        info = await about()
+        info = await redis_words.about(api_redis())
         state.redis = redis_words.unfit(info) or OK
         state.remark = redis_words.remark(info)
-        seen = await said_by_workers()
+        seen = await worker_state.of_all()
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
     try:
-        await run_in_threadpool(notebook.read, settings().notebook_path)
-    except notebook.Unusable as unusable:
+        await run_in_threadpool(document.read, get_settings().notebook_path)
+    except document.Unusable as unusable:
         state.notebook = str(unusable)
     seen_well = seen in (None, WorkerState())
     if not seen_well or {state.redis, state.worker, state.notebook} != {OK}:
@@ -77,8 +79,9 @@ async def ready(response: Response) -> Readiness:
 async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
-    registry.register(Measures(await runs.measures()))
+    totals = await measures.totals()
+    registry.register(_Snapshot(await runs.latest(), totals, await worker_state.workers()))
+    registry.register(measures.Measures(await measures.kept()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 

@@ -97,6 +97,6 @@ def _kill_group(leader: int) -> None:
 
 def command(*arguments: str) -> list[str]:
     """How to start a guard: with the standard library and this package, nothing else, in 20 ms."""
-    folder = str(Path(__file__).resolve().parents[1])
+    folder = str(Path(__file__).resolve().parents[2])
     code = f"import sys; sys.path.append({folder!r}); from {__package__} import guard; "
     return [sys.executable, "-I", "-S", "-c", f"{code}guard.main(*sys.argv[1:])", *arguments]

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from .runs import Run, Status
+from ..connection import api_redis
+from ..names import names
+from ..runs import Run, Status
 
 # Upper bounds of the buckets, in seconds: from a moment to a day.
 BOUNDS = (1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
@@ -29,6 +31,18 @@ def _observed(name: str, seconds: float) -> list[str | float]:
     seconds = max(0.0, seconds)  # two machines' clocks may differ
     bucket = next((str(bound) for bound in BOUNDS if seconds <= bound), "+Inf")
     return [f"{name}:{bucket}", 1, f"{name}:sum", seconds]
+
+
+async def totals() -> dict[str, int]:
+    """How many runs ended in which status, and how many starts were "refused"."""
+    counts = await api_redis().hgetall(names().totals)
+    return {str(name): int(count) for name, count in counts.items()}
+
+
+async def kept() -> dict[str, float]:
+    """What Redis holds for Measures."""
+    measured = await api_redis().hgetall(names().measures)
+    return {str(name): float(value) for name, value in measured.items()}
 
 
 class Measures:
