@@ -192,8 +192,8 @@ def test_what_is_copied_is_there_and_not_ignored(source: str) -> None:
         "notebooks/.env.production",
         "notebooks/flights.db",
         f"solutions/{PRODUCT.path.name}/.venv/bin/python",
-        f"solutions/{PRODUCT.path.name}/nb_runner/__pycache__/api.cpython-313.pyc",
-        f"work/{PRODUCT.path.name}/nb_runner/api.py",
+        f"solutions/{PRODUCT.path.name}/nb_runner/__pycache__/main.cpython-313.pyc",
+        f"work/{PRODUCT.path.name}/nb_runner/main.py",
     ],
 )
 def test_secrets_and_leftovers_stay_out_of_the_image(name: str) -> None:

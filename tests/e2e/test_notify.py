@@ -128,8 +128,8 @@ def test_without_apprise_the_setting_is_refused_in_words() -> None:
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name: None if name == 'apprise' else find(name)\n"
-        "from nb_runner.config import settings\n"
-        "settings()"
+        "from nb_runner.config import get_settings\n"
+        "get_settings()"
     )
     started = subprocess.run(
         [sys.executable, "-c", source],

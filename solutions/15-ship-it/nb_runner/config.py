@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .extras.setting_checks import complaints, known_to_apprise, usable_database, usable_redis
 
-
 # Absolute, because worker and kernel have different working folders; but links are not followed:
 # Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]

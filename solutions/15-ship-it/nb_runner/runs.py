@@ -5,7 +5,6 @@ import json
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Self
 
@@ -18,27 +17,11 @@ from .config import get_settings
 from .connection import api_redis
 from .lua import Seen, script
 from .names import names
+from .outcome import WORDS, Reason, Status
 from .output.files import File
-from .reasons import WORDS, Reason
 
 REMEMBER_CANCEL = 60  # seconds; longer than any try of the same request is under way
 seen = Seen()
-
-
-class Status(StrEnum):
-    """Where a run stands."""
-
-    QUEUED = "QUEUED"  # admitted; no worker has claimed it yet
-    RUNNING = "RUNNING"  # claimed by a worker
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    LOST = "LOST"  # its lease ran out: the worker died, or never came
-
-    @property
-    def active(self) -> bool:
-        """Whether the run still needs its lease."""
-        return self in (Status.QUEUED, Status.RUNNING)
 
 
 def _from_json(value: Any) -> Any:
@@ -62,6 +45,10 @@ class Run(BaseModel):
     finished: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
+    signal: str | None = Field(
+        None, description="The signal that ended the kernel, if it died", examples=["SIGKILL"]
+    )
+    exit_code: int | None = Field(None, description="Or its exit code", examples=[3])
     files: Annotated[list[File], BeforeValidator(_from_json)] = Field(
         [], description="Files that the run has left in OUTPUT_DIR; the first 200"
     )
@@ -136,8 +123,10 @@ async def admit(requested_by: str | None) -> Run:
     verdict, detail = await _step(
         "admit",
         run.run_id,
-        *(run.run_id, seen.number, settings.lease_ms, names().heard, names().queue),
-        *(settings.keep_runs, *run.fields()),
+        *(run.run_id, seen.number, settings.lease_ms),
+        *(names().heard, names().queue),
+        settings.keep_runs,
+        *run.fields(),
     )
     if verdict == "refused":
         raise Busy(detail)

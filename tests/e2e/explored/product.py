@@ -39,8 +39,8 @@ PATIENCE = 60.0  # seconds for what takes long on a busy machine only
 # The explorer holds commands for longer than the product waits for Redis. So its copy waits longer.
 PATIENT = (
     ("connection.py", "socket_timeout=1,", "socket_timeout=30,"),
-    ("queue.py", "socket_timeout=1,", "socket_timeout=30,"),
-    ("worker.py", "timeout = min(1.0, ", "timeout = min(30.0, "),
+    ("broker.py", "socket_timeout=1,", "socket_timeout=30,"),
+    ("connection.py", "timeout = min(1.0, ", "timeout = min(30.0, "),
 )
 
 # By the name under which Redis knows its text: which script of the runner it is.

@@ -107,8 +107,8 @@ def all_odd() -> Iterator[tuple[str, Any]]:
 
 async def main() -> None:
     """Read and execute all of them, with one kernel for all."""
-    notebook = importlib.import_module("nb_runner.notebook")
-    plain_text = importlib.import_module("nb_runner.plain_text")
+    notebook = importlib.import_module("nb_runner.notebook.document")
+    plain_text = importlib.import_module("nb_runner.output.plain_text")
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     found = Counter[str]()

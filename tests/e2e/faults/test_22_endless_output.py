@@ -78,7 +78,7 @@ def test_22_a_run_that_is_to_fail_past_the_limit_fails(tmp_path: Path) -> None:
 
 COLLECT = """
 import json
-from nb_runner.outputs import Outputs
+from nb_runner.output.outputs import Outputs
 
 def bundle(text, display_id=None):
     return {"data": {"text/plain": text}, "transient": {"display_id": display_id}}

@@ -16,7 +16,7 @@ KEEP = """
 import errno, json, sys
 from pathlib import Path
 import nbformat
-from nb_runner import artifacts
+from nb_runner.output import artifacts
 
 folder, room = Path(sys.argv[1]), int(sys.argv[2])
 write = nbformat.write

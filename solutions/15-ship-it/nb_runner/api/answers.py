@@ -1,4 +1,4 @@
-"""What the calls have in common: the run in the path, and how answers other than the good one look."""
+"""What the calls have in common: the run in the path, and what answers look like."""
 
 from typing import Annotated, Any
 

@@ -31,7 +31,9 @@ PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; 
 
 def create_app(calls: APIRouter) -> FastAPI:
     """The API with these calls, and with those for output and health."""
-    logs.set_up(get_settings().log_format, *map(logging.getLogger, ("", "uvicorn", "uvicorn.access")))
+    logs.set_up(
+        get_settings().log_format, *map(logging.getLogger, ("", "uvicorn", "uvicorn.access"))
+    )
     app = FastAPIOffline(
         title="Notebook runner",
         description="Starts a notebook by an API call, and never twice at once.",
@@ -40,9 +42,7 @@ def create_app(calls: APIRouter) -> FastAPI:
         max_body_size=10_000,  # bytes; the one body there is has a name in it
     )
     for router in (calls, output.router):
-        app.include_router(
-            router, tags=["runs"], dependencies=key_needed(), responses=answers.ALL
-        )
+        app.include_router(router, tags=["runs"], dependencies=key_needed(), responses=answers.ALL)
     app.include_router(health.router, tags=["health"])
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_api_route("/", page, include_in_schema=False)

@@ -15,7 +15,8 @@ from ..config import get_settings
 from ..connection import api_redis
 from ..extras import measures, redis_words
 from ..notebook import document
-from ..runs import Run, Status
+from ..outcome import Status
+from ..runs import Run
 from ..worker import worker_state
 from ..worker.worker_state import OK, WorkerState
 

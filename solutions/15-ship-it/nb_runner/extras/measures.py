@@ -11,7 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 
 from ..connection import api_redis
 from ..names import names
-from ..runs import Run, Status
+from ..outcome import Status
+from ..runs import Run
 
 # Upper bounds of the buckets, in seconds: from a moment to a day.
 BOUNDS = (1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)

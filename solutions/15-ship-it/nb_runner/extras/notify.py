@@ -16,7 +16,8 @@ from .. import runs
 from ..connection import api_redis
 from ..lua import script
 from ..names import names
-from ..runs import Run, Status
+from ..outcome import Status
+from ..runs import Run
 from .tell_message import UNKNOWN, Message
 
 log = logging.getLogger("uvicorn.error")
