@@ -56,11 +56,11 @@ def test_status_follows_a_run_cell_by_cell_to_its_end(runner: Runner, gate: Gate
     runner.wait_for_cell(run_id, 1)
     run = runner.status(run_id)
     assert (run["status"], run["cells_done"], run["cells_total"]) == ("RUNNING", 1, 3)
-    assert run["started"] and not run["finished"]
+    assert run["started_at"] and not run["finished_at"]
     gate.open()
     run = runner.wait_for(run_id, "SUCCEEDED")
     assert run["cells_done"] == 3
-    assert run["queued"] <= run["started"] <= run["finished"]
+    assert run["queued_at"] <= run["started_at"] <= run["finished_at"]
     assert run["error"] is None
 
 

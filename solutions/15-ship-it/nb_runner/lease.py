@@ -69,7 +69,7 @@ class Lease:
 
         Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
         """
-        self.run = self.run.model_copy(update=vars(outcome) | {"finished": datetime.now(UTC)})
+        self.run = self.run.model_copy(update=vars(outcome) | {"finished_at": datetime.now(UTC)})
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -99,7 +99,7 @@ def claim(run_id: str, owner: str, token: int | None) -> Lease | None:
     Tries for as long as an admission lasts, then raises RedisError.
     """
     settings = get_settings()
-    fields = ["status", Status.RUNNING, "started", datetime.now(UTC).isoformat()]
+    fields = ["status", Status.RUNNING, "started_at", datetime.now(UTC).isoformat()]
     if token is not None:
         fields += ["token", str(token)]
     deadline = time.monotonic() + settings.lease_seconds

@@ -40,9 +40,9 @@ class Run(BaseModel):
     cells_total: int | None = Field(
         None, description="Code cells to run; null until a worker looked"
     )
-    queued: datetime
-    started: datetime | None = None
-    finished: datetime | None = None
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
     signal: str | None = Field(
@@ -63,7 +63,7 @@ class Run(BaseModel):
         """Name a run. Ids sort by time and are safe in a path or a URL."""
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued=now)
+        return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued_at=now)
 
     @model_validator(mode="after")
     def _in_words(self) -> Self:
@@ -74,7 +74,7 @@ class Run(BaseModel):
     @classmethod
     def read(cls, record: dict[str, Any]) -> Self | None:
         """The run in a record. None: there is no record, or not the whole of it."""
-        return cls.model_validate(record) if "queued" in record else None
+        return cls.model_validate(record) if "queued_at" in record else None
 
     def fields(self) -> list[str]:
         """The record as HSET wants it: name, value, name, value, …"""

@@ -195,7 +195,7 @@ class Rule:
         for run_id, run in runs.items():
             wrote = run_id in dict(written)
             require(wrote or run["status"] != "SUCCEEDED", f"{run_id} SUCCEEDED, and wrote nothing")
-            require(not wrote or run["started"], f"{run_id} was never claimed, and has written")
+            require(not wrote or run["started_at"], f"{run_id} was never claimed, and has written")
             require(run["status"] != "FAILED", f"a run FAILED: {run['error']}")
 
 

@@ -110,8 +110,8 @@ class _Snapshot:
             done, total = run.cells_done, run.cells_total or 0
             yield GaugeMetricFamily("nb_runner_last_cells_done", "Newest run: cells done", done)
             yield GaugeMetricFamily("nb_runner_last_cells_total", "Newest run: cells", total)
-        if run and run.started and run.finished:
-            seconds = (run.finished - run.started).total_seconds()
+        if run and run.started_at and run.finished_at:
+            seconds = (run.finished_at - run.started_at).total_seconds()
             yield GaugeMetricFamily(
                 "nb_runner_last_duration_seconds", "Newest run, when it has ended", seconds
             )

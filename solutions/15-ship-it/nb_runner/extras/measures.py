@@ -21,10 +21,10 @@ DURATION, WAIT, LAST_SUCCESS = "duration", "wait", "last_success"
 
 def of_run(run: Run) -> list[str | float]:
     """What a run that has ended adds: names and amounts, in turn."""
-    if run.started is None or run.finished is None:
+    if run.started_at is None or run.finished_at is None:
         return []
-    took = (run.finished - run.started).total_seconds()
-    waited = (run.started - run.queued).total_seconds()
+    took = (run.finished_at - run.started_at).total_seconds()
+    waited = (run.started_at - run.queued_at).total_seconds()
     return [*_observed(DURATION, took), *_observed(WAIT, waited)]
 
 
@@ -78,5 +78,5 @@ class Measures:
 
 def success_time(run: Run) -> float:
     """When the run succeeded, in seconds since 1970; 0: it did not."""
-    succeeded = run.status is Status.SUCCEEDED and run.finished
-    return run.finished.timestamp() if succeeded and run.finished else 0
+    succeeded = run.status is Status.SUCCEEDED and run.finished_at
+    return run.finished_at.timestamp() if succeeded and run.finished_at else 0
