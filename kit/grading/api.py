@@ -5,7 +5,7 @@ import functools
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -21,11 +21,13 @@ LOG = "the API's log, which `./workshop run` shows"
 LOG_TIMEOUT = 3.0  # seconds until an error is in the log
 
 
-def curl(method: str, path: str, body: Any = None) -> str:
+def curl(method: str, path: str, body: Any = None, headers: Mapping[str, str] = {}) -> str:
     """The request as a line to paste."""
     words = ["curl", "-i"]
     if method != "GET":
         words += ["-X", method]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
     words.append(f"http://127.0.0.1:{PORT}{path}")
     if body is not None:
         words += ["--json", json.dumps(body)]
@@ -111,13 +113,16 @@ class Api:
             verify=False,  # without TLS, loading the certificates would waste 50 ms
         )
 
-    def request(self, method: str, path: str, body: Any = None) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = {}
+    ) -> Answer:
         """Send a request. A redirect is returned, not followed."""
         import httpx
 
-        did = curl(method, path, body)
+        did = curl(method, path, body, headers)
+        sent = {name: value.encode() for name, value in headers.items()}
         try:
-            response = self._client.request(method, path, json=body)
+            response = self._client.request(method, path, json=body, headers=sent)
         except httpx.TimeoutException:
             got = f"no answer within {ANSWER_TIMEOUT:g} s"
             raise NoAnswer(did, "an answer", got, LOG) from None

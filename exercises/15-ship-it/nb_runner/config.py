@@ -1,56 +1,14 @@
 """Settings, read from the environment once, checked before anything starts."""
 
-import os
-import re
 from enum import StrEnum
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, RedisDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis import ConnectionPool, RedisError
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-
-def _database_url(value: str) -> str:
-    """Let SQLAlchemy judge the URL, and name the driver that is installed for PostgreSQL."""
-    try:
-        url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
-        dialect = url.get_dialect()
-        dialect.import_dbapi()
-    except ArgumentError:
-        raise ValueError from None  # what is allowed says it all
-    except ImportError as error:
-        raise ValueError(f"its driver is not installed ({error})") from None
-    if dialect.is_async:
-        raise ValueError("an asynchronous driver cannot be used here")
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
-            raise ValueError("a database in memory forgets each number that it has issued")
-        if not url.database.startswith("file:"):
-            # The worker and the kernel have different working folders.
-            url = url.set(database=str(Path(url.database).absolute()))
-    return url.render_as_string(hide_password=False)
-
-
-def _usable(url: RedisDsn) -> RedisDsn:
-    """Let redis-py judge what stands behind the question mark. It does not connect yet."""
-    try:
-        ConnectionPool.from_url(str(url)).make_connection()
-    except (RedisError, ValueError, TypeError) as error:
-        raise ValueError(str(error)) from error
-    return url
-
-
-def _by_apprise(urls: SecretStr) -> SecretStr:
-    """Apprise is there only where it is wanted. Loading it takes seconds, so not here."""
-    if find_spec("apprise") is None:
-        raise ValueError("Apprise is not installed (pip install apprise)")
-    return urls
-
+from .extras.setting_checks import complaints, known_to_apprise, usable_database, usable_redis
 
 # Absolute, because worker and kernel have different working folders; but links are not followed:
 # Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
@@ -78,11 +36,11 @@ class Settings(BaseSettings):
     # comes to.
     model_config = SettingsConfigDict(env_ignore_empty=True, validate_default=True)
 
-    redis_url: Annotated[RedisDsn, AfterValidator(_usable)] = Field(
+    redis_url: Annotated[RedisDsn, AfterValidator(usable_redis)] = Field(
         RedisDsn("redis://127.0.0.1:6379/0"), description="a URL like redis://host:6379/0"
     )
     notebook_path: FullPath = Field(description="the path of an .ipynb file")
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(usable_database)] = Field(
         "sqlite:///nb_runner.db",
         description="a URL like sqlite:////data/flights.db or postgresql://user:password@host/name",
     )
@@ -98,11 +56,8 @@ class Settings(BaseSettings):
         le=2_592_000,
         description="the whole seconds a run may take, from 1 to 30 days; unset: no limit",
     )
-    # TODO(15.1): refuse a lease that cannot work: anything but 2 to 3600 seconds.
-    #   Under 2 s, a worker that gets the next kernel ready would be too late for its next run; and
-    #   after a crash nobody wants to wait for more than an hour. The fields around this one show
-    #   how. The description is what people are told, so it has to say what is allowed.
-    lease_seconds: float = Field(15, description="a number")
+    # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
+    lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(
         Path("artifacts"), description="a folder that can be written to"
     )
@@ -126,7 +81,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         LogFormat.TEXT, description="text or json (an object for each line)"
     )
-    notify_urls: Annotated[SecretStr, AfterValidator(_by_apprise)] | None = Field(
+    notify_urls: Annotated[SecretStr, AfterValidator(known_to_apprise)] | None = Field(
         None,
         description="URLs of Apprise, with spaces between them, such as mailto://…; "
         "unset: nobody is told when a run ends",
@@ -140,7 +95,7 @@ class Settings(BaseSettings):
 
 
 @cache
-def settings() -> Settings:
+def get_settings() -> Settings:
     """The settings of this process.
 
     Raises:
@@ -149,26 +104,4 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SystemExit("\n".join(_complaints(error))) from None
-
-
-def _complaints(error: ValidationError) -> list[str]:
-    """One line for each wrong variable."""
-    lines = []
-    for problem in error.errors():
-        name = str(problem["loc"][0])
-        allowed = Settings.model_fields[name].description
-        given = "is not set" if problem["type"] == "missing" else f"is {_shown(name)}"
-        reason = problem.get("ctx", {}).get("error")
-        if isinstance(reason, ValueError) and str(reason):  # of a validator above
-            given += f": {reason}"
-        lines.append(f"{name.upper()} {given}. Allowed: {allowed}.")
-    return lines
-
-
-def _shown(name: str) -> str:
-    """A variable's value, fit for a log: no keys, no passwords."""
-    value = os.environ.get(name.upper(), os.environ.get(name, ""))
-    if name in ("runner_api_key", "notify_urls"):
-        return f"{len(value)} characters long"
-    return repr(re.sub(r"//[^/]*@", "//***@", value))
+        raise SystemExit("\n".join(complaints(error, Settings))) from None

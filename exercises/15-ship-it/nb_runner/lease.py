@@ -7,16 +7,19 @@ from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Self
+from functools import cache
+from typing import Any, Self
 
-from redis import Redis, RedisError
+from redis import RedisError
+from redis.commands.core import Script
 
-from . import measures
-from .config import Settings
-from .lua import script
-from .names import Names
-from .reasons import Reason
-from .runs import Run, Status
+from .config import get_settings
+from .connection import worker_redis
+from .extras import measures
+from .lua import Seen, script
+from .names import names
+from .outcome import Reason, RunOutcome, Status
+from .runs import Run
 
 log = logging.getLogger(__name__)
 
@@ -32,106 +35,98 @@ class Order(Enum):
     SHUTDOWN = "The worker was told to stop in the middle of the run."
     TIMEOUT = "The run took longer than RUN_TIMEOUT."
 
-    @property
-    def reason(self) -> Reason:
-        """The same, for programs."""
-        return REASONS.get(self, Reason.WORKER_LOST)
+    def outcome(self, where: str) -> RunOutcome:
+        """How the run ends by it. `where` says which cell it was at."""
+        status, reason = ENDS.get(self, (Status.LOST, Reason.WORKER_LOST))
+        return RunOutcome(status, reason, f"{self.value} It was at: {where}.")
 
 
-REASONS = {
-    Order.CANCELLED: Reason.CANCELLED,
-    Order.SHUTDOWN: Reason.WORKER_STOPPED,
-    Order.TIMEOUT: Reason.RUN_TIMEOUT,
+ENDS = {
+    Order.CANCELLED: (Status.CANCELLED, Reason.CANCELLED),
+    Order.SHUTDOWN: (Status.FAILED, Reason.WORKER_STOPPED),
+    Order.TIMEOUT: (Status.FAILED, Reason.RUN_TIMEOUT),
 }
 
 
 class Lease:
     """A claim on the one run that may be going. Made by `claim`."""
 
-    def __init__(
-        self,
-        redis: Redis,
-        settings: Settings,
-        run: Run,
-        owner: str,
-        claimed: float,
-        admission: int,
-    ) -> None:
+    def __init__(self, run: Run, owner: str, claimed: float, admission: int) -> None:
         self.run = run
         self.claimed = claimed  # by the monotonic clock, just before Redis was asked
-        self._admission = self._seen = admission  # numbers of the marker; lua/lease.lua explains it
-        self._keys = Names(settings.namespace).for_script(run.run_id)
         self._mine = f"{run.run_id}:{owner}"
-        self._lease_ms = settings.lease_ms
-        self._keep = redis.register_script(script("keep"))
-
-    @classmethod
-    def claim(
-        cls, redis: Redis, settings: Settings, run_id: str, owner: str, token: int | None
-    ) -> Self | None:
-        """Make an admitted run ours. None: it is not there to be claimed (any more).
-
-        Tries for as long as an admission lasts, then raises RedisError.
-        """
-        fields = ["status", Status.RUNNING, "started", datetime.now(UTC).isoformat()]
-        if token is not None:
-            fields += ["token", str(token)]
-        claim = redis.register_script(script("claim"))
-        keys = Names(settings.namespace).for_script(run_id)
-        args: list[str | int] = [
-            f"{run_id}:admitted",
-            f"{run_id}:{owner}",
-            settings.lease_ms,
-            *fields,
-        ]
-        deadline = time.monotonic() + settings.lease_seconds
-        while True:
-            asked = time.monotonic()
-            try:
-                flat = claim(keys=keys, args=args)
-                break
-            except RedisError:
-                if asked > deadline:
-                    raise
-                time.sleep(0.1)
-        if not flat:
-            return None
-        record = dict(zip(flat[::2], flat[1::2], strict=True))
-        run = Run.model_validate(record)
-        return cls(redis, settings, run, owner, asked, int(record["number"]))
+        self._admission = admission  # the number of the marker then; lua/lease.lua explains it
+        self._seen = Seen()
+        self._seen.note(admission)
 
     def renew(self) -> Order | None:
         """Renew the lease and the record, or learn why not. Raises RedisError without an answer."""
-        answer = self._tell(self._lease_ms)
+        answer = self._keep(get_settings().lease_ms)
         return {"cancel": Order.CANCELLED, "lost": Order.LOST}.get(answer)
 
-    def finish(
-        self, status: Status, error: str | None, reason: Reason | None, timeout: float
-    ) -> bool:
+    def release(self, outcome: RunOutcome, timeout: float) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
         Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
         """
-        self.run.status, self.run.error, self.run.reason = status, error, reason
-        self.run.finished = datetime.now(UTC)
+        self.run = self.run.model_copy(update=vars(outcome) | {"finished_at": datetime.now(UTC)})
         deadline = time.monotonic() + timeout
         while True:
             try:
-                return bool(self._tell(0) != "lost")
+                return self._keep(0) != "lost"
             except RedisError as failure:
                 if time.monotonic() > deadline:
                     log.error("Could not write the end of run %s: %s", self.run.run_id, failure)
                     return False
                 time.sleep(0.2)
 
-    def _tell(self, lease_ms: int) -> str:
+    def _keep(self, lease_ms: int) -> str:
+        """Keep the lease for so long, or let it go (0); the record goes along."""
         measured = measures.of_run(self.run)
-        args: list[str | float] = [self._mine, self.run.run_id, lease_ms]
-        args += [self._admission, self._seen, measures.success_time(self.run)]
-        args += [len(measured), *measured, *self.run.fields()]
-        answer, *number = self._keep(keys=self._keys, args=args)
-        self._seen = max(self._seen, *map(int, number))
+        answer, *number = _step(
+            "keep",
+            self.run.run_id,
+            *(self._mine, self.run.run_id, lease_ms, self._admission, self._seen.number),
+            *(measures.success_time(self.run), len(measured), *measured, *self.run.fields()),
+        )
+        self._seen.note(*number or [0])
         return str(answer)
+
+
+def claim(run_id: str, owner: str, token: int | None) -> Lease | None:
+    """Make an admitted run ours. None: it is not there to be claimed (any more).
+
+    Tries for as long as an admission lasts, then raises RedisError.
+    """
+    settings = get_settings()
+    fields = ["status", Status.RUNNING, "started_at", datetime.now(UTC).isoformat()]
+    if token is not None:
+        fields += ["token", str(token)]
+    deadline = time.monotonic() + settings.lease_seconds
+    while True:
+        asked = time.monotonic()
+        try:
+            admitted, mine = f"{run_id}:admitted", f"{run_id}:{owner}"
+            flat = _step("claim", run_id, admitted, mine, settings.lease_ms, *fields)
+            break
+        except RedisError:
+            if asked > deadline:
+                raise
+            time.sleep(0.1)
+    if not flat:
+        return None
+    record = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Lease(Run.model_validate(record), owner, asked, int(record["number"]))
+
+
+def _step(name: str, run_id: str, *args: str | float) -> Any:
+    """What a script of lua/ answers."""
+    return _script(name)(keys=names().for_script(run_id), args=args)
+
+
+@cache
+def _script(name: str) -> Script:
+    return worker_redis().register_script(script(name))
 
 
 class Heartbeat:
@@ -146,19 +141,18 @@ class Heartbeat:
     def __init__(
         self,
         lease: Lease,
-        lease_seconds: float,
-        run_timeout: float | None,
         told_to_stop: threading.Event,
         beat: Callable[[], None],
         stop_run: Callable[[], None],
     ) -> None:
+        settings = get_settings()
         self.order: Order | None = None
         self._lease = lease
         self._answered = lease.claimed
         # A third of the lease would do to keep it; a cancel should be seen sooner than that.
-        self._period = min(lease_seconds / 3, 0.5)
-        self._answer_timeout = lease_seconds * ANSWER_SHARE
-        self._run_timeout = run_timeout
+        self._period = min(settings.lease_seconds / 3, 0.5)
+        self._answer_timeout = settings.lease_seconds * ANSWER_SHARE
+        self._run_timeout = settings.run_timeout
         self._told_to_stop = told_to_stop
         self._beat = beat
         self._stop_run = stop_run

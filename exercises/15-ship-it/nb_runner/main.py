@@ -1,89 +1,163 @@
-"""The app: puts the calls together, and says what errors mean."""
+"""The API: its calls, and what it answers when a run is in the way."""
 
 import asyncio
-import gc
-import logging
-import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from math import ceil
-from pathlib import Path
+from typing import Annotated
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
-from fastapi_offline import FastAPIOffline
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse
+from kombu.exceptions import OperationalError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from redis import RedisError
 
-from . import api, health, logs, notebook, output, process_tree, redis_words
-from .config import settings
-from .connection import about, redis, runs
-from .names import Names
-from .notify import Notifier
-from .runs import Busy, Elsewhere, Grace
+from . import runs
+from .api.answers import UNKNOWN, InTheWay, KnownRun, Problem, RunId, problem
+from .api.app import create_app
+from .broker import enqueue
+from .config import get_settings
+from .extras import logs
+from .runs import Busy, Elsewhere, Grace, Run
 
-log = logging.getLogger("uvicorn.error")
-logs.set_up(settings().log_format, *map(logging.getLogger, ("", "uvicorn", "uvicorn.access")))
-PAGE = Path(__file__).with_name("page")
-PAGE_RULES = "default-src 'self'; img-src 'self' data:; frame-src 'self' blob:; base-uri 'none'"
-
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Before the first request: look at Redis and the notebook. Only a Redis Cluster is fatal."""
-    process_tree.conceal()
-    try:
-        info = await about()
-        if unfit := redis_words.unfit(info):
-            log.critical("%s", unfit)
-            signal.raise_signal(signal.SIGTERM)  # uvicorn ends, without a traceback
-        if remark := redis_words.remark(info):
-            log.warning("%s", remark)
-        await runs.look()
-    except RedisError as error:
-        log.error("%s", redis_words.of_error(error) or error)
-    try:
-        notebook.read(settings().notebook_path)
-    except notebook.Unusable as unusable:
-        log.error("%s", unusable)
-    watches = [asyncio.create_task(runs.watch())]
-    if urls := settings().notify_urls:
-        notifier = Notifier(redis, Names(settings().namespace), runs, urls.get_secret_value())
-        with suppress(RedisError):  # the notifier tries again
-            await notifier.begin()
-        watches.append(asyncio.create_task(notifier.watch()))
-    gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
-    yield
-    for watch in watches:
-        watch.cancel()
-    await redis.aclose()
+EVENT_POLL_INTERVAL = 0.25  # seconds between two looks at a run whose events are read
+calls = APIRouter()
 
 
-app = FastAPIOffline(
-    title="Notebook runner",
-    description="Starts a notebook by an API call, and never twice at once.",
-    version="1.0.0",
-    lifespan=lifespan,
-    max_body_size=10_000,  # bytes; the one body there is has a name in it
+def _unicode(text: str) -> str:
+    text.encode()  # half of a surrogate pair is valid JSON; a UnicodeEncodeError is a ValueError
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_unicode)]
+
+
+class StartRequest(BaseModel):
+    """What a start may ask for. Not which notebook: that is fixed at deployment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requested_by: Name | None = Field(None, examples=["ada"])
+
+
+@calls.post(
+    "/start",
+    status_code=202,
+    response_description="The run, queued; Location says where to follow it",
+    responses={
+        409: {"model": InTheWay, "description": "Another run is in the way"},
+        400: problem("That body cannot be read at all"),
+        413: {"description": "That body is too large", "content": {"text/plain": {}}},
+    },
 )
-app.include_router(api.router, tags=["runs"])
-app.include_router(output.router, tags=["runs"])
-app.include_router(health.router, tags=["health"])
-app.mount("/page", StaticFiles(directory=PAGE), name="page")
+async def start(request: Request, response: Response, body: StartRequest | None = None) -> Run:
+    """Start the notebook, unless it is running: a second start gets 409."""
+    run = await runs.admit(body.requested_by if body else None)
+    logs.about(run)
+    try:
+        await run_in_threadpool(enqueue, run.run_id)
+    except OperationalError as error:
+        # The message may have got through, and only the answer was late.
+        if await _withdrawn(run):
+            why = "The run could not be queued; nothing was started."
+            raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
+    root = request.scope["root_path"].rstrip("/")  # a proxy's prefix: uvicorn --root-path
+    response.headers["Location"] = f"{root}/status/{run.run_id}"
+    return run
 
 
-@app.get("/", include_in_schema=False)
-async def page() -> FileResponse:
-    """The page for people."""
-    return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": PAGE_RULES})
+async def _withdrawn(run: Run) -> bool:
+    """Whether a run that may be in the queue was taken back, and no worker can claim it any more.
+
+    Raises:
+        HTTPException: Redis does not say.
+    """
+    try:
+        return await runs.withdraw(run)
+    except RedisError as error:
+        why = (
+            "Redis has stopped answering in the middle of the start. It is not known whether run "
+            f"{run.run_id} was started. GET /status/{run.run_id} will tell."
+        )
+        raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
 
 
-@app.exception_handler(RequestValidationError)
-async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONResponse:
-    """What is wrong with the request, without the request: it may not even be Unicode."""
-    told = [{key: each[key] for key in ("loc", "msg", "type")} for each in error.errors()]
-    return JSONResponse({"detail": told}, 422)
+@calls.get("/status", responses=UNKNOWN)
+async def status_of_the_latest() -> Run:
+    """The newest run."""
+    if run := await runs.latest():
+        logs.about(run)
+        return run
+    raise HTTPException(404, "Nothing has been started yet: POST /start.")
+
+
+@calls.get("/status/{run_id}", responses=UNKNOWN)
+async def status(run: KnownRun) -> Run:
+    """One run: where it stands, cells done of total, times, error."""
+    return run
+
+
+async def unchanged(response: Response) -> None:
+    """A proxy that compresses events may keep them back. (FastAPI forbids nginx to buffer them.)"""
+    response.headers["Cache-Control"] = "no-transform"
+
+
+@calls.get(
+    "/status/{run_id}/events",
+    response_class=EventSourceResponse,
+    responses=UNKNOWN,
+    dependencies=[Depends(unchanged)],
+)
+async def events(run: KnownRun) -> AsyncIterator[Run]:
+    """The run as server-sent events: whole, at once and at each change, until it ends.
+
+    Each event carries everything, so a client that was cut off has nothing to catch up on. And
+    because they are read from Redis, any API process can serve them.
+    """
+    yield run
+    missing_since = None
+    now = asyncio.get_running_loop().time
+    while run.status.active:
+        await asyncio.sleep(EVENT_POLL_INTERVAL)
+        try:
+            latest = await runs.get(run.run_id)
+        except RedisError:
+            continue  # it will be back, or the client will lose patience
+        if latest is None:  # Redis forgot it; a live worker writes it again within its lease
+            missing_since = missing_since or now()
+            if now() - missing_since > get_settings().lease_seconds:
+                return
+            continue
+        missing_since = None
+        if latest != run:
+            run = latest
+            yield run
+
+
+@calls.post(
+    "/cancel",
+    status_code=202,
+    responses={409: {"model": Problem | InTheWay, "description": "Nothing is running, or another"}},
+)
+async def cancel(run_id: RunId = None) -> Run:
+    """Cancel the run in progress. One that no worker has claimed ends at once.
+
+    With `run_id`, only that run: a cancel that comes late does not end the next one.
+    """
+    if run := await runs.cancel(run_id):
+        logs.about(run)
+        return run
+    raise HTTPException(409, "Nothing is running.")
+
+
+@calls.get("/runs")
+async def recent() -> list[Run]:
+    """The last runs, newest first."""
+    return await runs.recent()
+
+
+app = create_app(calls)
 
 
 @app.exception_handler(Busy)
@@ -97,12 +171,3 @@ async def busy(_: Request, error: Busy | Elsewhere) -> JSONResponse:
 async def grace(_: Request, error: Grace) -> JSONResponse:
     """Not yet: a run that Redis forgot may still be alive."""
     return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(ceil(error.seconds))})
-
-
-@app.exception_handler(RedisError)
-async def redis_says_no(_: Request, error: RedisError) -> JSONResponse:
-    """Without Redis the API cannot know what is running, so it starts nothing."""
-    why = redis_words.of_error(error)
-    if why is None:
-        raise error
-    return JSONResponse({"detail": why}, 503, {"Retry-After": "1"})

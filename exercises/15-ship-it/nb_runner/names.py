@@ -19,54 +19,23 @@ one Redis. There are few names, so any number of API processes can serve the run
     nb:celery       the messages that wait for a worker, and the other keys of Celery: nb:_kombu…
 """
 
-from dataclasses import dataclass
+from functools import cache
+
+from .config import get_settings
 
 
-@dataclass(frozen=True)
 class Names:
     """The names of one runner."""
 
-    namespace: str
-
-    @property
-    def prefix(self) -> str:
-        """What all names begin with, Celery's too."""
-        return f"{self.namespace}:"
-
-    @property
-    def queue(self) -> str:
-        """The list of messages; Celery's own name of the queue has no prefix."""
-        return f"{self.prefix}celery"
-
-    @property
-    def index(self) -> str:
-        """The list of the last runs."""
-        return f"{self.prefix}runs"
-
-    @property
-    def totals(self) -> str:
-        """The hash of counts."""
-        return f"{self.prefix}totals"
-
-    @property
-    def measures(self) -> str:
-        """The hash of what was measured."""
-        return f"{self.prefix}measures"
-
-    @property
-    def lease(self) -> str:
-        """The lease."""
-        return f"{self.prefix}lease"
-
-    @property
-    def heard(self) -> str:
-        """What is there as long as any worker is."""
-        return f"{self.prefix}heard"
-
-    @property
-    def tells(self) -> str:
-        """What is there since people are told of runs that end."""
-        return f"{self.prefix}tells"
+    def __init__(self, namespace: str) -> None:
+        self.prefix = f"{namespace}:"  # all names begin with it, Celery's too
+        self.queue = f"{self.prefix}celery"  # Celery's own name of the queue has no prefix
+        self.index = f"{self.prefix}runs"
+        self.totals = f"{self.prefix}totals"
+        self.measures = f"{self.prefix}measures"
+        self.lease = f"{self.prefix}lease"
+        self.heard = f"{self.prefix}heard"
+        self.tells = f"{self.prefix}tells"
 
     def record(self, run_id: str) -> str:
         """The record of a run; of "": what the names of all records begin with."""
@@ -92,3 +61,9 @@ class Names:
         """The keys of a script, in the order of lua/lease.lua."""
         shared = [self.lease, f"{self.prefix}marker", f"{self.prefix}grace"]
         return [*shared, self.index, self.totals, self.measures, self.record(run_id)]
+
+
+@cache
+def names() -> Names:
+    """The names of this runner."""
+    return Names(get_settings().namespace)

@@ -5,37 +5,23 @@ import json
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from redis import RedisError
-from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 
-from .coalescing import Coalescing
-from .config import Settings
-from .files import File
-from .lua import script
-from .names import Names
-from .reasons import WORDS, Reason
+from .api.coalescing import Coalescing
+from .config import get_settings
+from .connection import api_redis
+from .lua import Seen, script
+from .names import names
+from .outcome import WORDS, Reason, Status
+from .output.files import File
 
 REMEMBER_CANCEL = 60  # seconds; longer than any try of the same request is under way
-
-
-class Status(StrEnum):
-    """Where a run stands."""
-
-    QUEUED = "QUEUED"  # admitted; no worker has claimed it yet
-    RUNNING = "RUNNING"  # claimed by a worker
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    LOST = "LOST"  # its lease ran out: the worker died, or never came
-
-    @property
-    def active(self) -> bool:
-        """Whether the run still needs its lease."""
-        return self in (Status.QUEUED, Status.RUNNING)
+seen = Seen()
 
 
 def _from_json(value: Any) -> Any:
@@ -54,11 +40,15 @@ class Run(BaseModel):
     cells_total: int | None = Field(
         None, description="Code cells to run; null until a worker looked"
     )
-    queued: datetime
-    started: datetime | None = None
-    finished: datetime | None = None
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
+    signal: str | None = Field(
+        None, description="The signal that ended the kernel, if it died", examples=["SIGKILL"]
+    )
+    exit_code: int | None = Field(None, description="Or its exit code", examples=[3])
     files: Annotated[list[File], BeforeValidator(_from_json)] = Field(
         [], description="Files that the run has left in OUTPUT_DIR; the first 200"
     )
@@ -73,7 +63,7 @@ class Run(BaseModel):
         """Name a run. Ids sort by time and are safe in a path or a URL."""
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued=now)
+        return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued_at=now)
 
     @model_validator(mode="after")
     def _in_words(self) -> Self:
@@ -84,7 +74,7 @@ class Run(BaseModel):
     @classmethod
     def read(cls, record: dict[str, Any]) -> Self | None:
         """The run in a record. None: there is no record, or not the whole of it."""
-        return cls.model_validate(record) if "queued" in record else None
+        return cls.model_validate(record) if "queued_at" in record else None
 
     def fields(self) -> list[str]:
         """The record as HSET wants it: name, value, name, value, …"""
@@ -119,164 +109,125 @@ class Grace(Exception):
         )
 
 
-class Runs:
-    """The API's side of the runs. The worker's side is in lease.py."""
+async def admit(requested_by: str | None) -> Run:
+    """A new run, its record written and the lease taken in its name; or nothing has changed.
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
-        self._redis = redis
-        self._settings = settings
-        self._names = Names(settings.namespace)
-        self._seen = 0  # the largest number of the marker that this process knows of
-        self._admit = redis.register_script(script("admit"))
-        self._withdraw = redis.register_script(script("withdraw"))
-        self._cancel = redis.register_script(script("cancel"))
-        self._look_script = redis.register_script(script("look"))
-        self._refuse_script = redis.register_script(script("refuse"))
-        # What is asked most: by those who try to start, and by those who wait for the end.
-        self.in_the_way = Coalescing(self._refuse)
-        self.latest = Coalescing(self._newest)
-        self.look = Coalescing(self._look)
+    Raises:
+        Busy: another run holds the lease.
+        Grace: Redis forgot something less than one lease ago.
+    """
+    if running := await in_the_way():
+        raise Busy(running)
+    settings = get_settings()
+    run = Run.new(settings.notebook_path.name, requested_by)
+    verdict, detail = await _step(
+        "admit",
+        run.run_id,
+        *(run.run_id, seen.number, settings.lease_ms),
+        *(names().heard, names().queue),
+        settings.keep_runs,
+        *run.fields(),
+    )
+    if verdict == "refused":
+        raise Busy(detail)
+    if verdict == "grace":
+        raise Grace(int(detail) / 1000)
+    seen.note(detail)
+    return run
 
-    async def watch(self) -> None:
-        """For ever: remember what Redis must still hold, and notice when it does not.
 
-        Three times in a lease. So if a lease is missing in an older copy of the data, the copy is
-        older than the last look, or the run's worker has been silent for so long that it has ended
-        the run itself.
-        """
-        while True:
-            with suppress(RedisError):
-                await self.look()
-            await asyncio.sleep(self._settings.lease_seconds / 3)
+async def withdraw(run: Run) -> bool:
+    """Undo an admission whose message could not be queued. False: a worker has the run."""
+    return not await _step("withdraw", run.run_id, run.run_id)
 
-    async def admit(self, notebook: str, requested_by: str | None) -> Run:
-        """A new run, its record written and the lease taken in its name; or nothing has changed.
 
-        Raises:
-            Busy: another run holds the lease.
-            Grace: Redis forgot something less than one lease ago.
-        """
-        if running := await self.in_the_way():
-            raise Busy(running)
-        run = Run.new(notebook, requested_by)
-        verdict, detail = await self._admit(
-            keys=self._names.for_script(run.run_id),
-            args=[
-                run.run_id,
-                self._seen,
-                self._settings.lease_ms,
-                self._names.heard,
-                self._names.queue,
-                self._settings.keep_runs,
-                *run.fields(),
-            ],
-        )
-        if verdict == "refused":
-            raise Busy(detail)
-        if verdict == "grace":
-            raise Grace(int(detail) / 1000)
-        self._seen = max(self._seen, int(detail))
-        return run
+async def cancel(run_id: str | None = None) -> Run | None:
+    """Ask the run in progress to end, if it is this one. None: nothing is running.
 
-    async def withdraw(self, run: Run) -> bool:
-        """Undo an admission whose message could not be queued. False: a worker has the run."""
-        keys = self._names.for_script(run.run_id)
-        return not await self._withdraw(keys=keys, args=[run.run_id])
+    Raises:
+        Elsewhere: another run is in progress.
+    """
+    meant = run_id or ""
+    now, request = datetime.now(UTC).isoformat(), names().cancel(secrets.token_hex(8))
+    verdict, *found = await _step("cancel", meant, meant, now, REMEMBER_CANCEL, request)
+    if verdict == "other":
+        raise Elsewhere(meant, *found)
+    return await get(*found) if found else None
 
-    async def cancel(self, run_id: str | None = None) -> Run | None:
-        """Ask the run in progress to end, if it is this one. None: nothing is running.
 
-        Raises:
-            Elsewhere: another run is in progress.
-        """
-        meant = run_id or ""
-        verdict, *found = await self._cancel(
-            keys=self._names.for_script(meant),
-            args=[
-                meant,
-                datetime.now(UTC).isoformat(),
-                REMEMBER_CANCEL,
-                self._names.cancel(secrets.token_hex(8)),
-            ],
-        )
-        if verdict == "other":
-            raise Elsewhere(meant, *found)
-        return await self.get(*found) if found else None
+async def get(run_id: str) -> Run | None:
+    """The run of that id. None: it was never started, or it is too long ago."""
+    lease, [run] = await _read([run_id])
+    if run and _may_be_lost(run, lease):
+        await look()  # Redis decides, and writes it down
+        _, [run] = await _read([run_id])
+    return run
 
-    async def get(self, run_id: str) -> Run | None:
-        """The run of that id. None: it was never started, or it is too long ago."""
-        lease, run = await self._one(run_id)
-        if run and _may_be_lost(run, lease):
-            await self.look()  # Redis decides, and writes it down
-            _, run = await self._one(run_id)
-        return run
 
-    async def recent(self) -> list[Run]:
-        """The last runs, newest first, KEEP_RUNS at most."""
-        lease, runs = await self._all()
-        if any(_may_be_lost(run, lease) for run in runs):
-            await self.look()
-            _, runs = await self._all()
-        return runs
+@Coalescing
+async def latest(_: int) -> Run | None:
+    """The newest run. None: there never was one."""
+    newest = await api_redis().lindex(names().index, 0)
+    return await get(str(newest)) if newest else None
 
-    async def _one(self, run_id: str) -> tuple[str | None, Run | None]:
-        """The lease, and the run as its record tells."""
-        async with self._redis.pipeline() as both:
-            both.hgetall(self._names.record(run_id))
-            both.get(self._names.lease)
-            record, lease = await both.execute()
-        return lease, Run.read(record)
 
-    async def _all(self) -> tuple[str | None, list[Run]]:
-        """The lease, and the runs as their records tell."""
-        async with self._redis.pipeline() as pipe:
-            pipe.get(self._names.lease)
-            for run_id in await self._redis.lrange(self._names.index, 0, -1):
-                pipe.hgetall(self._names.record(str(run_id)))
-            lease, *records = await pipe.execute()
-        return lease, [run for record in records if (run := Run.read(record))]
+async def recent() -> list[Run]:
+    """The last runs, newest first, KEEP_RUNS at most."""
+    ids = [str(run_id) for run_id in await api_redis().lrange(names().index, 0, -1)]
+    lease, runs = await _read(ids)
+    if any(run and _may_be_lost(run, lease) for run in runs):
+        await look()
+        _, runs = await _read(ids)
+    return [run for run in runs if run]
 
-    async def _look(self, _: int) -> None:
-        number = await self._look_script(
-            keys=self._names.for_script(),
-            args=[self._seen, self._settings.lease_ms, self._names.heard, self._names.queue],
-        )
-        self._seen = max(self._seen, int(number))
 
-    async def _refuse(self, starts: int) -> str | None:
-        """The run in the way of that many starts, counted as refused. None: there is none."""
-        keys = self._names.for_script()
-        running: str | None = await self._refuse_script(keys=keys, args=[starts])
-        return running
+async def watch() -> None:
+    """For ever: remember what Redis must still hold, and notice when it does not.
 
-    async def _newest(self, _: int) -> Run | None:
-        """The newest run. None: there never was one."""
-        newest = await self._redis.lindex(self._names.index, 0)
-        return await self.get(str(newest)) if newest else None
+    Three times in a lease. So if a lease is missing in an older copy of the data, the copy is
+    older than the last look, or the run's worker has been silent for so long that it has ended
+    the run itself.
+    """
+    while True:
+        with suppress(RedisError):
+            await look()
+        await asyncio.sleep(get_settings().lease_seconds / 3)
 
-    async def totals(self) -> dict[str, int]:
-        """How many runs ended in which status, and how many starts were "refused"."""
-        counts = await self._redis.hgetall(self._names.totals)
-        return {str(name): int(count) for name, count in counts.items()}
 
-    async def measures(self) -> dict[str, float]:
-        """How long runs took and waited, and when one last succeeded; measures.py reads it."""
-        kept = await self._redis.hgetall(self._names.measures)
-        return {str(name): float(value) for name, value in kept.items()}
+@Coalescing
+async def look(_: int) -> None:
+    """Have Redis look whether it forgot something, and whether a run is lost."""
+    lease_ms = get_settings().lease_ms
+    seen.note(await _step("look", "", seen.number, lease_ms, names().heard, names().queue))
 
-    async def workers(self) -> int:
-        """How many worker processes have been alive within the last few seconds."""
-        return len(await self._workers())
 
-    async def notebooks(self) -> set[str]:
-        """Our notebook, and those of the workers: one, unless another runner has our namespace."""
-        keys = await self._workers()
-        notebooks = await self._redis.mget(keys) if keys else []
-        return {self._settings.notebook_path.name, *(str(each) for each in notebooks if each)}
+@Coalescing
+async def in_the_way(starts: int) -> str | None:
+    """The run in the way of that many starts, counted as refused. None: there is none."""
+    running: str | None = await _step("refuse", "", starts)
+    return running
 
-    async def _workers(self) -> list[str]:
-        pattern = self._names.worker("*")
-        return [str(key) async for key in self._redis.scan_iter(pattern, count=1000)]
+
+async def _step(name: str, run_id: str, *args: str | float) -> Any:
+    """What a script of lua/ answers."""
+    return await _script(name)(keys=names().for_script(run_id), args=args)
+
+
+@cache
+def _script(name: str) -> AsyncScript:
+    return api_redis().register_script(script(name))
+
+
+async def _read(ids: list[str]) -> tuple[str | None, list[Run | None]]:
+    """The lease, and the runs as their records tell: in one step, or a run that ends between the
+    two would look lost.
+    """
+    async with api_redis().pipeline() as pipe:
+        pipe.get(names().lease)
+        for run_id in ids:
+            pipe.hgetall(names().record(run_id))
+        lease, *records = await pipe.execute()
+    return lease, [Run.read(record) for record in records]
 
 
 def _may_be_lost(run: Run, lease: str | None) -> bool:

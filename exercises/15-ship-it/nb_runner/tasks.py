@@ -1,28 +1,36 @@
-"""The Celery app, its one task, and what happens when a worker starts and stops."""
+"""The Celery app and its one task: what a worker does with a run.
 
-import os
-import signal
-from contextlib import suppress
-from functools import cache
-from logging import Logger
-from typing import Any
+How the worker's processes start and stop is in worker/process.py.
+"""
 
-import billiard
-from celery import signals
-from redis import Redis, RedisError
+import logging
+import threading
+from contextlib import closing
+from functools import partial
 
-from . import logs, process_tree, redis_words
-from .broker import celery_app
-from .config import settings
-from .names import Names
-from .pool import EndsRuns, signals_end_the_run
-from .worker import Worker, connect
+from sqlalchemy.exc import SQLAlchemyError
 
-SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
+from . import lease
+from .broker import TASK, celery_app
+from .config import get_settings
+from .extras import fencing, logs, redis_words
+from .lease import Heartbeat
+from .notebook import document, process_tree
+from .outcome import SUCCEEDED, Reason, RunOutcome, failed
+from .output import artifacts, files
+from .output.live import Live
+from .runs import Run
+from .worker.deadline import answer_within
+from .worker.pool import EndsRuns, signals_end_the_run
+from .worker.process import pool_process
+
+log = logging.getLogger(__name__)
+
+KILL_TIMEOUT = 10  # seconds until what a run has started has to be gone
 
 # A worker takes a message from the queue on one connection and notes it on another one. If that
 # one has died in silence, the message would be gone: so the note is tried once more, on a new one.
-app = celery_app(settings(), socket_timeout=5, socket_connect_timeout=1, retry_on_timeout=True)
+app = celery_app(socket_timeout=5, socket_connect_timeout=1, retry_on_timeout=True)
 app.conf.update(
     # The state of a run is ours to keep: no rule hangs on a result backend, so there is none.
     task_ignore_result=True,
@@ -33,81 +41,88 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
 )
 app.steps["worker"].add(EndsRuns)
-worker: Worker  # one in each pool process; made when the process starts
-worker_name = ""  # the main process gets it before it forks
 
 
-@app.task(name="nb_runner.run_notebook")
+@app.task(name=TASK)
 def run_notebook(run_id: str) -> None:
     """Run the notebook as the run of that id."""
     with signals_end_the_run() as told_to_stop, logs.apart():
-        worker.run(run_id, told_to_stop)
-    worker.warm_up()
+        _run(run_id, told_to_stop)
+    pool_process().warm_up()
 
 
-@signals.after_setup_logger.connect
-@signals.after_setup_task_logger.connect
-def logs_are_set_up(logger: Logger, **_: Any) -> None:
-    """In the main process, and so in the pool processes that are forked from it."""
-    logs.set_up(settings().log_format, logger)
+def _run(run_id: str, told_to_stop: threading.Event) -> None:
+    """Claim the run, execute the notebook under a heartbeat, write down how it ended."""
+    here = pool_process()
+    token, refusal = _take_token(run_id)
+    held = lease.claim(run_id, here.name, token)
+    if held is None:
+        log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
+        return
+    logs.about(held.run)
+    with Heartbeat(held, told_to_stop, here.executor.beat, here.executor.stop) as heart:
+        try:
+            refusal = refusal or _of_another_runner(held.run.notebook)
+            outcome = refusal or _execute(held.run, heart)
+        except Exception as bug:  # ours; said at once rather than when the lease runs out
+            log.exception("The runner failed in run %s", run_id)
+            outcome = failed(Reason.RUNNER_FAILED, f"The runner itself failed: {bug!r}")
+        gone = process_tree.kill_kernels(KILL_TIMEOUT)
+    if not gone:  # so nobody may be admitted sooner than by the end of the lease
+        log.error("Run %s has left a process that cannot be killed.", run_id)
+        return
+    if heart.order and outcome is not SUCCEEDED:  # a notebook may reach its end before that
+        outcome = heart.order.outcome(here.executor.where)
+    held.release(outcome, timeout=min(30, 2 * get_settings().lease_seconds))
+    log.info("Run %s %s. %s", run_id, outcome.status, outcome.error or "")
 
 
-@signals.celeryd_init.connect
-def main_process_is_named(sender: str, **_: Any) -> None:
-    """In the main process: remember what it is called, for its pool processes, too."""
-    global worker_name
-    worker_name = sender
-
-
-@signals.worker_process_init.connect
-def pool_process_starts(**_: Any) -> None:
-    """In the pool process: make what runs notebooks."""
-    global worker
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # that was for the main process
-    process_tree.contain()
-    worker = Worker(settings())
-    worker.warm_up()
-    worker.report(Names(settings().namespace).pool(worker_name, os.getpid()))
-
-
-@signals.worker_process_shutdown.connect
-def pool_process_ends(**_: Any) -> None:
-    """In the pool process: leave no kernel behind."""
-    worker.close()
-
-
-@cache
-def main_redis() -> Redis:
-    """The main process's own connection. A new one for each heartbeat would cost four trips."""
-    return connect(settings())
-
-
-@signals.worker_init.connect
-def main_process_starts(**_: Any) -> None:
-    """In the main process, before anything else: refuse a Redis that cannot do."""
-    with suppress(RedisError):  # it is not up yet, or we may not ask
-        if unfit := redis_words.unfit(main_redis().info()):
-            raise SystemExit(unfit)
-
-
-@signals.worker_init.connect
-def main_process_keeps_kernels(**_: Any) -> None:
-    """In the main process: if a pool process dies, what its kernel has started falls to us."""
-    process_tree.contain()
-    process_tree.conceal()
-    signal.signal(signal.SIGCHLD, lambda *_: process_tree.kill_kernels(timeout=1, grace=0.5))
-
-
-@signals.heartbeat_sent.connect
-def main_process_lives(**_: Any) -> None:
-    """In the main process, every 2 seconds: say so, for GET /ready."""
-    names = Names(settings().namespace)
-    pools = max(1, len(billiard.active_children()))  # one that has died is replaced at once
+def _take_token(run_id: str) -> tuple[int | None, RunOutcome | None]:
+    """A fencing token, or why there is none."""
+    here = pool_process()
     try:
-        with main_redis().pipeline() as all_three:
-            all_three.set(names.worker(worker_name), settings().notebook_path.name, ex=SEEN_SECONDS)
-            all_three.set(names.pools(worker_name), pools, ex=SEEN_SECONDS)
-            all_three.set(names.heard, worker_name, ex=SEEN_SECONDS)
-            all_three.execute()
-    except RedisError:
-        pass  # the worker itself is looking for Redis, and says so
+        issue = partial(fencing.issue, here.database, run_id)
+        return answer_within(2 * here.database_timeout, issue), None
+    except (SQLAlchemyError, TimeoutError) as error:
+        why = getattr(error, "orig", None) or error  # without the statement around it
+        words = f"The database (DATABASE_URL) issued no fencing token: {why}"
+        return None, failed(Reason.NO_TOKEN, words)
+
+
+def _of_another_runner(notebook: str) -> RunOutcome | None:
+    """Why a run of that notebook is not for this worker."""
+    ours = get_settings().notebook_path.name
+    if notebook == ours:
+        return None
+    return failed(Reason.NAMESPACE_SHARED, redis_words.of_notebooks({notebook, ours}))
+
+
+def _execute(run: Run, heart: Heartbeat) -> RunOutcome:
+    """Run the notebook and keep what it left."""
+    settings, executor = get_settings(), pool_process().executor
+    path = settings.notebook_path
+    try:
+        book = document.read(path)
+    except document.Unusable as unusable:
+        return failed(Reason.NOTEBOOK_UNUSABLE, str(unusable))
+    try:
+        own = artifacts.begin(settings.artifacts_dir, run.run_id, settings.keep_runs)
+    except OSError as failure:
+        words = f"There is no folder for the output of the run (ARTIFACTS_DIR): {failure}"
+        return failed(Reason.OUTPUT_NOT_KEPT, words)
+    variables = {
+        "RUN_ID": run.run_id,
+        "FENCING_TOKEN": str(run.token),
+        "OUTPUT_DIR": str(own / artifacts.FILES),
+    }
+    with closing(Live(own / artifacts.LIVE, settings.output_limit)) as live:
+        outcome = executor.run(book, path.parent, variables, heart.progress, heart.stopped, live)
+    run.output_dropped = executor.dropped
+    run.files = files.listed(own / artifacts.FILES)
+    try:
+        artifacts.keep(own, book)
+    except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
+        if outcome is SUCCEEDED:
+            words = f"The notebook ran to its end, but its output was not kept: {failure}"
+            return failed(Reason.OUTPUT_NOT_KEPT, words)
+    return outcome

@@ -10,3 +10,14 @@ def script(name: str) -> str:
 
 def _text(name: str) -> str:
     return (files(__name__) / f"{name}.lua").read_text(encoding="utf-8")
+
+
+class Seen:
+    """The largest number of the marker that this process knows of; lease.lua says what it is."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def note(self, number: int | str) -> None:
+        """Redis has told a number."""
+        self.number = max(self.number, int(number))

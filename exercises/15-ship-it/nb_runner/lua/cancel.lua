@@ -22,7 +22,7 @@ redis.call('SET', request, run, 'EX', remember)
 redis.call('HSET', record, 'cancel_requested', '1')
 if owner == 'admitted' then
   let_go()
-  redis.call('HSET', record, 'status', 'CANCELLED', 'finished', at, 'reason', 'cancelled')
+  redis.call('HSET', record, 'status', 'CANCELLED', 'finished_at', at, 'reason', 'cancelled')
   redis.call('HINCRBY', TOTALS, 'CANCELLED', 1)
 end
 return { 'cancelled', run }

@@ -13,7 +13,7 @@ if holder ~= mine and (holder or newer) then
   return { 'lost' }
 end
 local over = lease_ms == '0'
-local before = redis.call('HGET', RECORD, 'finished')
+local before = redis.call('HGET', RECORD, 'finished_at')
 if before and not over then -- a renewal that was on its way for longer than its run
   return { 'lost' }
 end

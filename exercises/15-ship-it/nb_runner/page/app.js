@@ -194,7 +194,7 @@ function renderRow(run, place, current) {
   state.className = `status ${run.status}`;
   show(state, status(run));
   show(who, run.requested_by ?? "–");
-  show(queued, moment(run.queued));
+  show(queued, moment(run.queued_at));
   show(took, duration(run));
 }
 

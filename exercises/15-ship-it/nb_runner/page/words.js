@@ -24,9 +24,9 @@ export function cells(run) {
 }
 
 export function facts(run) {
-  const queued = `Queued ${moment(run.queued)}`;
+  const queued = `Queued ${moment(run.queued_at)}`;
   const who = run.requested_by ? `asked for by ${run.requested_by}` : "";
-  const took = run.started ? `${active(run) ? "running for" : "took"} ${duration(run)}` : "";
+  const took = run.started_at ? `${active(run) ? "running for" : "took"} ${duration(run)}` : "";
   return [queued, who, took].filter(Boolean).join(" · ");
 }
 
@@ -39,9 +39,9 @@ export function moment(time) {
 }
 
 export function duration(run) {
-  if (!run.started) return "–";
-  const end = run.finished ? Date.parse(run.finished) : serverTime();
-  const s = Math.max(0, Math.round((end - Date.parse(run.started)) / 1000));
+  if (!run.started_at) return "–";
+  const end = run.finished_at ? Date.parse(run.finished_at) : serverTime();
+  const s = Math.max(0, Math.round((end - Date.parse(run.started_at)) / 1000));
   const two = (n) => String(n).padStart(2, "0");
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from redis import Redis, RedisError
+from redis import RedisError
 from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..config import get_settings
+from ..connection import worker_redis
+from ..extras.fencing import tokens
 from .deadline import answer_within
-from .fencing import tokens
 from .worker_state import OK, WorkerState
 
 log = logging.getLogger(__name__)
@@ -28,12 +30,9 @@ SILENCE = 15  # seconds; a look takes no longer than the database may take to an
 class SelfReport:
     """Tells Redis what it sees, for as long as this process lives."""
 
-    def __init__(
-        self, redis: Redis, key: str, database: Engine, artifacts: Path, kernel: Callable[[], str]
-    ) -> None:
+    def __init__(self, key: str, database: Engine, kernel: Callable[[], str]) -> None:
         """`kernel` says why no kernel can be started; an empty text when one can."""
-        self._redis, self._key = redis, key
-        self._database, self._artifacts, self._kernel = database, artifacts, kernel
+        self._key, self._database, self._kernel = key, database, kernel
 
     def start(self) -> None:
         """Begin; the first report is there in a moment."""
@@ -44,7 +43,7 @@ class SelfReport:
         while True:
             try:
                 state = self._look()
-                self._redis.set(self._key, state.model_dump_json(), ex=SILENCE)
+                worker_redis().set(self._key, state.model_dump_json(), ex=SILENCE)
             except RedisError:
                 pass  # GET /ready says so
             except Exception:  # ours; without reports, GET /ready would say that we are stopped
@@ -58,7 +57,7 @@ class SelfReport:
     def _look(self) -> WorkerState:
         return WorkerState(
             database=_database(self._database),
-            artifacts=_artifacts(self._artifacts),
+            artifacts=_artifacts(get_settings().artifacts_dir),
             kernel=self._kernel() or OK,
         )
 

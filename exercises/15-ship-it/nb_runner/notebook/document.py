@@ -5,8 +5,8 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpecManager
 from nbformat import NotebookNode
 
-from .notebook_file import Unusable as Unusable
-from .notebook_file import load
+from .format import Unusable as Unusable
+from .format import load
 
 SKIPPED_TAG = "skip-execution"  # nbclient's default
 

@@ -1,14 +1,12 @@
 """Celery's pool of processes: how its runs are ended, and what it must not be told to do."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-import billiard
 from celery import bootsteps
 
 ENDS_PROCESS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
@@ -74,7 +72,8 @@ class EndsRuns(bootsteps.StartStopStep):
 
     def close(self, _: Any) -> None:
         """Celery's worker begins to stop."""
-        for process in billiard.active_children():
-            if process.pid:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGTERM)
+        # TODO(15.2): send SIGTERM to each pool process.
+        #   Celery would now wait until the run has ended by itself, hours perhaps, or until the
+        #   platform loses patience and kills all. A pool process that gets SIGTERM in a run ends
+        #   it, writes into its record why, and then ends itself: see signals_end_the_run() above.
+        #   `billiard.active_children()` are the pool processes; one may have ended a moment ago.

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
 from pydantic import BaseModel, Field
 from redis import RedisError
 
-from . import redis_words
-from .connection import about, runs, said_by_workers
-from .measures import Measures
-from .runs import Run, Status
-from .worker_state import OK, WorkerState
+from .. import runs
+from ..config import get_settings
+from ..connection import api_redis
+from ..extras import measures, redis_words
+from ..notebook import document
+from ..outcome import Status
+from ..runs import Run
+from ..worker import worker_state
+from ..worker.worker_state import OK, WorkerState
 
 router = APIRouter()
 
@@ -50,21 +55,21 @@ async def ready(response: Response) -> Readiness:
     """
     state, seen = Readiness(), None
     try:
-        # TODO(15.2): ready means that a start would work. Without a worker it would not.
-        #   `runs.workers()` knows how many there are. What is missing is said in `worker`.
-        await runs.workers()
-        if len(notebooks := await runs.notebooks()) > 1:
+        if await worker_state.workers() == 0:
+            state.worker = "No worker has been heard of lately. Start one, or look at its log."
+        if len(notebooks := await worker_state.notebooks()) > 1:
             state.worker = redis_words.of_notebooks(notebooks)
-        info = await about()
+        info = await redis_words.about(api_redis())
         state.redis = redis_words.unfit(info) or OK
         state.remark = redis_words.remark(info)
-        seen = await said_by_workers()
+        seen = await worker_state.of_all()
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
-    # TODO(15.2): nor would it with a notebook that cannot be used.
-    #   `notebook.read` of the settings' notebook raises Unusable, with the words for it. It reads a
-    #   file, so it belongs into a thread: `run_in_threadpool`.
+    try:
+        await run_in_threadpool(document.read, get_settings().notebook_path)
+    except document.Unusable as unusable:
+        state.notebook = str(unusable)
     seen_well = seen in (None, WorkerState())
     if not seen_well or {state.redis, state.worker, state.notebook} != {OK}:
         response.status_code = 503
@@ -75,8 +80,9 @@ async def ready(response: Response) -> Readiness:
 async def metrics() -> Response:
     """Prometheus's format. Computed from Redis each time, so that all API processes agree."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(await runs.latest(), await runs.totals(), await runs.workers()))
-    registry.register(Measures(await runs.measures()))
+    totals = await measures.totals()
+    registry.register(_Snapshot(await runs.latest(), totals, await worker_state.workers()))
+    registry.register(measures.Measures(await measures.kept()))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
 
@@ -94,10 +100,8 @@ class _Snapshot:
             if not status.active:
                 ended.add_metric([status], self._totals.get(status, 0))
         yield ended
-        # TODO(15.3): nb_runner_refused_starts_total, how many starts were answered 409.
-        #   It is counted already, in Redis, under "refused" (see lua/admit.lua, lua/refuse.lua):
-        #   what this process alone has counted would be a part of it only. To Prometheus, what only
-        #   ever grows is a counter; the library puts the `_total` behind its name.
+        refused = self._totals.get("refused", 0)
+        yield CounterMetricFamily("nb_runner_refused_starts", "Answers 409 to a start", refused)
         yield GaugeMetricFamily("nb_runner_workers", "Workers heard of lately", self._workers)
         run = self._latest
         active = bool(run and run.status.active)
@@ -106,8 +110,8 @@ class _Snapshot:
             done, total = run.cells_done, run.cells_total or 0
             yield GaugeMetricFamily("nb_runner_last_cells_done", "Newest run: cells done", done)
             yield GaugeMetricFamily("nb_runner_last_cells_total", "Newest run: cells", total)
-        if run and run.started and run.finished:
-            seconds = (run.finished - run.started).total_seconds()
+        if run and run.started_at and run.finished_at:
+            seconds = (run.finished_at - run.started_at).total_seconds()
             yield GaugeMetricFamily(
                 "nb_runner_last_duration_seconds", "Newest run, when it has ended", seconds
             )

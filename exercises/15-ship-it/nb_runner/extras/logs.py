@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from .config import LogFormat
-from .runs import Run
+from ..config import LogFormat
+from ..runs import Run
 
 Facts = dict[str, str]
 

@@ -1,6 +1,6 @@
 """An executed notebook as one HTML file that loads nothing from anywhere and runs no script.
 
-python -m nb_runner.report executed.ipynb report.html FOLDER
+python -m nb_runner.output.report executed.ipynb report.html FOLDER
 
 FOLDER is the one of the notebook that was executed: pictures in its Markdown are in there.
 """

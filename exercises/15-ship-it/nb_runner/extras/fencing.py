@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
+numbers = count(1)
 metadata = MetaData()
 tokens = Table(
     "fencing_tokens",
@@ -37,7 +38,6 @@ tokens = Table(
     # Without it, SQLite would give a deleted row's number out again.
     sqlite_autoincrement=True,
 )
-numbers = count(1)
 
 
 def connect(url: str, timeout: float) -> Engine:
@@ -63,7 +63,7 @@ def issue(engine: Engine, run_id: str) -> int:
     number is never written with, so it keeps nobody out: a write is compared with the numbers of
     those that have written, not with all that were issued.
     """
-    # TODO(15.4): take the number from the database.
+    # TODO(15.1): take the number from the database.
     #   This counter is the worker's own: it starts anew with each worker, so a run of today gets a
     #   smaller number than one of yesterday, and its writes are refused for ever. One in Redis
     #   would start anew whenever Redis forgets. The database that is to be protected never forgets

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import nbformat
 from nbformat import NotebookNode
 
-from .notebook import runnable
+from ..notebook.document import runnable
 from .plain_text import Text, parts
 
 log = logging.getLogger(__name__)

@@ -16,13 +16,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 from redis import RedisError
 
-from . import artifacts
-from .api import UNKNOWN, KnownRun, answers, problem
-from .config import settings
-from .connection import runs
-from .live import Tail, text_so_far
-from .runs import Run
-from .security import key_needed
+from .. import runs
+from ..config import get_settings
+from ..output import artifacts
+from ..output.live import Tail, text_so_far
+from ..runs import Run
+from .answers import UNKNOWN, KnownRun, problem
 
 # A notebook's output may be any HTML, scripts included. Served under these rules, a browser
 # runs none of it and lets it load nothing: no script, no network, no access to our page.
@@ -49,7 +48,7 @@ Cell = Annotated[
     int | None,
     Query(ge=1, description="Only the text of this cell; the first one that runs is 1"),
 ]
-router = APIRouter(dependencies=key_needed, responses=answers)
+router = APIRouter()
 
 
 @router.get(
@@ -72,7 +71,7 @@ async def output(
     The text can be had before the run has ended: what has been put out so far. With
     `follow=true` it goes on as the run does, until its end.
     """
-    folder = settings().artifacts_dir / run.run_id
+    folder = get_settings().artifacts_dir / run.run_id
     kept = (folder / artifacts.NOTEBOOK).exists()
     if format is Format.TEXT:
         return await _text(run, kept, follow=follow, cell=cell)
@@ -103,7 +102,7 @@ async def output(
 async def file(run: KnownRun, name: str) -> Response:
     """A file that the notebook has left in its OUTPUT_DIR."""
     found = await run_in_threadpool(
-        artifacts.opened, settings().artifacts_dir, run.run_id, artifacts.FILES, name
+        artifacts.opened, get_settings().artifacts_dir, run.run_id, artifacts.FILES, name
     )
     if found is None:
         raise HTTPException(404, f"Run {run.run_id} has left no file {name[:100]!r}.")
@@ -123,7 +122,7 @@ async def file(run: KnownRun, name: str) -> Response:
 async def _text(run: Run, kept: bool, *, follow: bool, cell: int | None) -> Response:
     """The text of a run: as it was kept, else as far as it is."""
     if kept and cell is None:
-        path = settings().artifacts_dir / run.run_id / artifacts.TEXT
+        path = get_settings().artifacts_dir / run.run_id / artifacts.TEXT
         return FileResponse(path, media_type="text/plain", headers=SAFE)
     text: Iterator[bytes] | AsyncIterator[bytes]
     if kept:
@@ -197,7 +196,7 @@ def _closing(file: BinaryIO, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _opened(run_id: str, name: str) -> BinaryIO | None:
-    return artifacts.opened(settings().artifacts_dir, run_id, name)
+    return artifacts.opened(get_settings().artifacts_dir, run_id, name)
 
 
 def no_output(run: Run) -> HTTPException:
@@ -215,9 +214,9 @@ async def render(folder: Path) -> None:
         if (folder / artifacts.HTML).exists():
             return
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "nb_runner.report"),
+            *(sys.executable, "-m", "nb_runner.output.report"),
             *(str(folder / artifacts.NOTEBOOK), str(folder / artifacts.HTML)),
-            str(settings().notebook_path.parent),
+            str(get_settings().notebook_path.parent),
         )
         try:
             async with asyncio.timeout(RENDER_SECONDS):

@@ -1,4 +1,4 @@
-"""Tell people something, by Apprise: python -m nb_runner.tell < message.json
+"""Tell people something, by Apprise: python -m nb_runner.extras.tell < message.json
 
 A process of its own, for a few seconds: Apprise loads some two hundred services, and its log shows
 their keys.

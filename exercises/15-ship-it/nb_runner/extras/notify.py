@@ -11,11 +11,13 @@ import secrets
 import sys
 
 from redis import RedisError
-from redis.asyncio import Redis
 
-from .lua import script
-from .names import Names
-from .runs import Run, Runs, Status
+from .. import runs
+from ..connection import api_redis
+from ..lua import script
+from ..names import names
+from ..outcome import Status
+from ..runs import Run
 from .tell_message import UNKNOWN, Message
 
 log = logging.getLogger("uvicorn.error")
@@ -29,9 +31,9 @@ KINDS = {Status.SUCCEEDED: "success", Status.CANCELLED: "info"}
 class Notifier:
     """Tells of the runs that end."""
 
-    def __init__(self, redis: Redis, names: Names, runs: Runs, urls: str) -> None:
-        self._redis, self._names, self._runs, self._urls = redis, names, runs, urls
-        self._claim = redis.register_script(script("tell"))
+    def __init__(self, urls: str) -> None:
+        self._urls = urls
+        self._claim = api_redis().register_script(script("tell"))
         self._me = secrets.token_hex(8)
         self._seen: set[str] = set()
         self._begun = False
@@ -42,10 +44,10 @@ class Notifier:
         Before the first request: the URLs are checked for a second or more, and a run may end in
         that time.
         """
-        if not await self._redis.exists(self._names.tells):
+        if not await api_redis().exists(names().tells):
             for run in await self._ended():
                 await self._is_ours(run)
-            await self._redis.set(self._names.tells, "1")  # last: another process may look already
+            await api_redis().set(names().tells, "1")  # last: another process may look already
         self._begun = True
 
     async def watch(self) -> None:
@@ -72,11 +74,11 @@ class Notifier:
 
     async def _ended(self) -> list[Run]:
         """The runs that have ended, oldest first."""
-        return [run for run in reversed(await self._runs.recent()) if not run.status.active]
+        return [run for run in reversed(await runs.recent()) if not run.status.active]
 
     async def _is_ours(self, run: Run) -> bool:
         """Whether this process is to tell of the run; from now on, no other one is."""
-        ours = await self._claim(keys=self._names.for_script(run.run_id), args=[self._me])
+        ours = await self._claim(keys=names().for_script(run.run_id), args=[self._me])
         self._seen.add(run.run_id)
         return bool(ours)
 
@@ -104,7 +106,7 @@ def _message(run: Run, urls: str) -> Message:
 async def _tell(message: Message) -> int | None:
     """Have it told. Answers how that ended; None: not in time."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "nb_runner.tell"), stdin=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "nb_runner.extras.tell"), stdin=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(TELL_TIMEOUT):

@@ -6,9 +6,10 @@ worker's main process says how many should be heard.
 """
 
 from pydantic import BaseModel
-from redis.asyncio import Redis
 
-from .names import Names
+from ..config import get_settings
+from ..connection import api_redis
+from ..names import names
 
 OK = "ok"
 
@@ -22,19 +23,19 @@ class WorkerState(BaseModel):
     pool: str = OK
 
 
-async def of_all(redis: Redis, names: Names) -> WorkerState | None:
+async def of_all() -> WorkerState | None:
     """What the workers say; where one of them has a problem, that one's words. None: there is none.
 
     One is enough: nobody knows which of them will get the next run.
     """
-    expected = await _values(redis, names.pools("*"))
-    told = await _values(redis, names.pool("*", "*"))
+    expected = await _values(names().pools("*"))
+    told = await _values(names().pool("*", "*"))
     if not expected:
         return None
     result = WorkerState()
     for key, processes in expected.items():
-        worker = key.removeprefix(names.pools(""))
-        states = [text for name, text in told.items() if name.startswith(names.pool(worker, ""))]
+        worker = key.removeprefix(names().pools(""))
+        states = [text for name, text in told.items() if name.startswith(names().pool(worker, ""))]
         if len(states) < int(processes):
             missing = int(processes) - len(states)
             result.pool = (
@@ -48,8 +49,23 @@ async def of_all(redis: Redis, names: Names) -> WorkerState | None:
     return result
 
 
-async def _values(redis: Redis, pattern: str) -> dict[str, str]:
+async def workers() -> int:
+    """How many worker processes have been alive within the last few seconds."""
+    return len(await _keys(names().worker("*")))
+
+
+async def notebooks() -> set[str]:
+    """Our notebook, and those of the workers: one, unless another runner has our namespace."""
+    told = await _values(names().worker("*"))
+    return {get_settings().notebook_path.name, *told.values()}
+
+
+async def _values(pattern: str) -> dict[str, str]:
     """The keys of a pattern, with what is in them."""
-    keys = [str(key) async for key in redis.scan_iter(pattern, count=1000)]
-    values = await redis.mget(keys) if keys else []
+    keys = await _keys(pattern)
+    values = await api_redis().mget(keys) if keys else []
     return {key: str(value) for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+async def _keys(pattern: str) -> list[str]:
+    return [str(key) async for key in api_redis().scan_iter(pattern, count=1000)]

@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class Coalescing(Generic[T]):
-    """Sends one request for all callers that have come by the time it is sent.
+    """Decorates a coroutine function: one request for all callers that have come until it is sent.
 
-    `ask` gets the number of callers that its answer is for. An answer is never older than the
-    call: a caller that comes while a request is under way gets the answer to the next one.
+    The function gets the number of callers that its answer is for. An answer is never older than
+    the call: a caller that comes while a request is under way gets the answer to the next one.
     """
 
     def __init__(self, ask: Callable[[int], Awaitable[T]]) -> None:

@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionComplete, CellExecutionError
 from nbformat import NotebookNode
 from traitlets import Integer
 
-from .outputs import Outputs
+from ..output.outputs import Outputs
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from .runs import Run, Status
+from ..connection import api_redis
+from ..names import names
+from ..outcome import Status
+from ..runs import Run
 
 # Upper bounds of the buckets, in seconds: from a moment to a day.
 BOUNDS = (1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
@@ -18,10 +21,10 @@ DURATION, WAIT, LAST_SUCCESS = "duration", "wait", "last_success"
 
 def of_run(run: Run) -> list[str | float]:
     """What a run that has ended adds: names and amounts, in turn."""
-    if run.started is None or run.finished is None:
+    if run.started_at is None or run.finished_at is None:
         return []
-    took = (run.finished - run.started).total_seconds()
-    waited = (run.started - run.queued).total_seconds()
+    took = (run.finished_at - run.started_at).total_seconds()
+    waited = (run.started_at - run.queued_at).total_seconds()
     return [*_observed(DURATION, took), *_observed(WAIT, waited)]
 
 
@@ -29,6 +32,18 @@ def _observed(name: str, seconds: float) -> list[str | float]:
     seconds = max(0.0, seconds)  # two machines' clocks may differ
     bucket = next((str(bound) for bound in BOUNDS if seconds <= bound), "+Inf")
     return [f"{name}:{bucket}", 1, f"{name}:sum", seconds]
+
+
+async def totals() -> dict[str, int]:
+    """How many runs ended in which status, and how many starts were "refused"."""
+    counts = await api_redis().hgetall(names().totals)
+    return {str(name): int(count) for name, count in counts.items()}
+
+
+async def kept() -> dict[str, float]:
+    """What Redis holds for Measures."""
+    measured = await api_redis().hgetall(names().measures)
+    return {str(name): float(value) for name, value in measured.items()}
 
 
 class Measures:
@@ -63,5 +78,5 @@ class Measures:
 
 def success_time(run: Run) -> float:
     """When the run succeeded, in seconds since 1970; 0: it did not."""
-    succeeded = run.status is Status.SUCCEEDED and run.finished
-    return run.finished.timestamp() if succeeded and run.finished else 0
+    succeeded = run.status is Status.SUCCEEDED and run.finished_at
+    return run.finished_at.timestamp() if succeeded and run.finished_at else 0

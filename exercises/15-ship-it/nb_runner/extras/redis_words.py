@@ -11,8 +11,10 @@ from redis import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TimeoutError,
 )
+from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import (
     AskError,
     AuthorizationError,
@@ -61,6 +63,14 @@ def of_notebooks(names: Iterable[str]) -> str:
         f"Two runners use the same names in Redis, with the notebooks {', '.join(sorted(names))}. "
         "Give each a NAMESPACE of its own."
     )
+
+
+async def about(redis: AsyncRedis) -> dict[str, Any]:
+    """What Redis says about itself; nothing, if we may not ask."""
+    try:
+        return dict(await redis.info())
+    except ResponseError:
+        return {}
 
 
 def unfit(info: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ has none. The kernel's own watch for its parent sleeps through a cell that holds
 
 import contextlib
 import os
+import resource
 import select
 import shutil
 import signal
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from . import process_tree
 
@@ -53,7 +55,17 @@ def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
     while not process_tree.kill_kernels(KILL_TIMEOUT):
         pass
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(code if code >= 0 else 128 - code)
+    _end_like_the_kernel(code)
+
+
+def _end_like_the_kernel(code: int) -> NoReturn:
+    """End with its exit code or, if that is negative, by its signal: so the worker learns both."""
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core dump is enough
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL needs no handler, and gets none
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code % 256)
 
 
 def _end_with_the_guard() -> None:
@@ -97,6 +109,6 @@ def _kill_group(leader: int) -> None:
 
 def command(*arguments: str) -> list[str]:
     """How to start a guard: with the standard library and this package, nothing else, in 20 ms."""
-    folder = str(Path(__file__).resolve().parents[1])
+    folder = str(Path(__file__).resolve().parents[2])
     code = f"import sys; sys.path.append({folder!r}); from {__package__} import guard; "
     return [sys.executable, "-I", "-S", "-c", f"{code}guard.main(*sys.argv[1:])", *arguments]

@@ -1,0 +1,1 @@
+"""What the runner works without: fencing, measures, logs, and people who are told."""

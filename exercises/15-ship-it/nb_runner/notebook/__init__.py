@@ -1,0 +1,1 @@
+"""The notebook as a file, and the kernel that runs it."""

@@ -1,0 +1,1 @@
+"""What cells put out: collected, kept on disk, read again."""
