@@ -120,7 +120,7 @@ class Api:
         import httpx
 
         did = curl(method, path, body, headers)
-        sent = {name: value.encode() for name, value in headers.items()}
+        sent = {name.encode(): value.encode() for name, value in headers.items()}
         try:
             response = self._client.request(method, path, json=body, headers=sent)
         except httpx.TimeoutException:
