@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from . import memory
 from . import notebook as notebooks
 from .client import Client
 from .config import OverLimit, Settings
 from .kernel import Kernel, WarmKernel
+from .outcome import SUCCEEDED, RunOutcome, failed, kernel_died
 from .outputs import Listener, Outputs
 from .plain_text import sentence
+from .reasons import Reason
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,15 @@ class OutputMissing(Exception):
 
 class TooMuchOutput(Exception):
     """The run put out more than OUTPUT_LIMIT, and was ended for it."""
+
+
+class KernelDied(Exception):
+    """The kernel has ended by itself, in the middle of the run."""
+
+    def __init__(self, returncode: int | None) -> None:
+        """`returncode` is as subprocess has it: -9 is signal 9. None: nobody knows."""
+        super().__init__()
+        self.returncode = returncode
 
 
 class Executor:
@@ -61,35 +74,43 @@ class Executor:
         progress: Progress,
         stopped: Callable[[], bool],
         listener: Listener,
-    ) -> str | None:
+    ) -> RunOutcome:
         """Run all cells; outputs go into `notebook` as they come, whatever happens after.
 
         `stopped` says whether `stop` has been called for this run: it may have been before there
-        was anything to stop. `listener` hears of outputs at once, as text. Answers None when all
-        went well, else what went wrong, in words.
+        was anything to stop. `listener` hears of outputs at once, as text.
         """
         self.where, self.dropped = "Before the first cell", 0
+        killed = memory.killed()
         try:
             self._loop.run(self._run(notebook, folder, variables, progress, stopped, listener))
         except CellExecutionError as error:
             problem = sentence(f"{self.where} raised {error.ename}: {error.evalue}")
+            return failed(Reason.CELL_ERROR, problem)
         except CellTimeoutError:
-            seconds = self._settings.cell_timeout
-            problem = f"{self.where} ran for longer than CELL_TIMEOUT: {seconds} s."
+            limit = f"CELL_TIMEOUT: {self._settings.cell_timeout} s."
+            return failed(Reason.CELL_TIMEOUT, f"{self.where} ran for longer than {limit}")
         except TooMuchOutput:
-            limit = self._settings.output_limit
-            problem = f"{self.where}: the run has put out more than OUTPUT_LIMIT: {limit} bytes."
+            limit = f"OUTPUT_LIMIT: {self._settings.output_limit} bytes."
+            problem = f"{self.where}: the run has put out more than {limit}"
+            return failed(Reason.OUTPUT_LIMIT, problem)
         except OutputMissing:
             problem = "The notebook ran to its end, but some of its output did not arrive."
-        except DeadKernelError:
-            problem = f"{self.where}: the kernel died. (Out of memory? os._exit? A crash?)"
-        except asyncio.CancelledError:
-            problem = f"{self.where}: stopped."
+            return failed(Reason.OUTPUT_MISSING, problem)
+        except KernelDied as death:
+            return self._of_a_dead_kernel(death.returncode, memory.killed() > killed)
+        except asyncio.CancelledError:  # by an order, which says more
+            return failed(Reason.RUNNER_FAILED, f"{self.where}: stopped.")
         except (RuntimeError, OSError) as error:
-            problem = f"The kernel did not start: {error}"
-        else:
-            return None
-        return problem
+            return failed(Reason.KERNEL_NOT_STARTED, f"The kernel did not start: {error}")
+        return SUCCEEDED
+
+    def _of_a_dead_kernel(self, returncode: int | None, memory_ran_out: bool) -> RunOutcome:
+        if memory_ran_out and returncode == -signal.SIGKILL:
+            problem = f"{self.where}: the kernel was killed because memory ran out."
+            return kernel_died(Reason.OUT_OF_MEMORY, problem, returncode)
+        problem = f"{self.where}: the kernel died. (Out of memory? os._exit? A crash?)"
+        return kernel_died(Reason.KERNEL_DIED, problem, returncode)
 
     def beat(self) -> None:
         """The lease is ours: the kernel may go on. For another thread to call."""
@@ -150,7 +171,10 @@ class Executor:
                 await client.prepare(variables)
             await client.run()
             progress(client.code_cells_executed, len(cells))
-        except (DeadKernelError, asyncio.CancelledError):
+        except DeadKernelError:
+            if not self._fails(outputs):
+                raise KernelDied(kernel.returncode) from None
+        except asyncio.CancelledError:
             if not self._fails(outputs):
                 raise
         finally:

@@ -19,6 +19,7 @@ has none. The kernel's own watch for its parent sleeps through a cell that holds
 
 import contextlib
 import os
+import resource
 import select
 import shutil
 import signal
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from . import process_tree
 
@@ -53,7 +55,17 @@ def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
     while not process_tree.kill_kernels(KILL_TIMEOUT):
         pass
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(code if code >= 0 else 128 - code)
+    _end_like_the_kernel(code)
+
+
+def _end_like_the_kernel(code: int) -> NoReturn:
+    """End with its exit code or, if that is negative, by its signal: so the worker learns both."""
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core dump is enough
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL needs no handler, and gets none
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code % 256)
 
 
 def _end_with_the_guard() -> None:

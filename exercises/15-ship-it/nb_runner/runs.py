@@ -59,6 +59,10 @@ class Run(BaseModel):
     finished: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
     error: str | None = Field(None, description="Why the run did not succeed, in words")
+    signal: str | None = Field(
+        None, description="The signal that ended the kernel, if it died", examples=["SIGKILL"]
+    )
+    exit_code: int | None = Field(None, description="Or its exit code", examples=[3])
     files: Annotated[list[File], BeforeValidator(_from_json)] = Field(
         [], description="Files that the run has left in OUTPUT_DIR; the first 200"
     )

@@ -19,14 +19,15 @@ from . import artifacts, fencing, files, logs, notebook, process_tree, redis_wor
 from .config import Settings
 from .deadline import answer_within
 from .executor import Executor
-from .lease import ANSWER_SHARE, Heartbeat, Lease, Order
+from .lease import ANSWER_SHARE, Heartbeat, Lease
 from .live import Live
-from .runs import Run, Status
+from .outcome import SUCCEEDED, RunOutcome, failed
+from .reasons import Reason
+from .runs import Run
 from .self_report import SelfReport
 
 log = logging.getLogger(__name__)
 
-LONGEST = 2000  # characters of an error that go into the run's record
 KILL_TIMEOUT = 10  # seconds until what a run has started has to be gone
 
 
@@ -85,7 +86,7 @@ class Worker:
     def run(self, run_id: str, told_to_stop: threading.Event) -> None:
         """Run the notebook as the run of that id, unless it is not there to be claimed."""
         lease_seconds = self._settings.lease_seconds
-        token, error = self._take_token(run_id)
+        token, refusal = self._take_token(run_id)
         lease = Lease.claim(self._redis, self._settings, run_id, self._name, token)
         if lease is None:
             log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
@@ -100,54 +101,58 @@ class Worker:
             self._executor.stop,
         ) as heart:
             try:
-                error = error or self._of_another_runner(lease.run.notebook)
-                error = error or self._execute(lease.run, heart)
+                refusal = refusal or self._of_another_runner(lease.run.notebook)
+                outcome = refusal or self._execute(lease.run, heart)
             except Exception as bug:  # ours; said at once rather than when the lease runs out
                 log.exception("The runner failed in run %s", run_id)
-                error = f"The runner itself failed: {bug!r}"
+                outcome = failed(Reason.RUNNER_FAILED, f"The runner itself failed: {bug!r}")
             gone = process_tree.kill_kernels(KILL_TIMEOUT)
         if not gone:  # so nobody may be admitted sooner than by the end of the lease
             log.error("Run %s has left a process that cannot be killed.", run_id)
             return
-        status, error = _verdict(error, heart.order, self._executor.where)
-        reason = heart.order.reason if heart.order and error else None
-        lease.finish(status, error, reason, timeout=min(30, 2 * lease_seconds))
-        log.info("Run %s %s. %s", run_id, status, error or "")
+        if heart.order and outcome is not SUCCEEDED:  # a notebook may reach its end before that
+            outcome = heart.order.outcome(self._executor.where)
+        lease.finish(outcome, timeout=min(30, 2 * lease_seconds))
+        log.info("Run %s %s. %s", run_id, outcome.status, outcome.error or "")
 
-    def _take_token(self, run_id: str) -> tuple[int | None, str | None]:
+    def _take_token(self, run_id: str) -> tuple[int | None, RunOutcome | None]:
         """A fencing token, or why there is none."""
         try:
             issue = partial(fencing.issue, self._database, run_id)
             return answer_within(2 * self._database_timeout, issue), None
         except (SQLAlchemyError, TimeoutError) as error:
             why = getattr(error, "orig", None) or error  # without the statement around it
-            return None, f"The database (DATABASE_URL) issued no fencing token: {why}"
+            words = f"The database (DATABASE_URL) issued no fencing token: {why}"
+            return None, failed(Reason.NO_TOKEN, words)
 
-    def _of_another_runner(self, notebook: str) -> str | None:
+    def _of_another_runner(self, notebook: str) -> RunOutcome | None:
         """Why a run of that notebook is not for this worker."""
         ours = self._settings.notebook_path.name
-        return None if notebook == ours else redis_words.of_notebooks({notebook, ours})
+        if notebook == ours:
+            return None
+        return failed(Reason.NAMESPACE_SHARED, redis_words.of_notebooks({notebook, ours}))
 
-    def _execute(self, run: Run, heart: Heartbeat) -> str | None:
-        """Run the notebook and keep what it left. Answers what went wrong, if anything did."""
+    def _execute(self, run: Run, heart: Heartbeat) -> RunOutcome:
+        """Run the notebook and keep what it left."""
         path = self._settings.notebook_path
         try:
             book = notebook.read(path)
         except notebook.Unusable as unusable:
-            return str(unusable)
+            return failed(Reason.NOTEBOOK_UNUSABLE, str(unusable))
         try:
             own = artifacts.begin(
                 self._settings.artifacts_dir, run.run_id, self._settings.keep_runs
             )
         except OSError as failure:
-            return f"There is no folder for the output of the run (ARTIFACTS_DIR): {failure}"
+            words = f"There is no folder for the output of the run (ARTIFACTS_DIR): {failure}"
+            return failed(Reason.OUTPUT_NOT_KEPT, words)
         variables = {
             "RUN_ID": run.run_id,
             "FENCING_TOKEN": str(run.token),
             "OUTPUT_DIR": str(own / artifacts.FILES),
         }
         with closing(Live(own / artifacts.LIVE, self._settings.output_limit)) as live:
-            error = self._executor.run(
+            outcome = self._executor.run(
                 book, path.parent, variables, heart.progress, heart.stopped, live
             )
         run.output_dropped = self._executor.dropped
@@ -155,19 +160,7 @@ class Worker:
         try:
             artifacts.keep(own, book)
         except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
-            return error or f"The notebook ran to its end, but its output was not kept: {failure}"
-        return error
-
-
-def _verdict(error: str | None, order: Order | None, where: str) -> tuple[Status, str | None]:
-    """How the run ended. A notebook that reached its end before an order did has succeeded."""
-    if error is None:
-        return Status.SUCCEEDED, None
-    if order is None:
-        return Status.FAILED, error[:LONGEST]
-    status = {
-        Order.CANCELLED: Status.CANCELLED,
-        Order.SHUTDOWN: Status.FAILED,
-        Order.TIMEOUT: Status.FAILED,
-    }
-    return status.get(order, Status.LOST), f"{order.value} It was at: {where}."
+            if outcome is SUCCEEDED:
+                words = f"The notebook ran to its end, but its output was not kept: {failure}"
+                return failed(Reason.OUTPUT_NOT_KEPT, words)
+        return outcome

@@ -98,6 +98,11 @@ class Kernel:
         """Tell the guard that the lease is ours. Safe from any thread."""
         self.process.beat()
 
+    @property
+    def returncode(self) -> int | None:
+        """How the kernel has ended by itself; None: it has not. -9 is signal 9."""
+        return self.process.returncode
+
     def kill(self) -> None:
         """Kill the kernel and all that it has started. Safe from any thread."""
         self.process.end(timeout=0)

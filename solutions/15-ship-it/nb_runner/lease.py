@@ -15,6 +15,7 @@ from . import measures
 from .config import Settings
 from .lua import script
 from .names import Names
+from .outcome import RunOutcome
 from .reasons import Reason
 from .runs import Run, Status
 
@@ -32,16 +33,16 @@ class Order(Enum):
     SHUTDOWN = "The worker was told to stop in the middle of the run."
     TIMEOUT = "The run took longer than RUN_TIMEOUT."
 
-    @property
-    def reason(self) -> Reason:
-        """The same, for programs."""
-        return REASONS.get(self, Reason.WORKER_LOST)
+    def outcome(self, where: str) -> RunOutcome:
+        """How the run ends by it. `where` says which cell it was at."""
+        status, reason = ENDS.get(self, (Status.LOST, Reason.WORKER_LOST))
+        return RunOutcome(status, reason, f"{self.value} It was at: {where}.")
 
 
-REASONS = {
-    Order.CANCELLED: Reason.CANCELLED,
-    Order.SHUTDOWN: Reason.WORKER_STOPPED,
-    Order.TIMEOUT: Reason.RUN_TIMEOUT,
+ENDS = {
+    Order.CANCELLED: (Status.CANCELLED, Reason.CANCELLED),
+    Order.SHUTDOWN: (Status.FAILED, Reason.WORKER_STOPPED),
+    Order.TIMEOUT: (Status.FAILED, Reason.RUN_TIMEOUT),
 }
 
 
@@ -105,15 +106,12 @@ class Lease:
         answer = self._tell(self._lease_ms)
         return {"cancel": Order.CANCELLED, "lost": Order.LOST}.get(answer)
 
-    def finish(
-        self, status: Status, error: str | None, reason: Reason | None, timeout: float
-    ) -> bool:
+    def finish(self, outcome: RunOutcome, timeout: float) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
         Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
         """
-        self.run.status, self.run.error, self.run.reason = status, error, reason
-        self.run.finished = datetime.now(UTC)
+        self.run = self.run.model_copy(update=vars(outcome) | {"finished": datetime.now(UTC)})
         deadline = time.monotonic() + timeout
         while True:
             try:

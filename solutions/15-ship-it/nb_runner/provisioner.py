@@ -44,6 +44,11 @@ class GuardedProvisioner(LocalProvisioner):
         finally:
             os.close(guards)
 
+    @property
+    def returncode(self) -> int | None:
+        """How the kernel has ended; None: it has not, or nobody knows. -9 is signal 9."""
+        return self.process.poll() if self.process else None
+
     def beat(self) -> None:
         """Tell the guard that the lease is ours. Safe from any thread."""
         with self._lock, contextlib.suppress(OSError):  # it is gone, or will be in a moment

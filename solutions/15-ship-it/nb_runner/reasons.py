@@ -6,13 +6,27 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why a run did not succeed."""
 
-    CANCELLED = "cancelled"
+    CELL_ERROR = "cell_error"  # a cell raised
+    CELL_TIMEOUT = "cell_timeout"  # a cell took longer than CELL_TIMEOUT
+    RUN_TIMEOUT = "run_timeout"  # the run took longer than RUN_TIMEOUT
+    KERNEL_DIED = "kernel_died"  # in a cell; `signal` or `exit_code` say how
+    OUT_OF_MEMORY = "out_of_memory"  # it was killed, and the system counts one kill more for it
+    OUTPUT_LIMIT = "output_limit"  # it put out more than OUTPUT_LIMIT, with OVER_OUTPUT_LIMIT=fail
+    OUTPUT_MISSING = "output_missing"  # some of its output did not arrive
+    CANCELLED = "cancelled"  # somebody asked for its end
+    # The worker could not begin, or could not keep what came of it.
+    NOTEBOOK_UNUSABLE = "notebook_unusable"  # NOTEBOOK_PATH: missing, or no notebook
+    KERNEL_NOT_STARTED = "kernel_not_started"
+    NO_TOKEN = "no_token"  # the database issued no fencing token
+    OUTPUT_NOT_KEPT = "output_not_kept"  # ARTIFACTS_DIR cannot be written to
+    NAMESPACE_SHARED = "namespace_shared"  # another runner uses the same names in Redis
+    RUNNER_FAILED = "runner_failed"  # a mistake of the runner itself
+    # The worker did not come, or did not stay.
     NO_WORKER = "no_worker"  # while it waited, no worker was heard of
     NOT_TAKEN = "not_taken"  # workers were heard of, and its message stayed in the queue
     NOT_CLAIMED = "not_claimed"  # its message was gone, and no worker claimed the run
     WORKER_LOST = "worker_lost"  # the worker that had claimed it fell silent
     WORKER_STOPPED = "worker_stopped"  # the worker was told to stop
-    RUN_TIMEOUT = "run_timeout"  # it took longer than RUN_TIMEOUT
 
 
 # What is written by a script in Redis has a reason, and no error.
