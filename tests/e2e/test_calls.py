@@ -115,6 +115,7 @@ def test_cancel_answers_202_and_ends_the_run_and_its_kernel(runner: Runner) -> N
     assert answer.json()["run_id"] == run_id
     assert answer.json()["cancel_requested"]
     run = runner.wait_for(run_id, "CANCELLED")
+    assert run["reason"] == "cancelled"
     assert "Cell 2 of 3" in run["error"]
     assert runner.client.get(f"/output/{run_id}").text == "before the gate\n"
 

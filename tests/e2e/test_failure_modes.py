@@ -102,6 +102,7 @@ def test_03_and_04_a_redeploy_in_a_run_ends_it_in_words_and_never_runs_it_again(
         runner.wait_for_cell(run_id, 1)
         runner.workers[0].signal(signal.SIGTERM)
         run = runner.wait_for(run_id, "FAILED", timeout=LEASE + SLACK)
+        assert run["reason"] == "worker_stopped"
         assert run["error"] == (
             "The worker was told to stop in the middle of the run. It was at: Cell 2 of 3."
         )

@@ -70,6 +70,7 @@ def test_21_a_worker_that_reads_late_gets_all_of_the_output(runner: Runner) -> N
 def test_21_output_that_does_not_arrive_is_said_and_fails_the_run(runner: Runner) -> None:
     run_id = burst(runner, LOSE, BURST, "print('end')", seconds=30)
     run = runner.wait_for(run_id, "FAILED")
+    assert run["reason"] == "output_missing"
     assert "some of its output did not arrive" in run["error"]
     assert len(runner.client.get(f"/output/{run_id}").text.split()) < LINES
 

@@ -80,5 +80,6 @@ def test_27_another_runner_in_the_same_namespace_is_told_in_words(
             run = runner.run("FAILED")
         finally:
             runner.replace_worker(0)
+        assert run["reason"] == "namespace_shared"
         assert "NAMESPACE" in run["error"]
         assert not (second.artifacts / run["run_id"]).exists(), "it has executed nothing"
