@@ -130,9 +130,9 @@ def test_a_kernel_that_was_killed_for_its_memory_and_a_mistake_of_the_runner_are
     (tmp_path / "lines").write_text(f"1:cpu:/\n{cgroup}\n")
     root = tmp_path if version == 1 else tmp_path / "cgroup"
     edits = (
-        ("memory.py", 'Path("/sys/fs/cgroup")', f'Path("{root}")'),
-        ("memory.py", 'Path("/proc/self/cgroup")', f'Path("{tmp_path}/lines")'),
-        ("worker.py", "= self._executor.dropped", "= {None: 0}[run.requested_by]"),
+        ("worker/memory.py", 'Path("/sys/fs/cgroup")', f'Path("{root}")'),
+        ("worker/memory.py", 'Path("/proc/self/cgroup")', f'Path("{tmp_path}/lines")'),
+        ("tasks.py", "= executor.dropped", "= {None: 0}[run.requested_by]"),
     )
     copy = Project(copied(PRODUCT.path, tmp_path / "copy", *edits))
     monkeypatch.setattr(runners, "PRODUCT", copy)
