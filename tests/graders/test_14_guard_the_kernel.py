@@ -3,7 +3,8 @@
 The grader keeps two runners of the project, on two databases of one Redis, and uses them at the
 same time:
 
-- `patient`: a lease of a minute. Its first worker is killed, its second one is told to cancel.
+- `patient`: a lease of a minute. Its first worker executes a run to its end, and is killed in the
+  next one. Its second worker is told to cancel.
 - `silent`: a lease of seconds, because here the time has to pass. Its worker is stopped.
 
 A cell of their notebook starts two processes, and then holds the GIL: it calls a function of C that
@@ -12,6 +13,7 @@ sleeps, so no other thread of the kernel gets a turn.
 
 import functools
 import json
+import math
 import os
 import signal
 import threading
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -35,6 +37,7 @@ from kit.grading.probe import Probe, gate
 from kit.grading.runner_data import RunnerData
 from kit.grading.runs import ACTIVE, status
 from kit.grading.submission import Submission
+from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
 LEASE = 60.0  # seconds; where time passes for the data only
@@ -54,9 +57,7 @@ BEATS = "nb_runner/guard.py: wait_for_the_end(), and nb_runner/lease.py: Heartbe
 
 KILL = "./workshop break worker   (while a cell holds the GIL)\nand one lease later:\n"
 KILL += curl("POST", "/start")
-END = (
-    f"a notebook starts a process that it does not wait for; at its end:\n{curl('POST', '/start')}"
-)
+END = f"a notebook starts a process, and ends before it:\n{curl('POST', '/start')}"
 STOP = "kill -STOP, for the worker and its pool process: they are silent, and hold the lifeline"
 
 START_PROCESSES = """
@@ -83,6 +84,19 @@ class Run:
     run_id: str
     kernel: psutil.Process
     others: list[psutil.Process]  # in the kernel's group: an orphan, and a child
+    deadline: float = math.inf  # when all of it has to be gone
+
+    def over(self) -> Self:
+        """The same run, which has just ended, or was told to end."""
+        return replace(self, deadline=time.monotonic() + GONE_TIMEOUT)
+
+    def kernel_gone(self) -> bool:
+        """Wait for the end of the kernel. Whether it came in time."""
+        return eventually(lambda: not alive(self.kernel), self.deadline - time.monotonic())
+
+    def others_gone(self) -> bool:
+        """Wait for the end of what its cell has started. Whether it came in time."""
+        return eventually(lambda: not self.left(), self.deadline - time.monotonic())
 
     def left(self) -> list[psutil.Process]:
         """What its cell has started, and still lives."""
@@ -143,25 +157,34 @@ class Runner:
         eventually(lambda: tree.exists() or status(self.api, run_id) not in ACTIVE)
         if not tree.exists():
             answer = self.api.get(f"/status/{run_id}")
-            log = reason(self.worker.output()[-20_000:])
-            got = "\n".join(filter(None, [str(answer), log]))
+            got = "\n".join(filter(None, [str(answer), self.error_in_log()]))
             answer.wrong("RUNNING: a kernel executes the notebook", LAUNCH, got)
         kernel, *others = [psutil.Process(pid) for pid in json.loads(tree.read_text())]
         self._runs.append(Run(run_id, kernel, others))
         return self._runs[-1]
 
+    def error_in_log(self) -> str:
+        """The error in the worker's log, as one line."""
+        return reason(self.worker.output()[-20_000:])
+
     def let_end(self) -> None:
-        """The notebook of a run that does not hold the GIL is to end."""
+        """The notebook of runs that do not hold the GIL is to end."""
         self._probe.open("end")
+
+    def start_next(self) -> None:
+        """One lease later, start a run, which will be short. Raises Wrong if that is refused."""
+        self.data.advance(LEASE)
+        self._probe.start(self.api, holds=False)
+        self.let_end()
 
     def signal_worker(self, number: signal.Signals) -> None:
         """Signal a worker and its pool process. Guard and kernel are in sessions of their own."""
         with suppress(ProcessLookupError):
             os.killpg(self.worker.pid, number)
 
-    def replace_worker(self) -> None:
-        """Start a worker in the place of one that was killed."""
-        self.worker = self._submission.worker(self._env)
+    def new_worker(self) -> Child:
+        """Start one more worker."""
+        return self._submission.worker(self._env)
 
     def kill_runs(self) -> None:
         """Kill what was left of all runs."""
@@ -170,39 +193,36 @@ class Runner:
 
 
 class Patient(Runner):
-    """Its first worker is killed. The second one cancels a run, and executes one to its end."""
+    """One run that ends, one whose worker is killed, and one that is cancelled."""
 
     def __init__(self, submission: Submission) -> None:
         super().__init__(submission, "patient", 0, LEASE)
-
-    @functools.cached_property
-    def killed(self) -> Run:
-        """A run whose worker was killed, a moment ago or more."""
-        run = self.begin()
-        self.signal_worker(signal.SIGKILL)
-        self.worker.wait(TIMEOUT)
-        return run
-
-    @functools.cached_property
-    def cancelled(self) -> Run:
-        """A run that was cancelled."""
-        self._revive()
-        run = self.begin()
-        self.api.post("/cancel").expect(202, f"run {run.run_id} is to end", CANCEL)
-        return run
+        self._starter = ThreadPoolExecutor(1)
 
     @functools.cached_property
     def ended(self) -> Run:
         """A run whose notebook has ended."""
-        self._revive()
         run = self.begin(holds=False)
         self.let_end()
         eventually(lambda: status(self.api, run.run_id) not in ACTIVE)
-        return run
+        return run.over()
 
-    def _revive(self) -> None:
-        if not self.worker.running:
-            self.replace_worker()
+    @functools.cached_property
+    def killed(self) -> Run:
+        """A run whose worker was killed."""
+        run = self.begin()
+        self._next_worker = self._starter.submit(self.new_worker)
+        self.signal_worker(signal.SIGKILL)
+        return run.over()
+
+    @functools.cached_property
+    def cancelled(self) -> Run:
+        """A run that was cancelled."""
+        assert self.killed
+        self.worker = self._next_worker.result()
+        run = self.begin()
+        self.api.post("/cancel").expect(202, f"run {run.run_id} is to end", CANCEL)
+        return run.over()
 
 
 @dataclass(frozen=True)
@@ -247,7 +267,7 @@ def watch_undisturbed(runner: Runner) -> Silence:
             break
         runner.kill_runs()
         runner.signal_worker(signal.SIGKILL)
-        runner.replace_worker()
+        runner.worker = runner.new_worker()
     return seen
 
 
@@ -298,43 +318,20 @@ def patient(submission: Submission, silence: Future[Silence]) -> Iterator[Patien
 
 
 def require_gone(runner: Runner, gone: bool, did: str, left: str, where: str) -> None:
-    """Raise Wrong unless all has gone that should be, with the answer to the next start."""
+    """Raise Wrong unless all has gone that should be, after the next start has got its 202."""
     if not gone:
-        runner.data.advance(LEASE)
-        answer = runner.api.post("/start")
+        runner.start_next()
         expected = "that nothing of the run before lives when the next start gets 202"
-        raise Wrong(did, expected, f"{answer.status}, and beside it {left}", where)
+        raise Wrong(did, expected, f"202, and beside it {left}", where)
 
 
-def name(processes: list[psutil.Process]) -> str:
-    """The command lines of processes that live."""
-    with suppress(psutil.Error):
-        return ", ".join(f"`{' '.join(each.cmdline())}` (pid {each.pid})" for each in processes)
-    return "processes"
-
-
-@pytest.mark.task("14.1")
-def test_a_kernel_does_not_outlive_its_worker(patient: Patient) -> None:
-    run = patient.killed
-    gone = eventually(lambda: not alive(run.kernel), GONE_TIMEOUT)
-    left = f"the kernel of run {run.run_id} works on (pid {run.kernel.pid})"
-    require_gone(patient, gone, KILL, left, GUARD)
-
-
-@pytest.mark.task("14.1")
-def test_a_cancel_ends_a_cell_that_holds_the_gil(patient: Patient) -> None:
-    run = patient.cancelled
-    gone = eventually(lambda: not alive(run.kernel), GONE_TIMEOUT)
-    did = f"{curl('POST', '/cancel')}   (while a cell holds the GIL)"
-    expected = (
-        "that the kernel is gone a moment later: the worker has closed its end of the lifeline"
-    )
-    got = f"it still runs, after {GONE_TIMEOUT:g} s (pid {run.kernel.pid})"
-    require(gone, did, expected, got, GUARD)
-    eventually(lambda: status(patient.api, run.run_id) not in ACTIVE, GONE_TIMEOUT)
-    now = status(patient.api, run.run_id)
-    did += f"\n{curl('GET', f'/status/{run.run_id}')}"
-    require(now == "CANCELLED", did, "CANCELLED", now, GUARD)
+def what_is_left(run: Run) -> str:
+    """What a cell has started and still lives, in words."""
+    lines = []
+    for process in run.left():
+        with suppress(psutil.Error):
+            lines.append(f"`{' '.join(process.cmdline())}` (pid {process.pid})")
+    return f"what a cell of run {run.run_id} has started: {', '.join(lines)}"
 
 
 @pytest.mark.task("14.1")
@@ -342,25 +339,43 @@ def test_a_run_ends_with_its_notebook(patient: Patient) -> None:
     run = patient.ended
     answer = patient.api.get(f"/status/{run.run_id}")
     if answer.field("status", GUARD) != "SUCCEEDED":
-        answer.wrong(
-            "SUCCEEDED: as long as the worker holds the lifeline, the kernel goes on", GUARD
-        )
+        answer.wrong("SUCCEEDED: the worker holds the lifeline until the notebook ends", GUARD)
+
+
+@pytest.mark.task("14.1")
+def test_a_kernel_does_not_outlive_its_worker(patient: Patient) -> None:
+    run = patient.killed
+    gone = run.kernel_gone()
+    left = f"the kernel of run {run.run_id} works on (pid {run.kernel.pid})"
+    require_gone(patient, gone, KILL, left, GUARD)
+
+
+@pytest.mark.task("14.1")
+def test_a_cancel_ends_a_cell_that_holds_the_gil(patient: Patient) -> None:
+    run = patient.cancelled
+    gone = run.kernel_gone()
+    did = f"{curl('POST', '/cancel')}   (while a cell holds the GIL)"
+    expected = "that the kernel is gone a moment later: the worker has closed the lifeline"
+    got = f"it still runs, after {GONE_TIMEOUT:g} s (pid {run.kernel.pid})"
+    require(gone, did, expected, "\n".join(filter(None, [got, patient.error_in_log()])), GUARD)
+    eventually(lambda: status(patient.api, run.run_id) not in ACTIVE, GONE_TIMEOUT)
+    now = status(patient.api, run.run_id)
+    did += f"\n{curl('GET', f'/status/{run.run_id}')}"
+    require(now == "CANCELLED", did, "CANCELLED", now, GUARD)
 
 
 @pytest.mark.task("14.2")
 def test_what_cells_have_started_does_not_outlive_the_worker(patient: Patient) -> None:
     run = patient.killed
-    gone = eventually(lambda: not run.left(), GONE_TIMEOUT)
-    left = f"what a cell of run {run.run_id} has started: {name(run.left())}"
-    require_gone(patient, gone, KILL, left, GROUP)
+    gone = run.others_gone()
+    require_gone(patient, gone, KILL, what_is_left(run), GROUP)
 
 
 @pytest.mark.task("14.2")
 def test_nothing_of_a_run_lives_after_its_end(patient: Patient) -> None:
     run = patient.ended
-    gone = eventually(lambda: not run.left(), GONE_TIMEOUT)
-    left = f"what a cell of run {run.run_id} has started: {name(run.left())}"
-    require_gone(patient, gone, END, left, GROUP)
+    gone = run.others_gone()
+    require_gone(patient, gone, END, what_is_left(run), GROUP)
 
 
 @pytest.mark.task("14.3")

@@ -27,8 +27,8 @@ def main(lifeline: str, beat_timeout: str, *command: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the kernel or for the worker
         signal.signal(number, signal.SIG_IGN)
     wait_for_the_end(kernel, int(lifeline), float(beat_timeout))
-    # TODO(14.2): Kill all processes of the kernel's group, also when the kernel has ended by itself:
-    #  its cells may have started some.
+    # TODO(14.2): Kill all processes of the kernel's group, also when the kernel has ended by
+    #  itself: its cells may have started some.
     kernel.kill()
     code = kernel.wait()
     sys.exit(code if code >= 0 else 128 - code)
@@ -38,7 +38,8 @@ def wait_for_the_end(kernel: subprocess.Popen[bytes], lifeline: int, beat_timeou
     """Return when the kernel has ended, or when the worker is gone or silent."""
     # TODO(14.1): Return also at the end of the lifeline: then the worker is gone, or wants the
     #  kernel to end.
-    # TODO(14.3): Return also when there has been a beat, and none after it for so long.
+    # TODO(14.3): Return also when there has been a beat, and no other one within `beat_timeout`
+    #  seconds.
     kernel.wait()
 
 

@@ -12,9 +12,11 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from . import lease
-from .connection import redis
+from .connection import get_redis
 
 INDEX = "nb:runs"  # ids of all runs, newest first
+TOTALS = "nb:totals"  # how many runs ended in which status, and how many starts were refused
+REFUSED = "refused"
 
 
 class Status(StrEnum):
@@ -93,14 +95,15 @@ def admit(record: Record) -> None:
     """
     while not lease.take(record.run_id):
         if running := lease.holder():
+            get_redis().hincrby(TOTALS, REFUSED, 1)
             raise Busy(running)  # else it has ended between the two: try again
     note(record.run_id, **record.model_dump(mode="json", exclude={"cancel_requested"}))
-    redis.lpush(INDEX, record.run_id)
+    get_redis().lpush(INDEX, record.run_id)
 
 
 def note(run_id: str, /, **fields: Any) -> None:
     """Write into a run's record; what is None stays as it is."""
-    redis.hset(key(run_id), mapping={k: str(v) for k, v in fields.items() if v is not None})
+    get_redis().hset(key(run_id), mapping={k: str(v) for k, v in fields.items() if v is not None})
 
 
 def cancel() -> Record | None:
@@ -118,7 +121,7 @@ def cancel() -> Record | None:
 
 def cancel_requested(run_id: str) -> bool:
     """Whether a client has asked for that run's end."""
-    return bool(redis.hexists(key(run_id), "cancel_requested"))
+    return bool(get_redis().hexists(key(run_id), "cancel_requested"))
 
 
 def get(run_id: str) -> Record | None:
@@ -126,7 +129,7 @@ def get(run_id: str) -> Record | None:
 
     Record and lease are read in one step; else a run that ends between the two would look lost.
     """
-    with redis.pipeline() as both:
+    with get_redis().pipeline() as both:
         both.hgetall(key(run_id))
         both.get(lease.LEASE)
         kept, holder = both.execute()
@@ -151,11 +154,26 @@ def output(record: Record) -> Output:
 
 def latest() -> Record | None:
     """The newest run. None: there never was one."""
-    newest = redis.lindex(INDEX, 0)
+    newest = get_redis().lindex(INDEX, 0)
     return get(str(newest)) if newest else None
 
 
 def recent(limit: int) -> list[Record]:
     """The last runs, newest first."""
-    ids = redis.lrange(INDEX, 0, limit - 1)
+    ids = get_redis().lrange(INDEX, 0, limit - 1)
     return [record for run_id in ids if (record := get(str(run_id)))]
+
+
+def totals() -> dict[str, int]:
+    """How many runs ended in which status, and how many starts were REFUSED."""
+    return {str(name): int(count) for name, count in get_redis().hgetall(TOTALS).items()}
+
+
+def worker_key(name: str) -> str:
+    """Where a worker says that it is alive."""
+    return f"nb:worker:{name}"
+
+
+def workers() -> int:
+    """How many workers have been heard of within the last few seconds."""
+    return sum(1 for _ in get_redis().scan_iter(worker_key("*"), count=1000))

@@ -18,6 +18,25 @@ class NotebookFailed(Exception):
     """The notebook did not run to its end; says why, in words. Pickles: it has one argument."""
 
 
+class Unusable(Exception):
+    """The notebook cannot be run; says why, in words."""
+
+
+def read(path: Path) -> NotebookNode:
+    """A fresh copy of the notebook: one kept in memory would carry outputs from run to run.
+
+    Raises:
+        Unusable: it is missing, or it is not a notebook.
+    """
+    try:
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
+    except OSError as error:
+        raise Unusable(f"{path} (NOTEBOOK_PATH) cannot be read: {error.strerror}.") from None
+    except Exception as error:  # nbformat has no one exception for what is not a notebook
+        raise Unusable(f"{path} (NOTEBOOK_PATH) is not a notebook: {error}") from None
+    return notebook
+
+
 def artifact(settings: Settings, run_id: str) -> Path:
     """Where a run's executed notebook is kept."""
     return settings.artifacts_dir / f"{run_id}.ipynb"
@@ -32,20 +51,20 @@ def run(
     """Run a fresh copy of the notebook, in its own folder, and return it with its outputs.
 
     The notebook finds its database in its environment, as DATABASE_URL. `progress` is told how many
-    code cells are done, and of how many; `started` is given the kernel. What was
-    executed is kept on disk, also after a failure.
+    code cells are done, and of how many; `started` is given the kernel, once that is up. What
+    was executed is kept on disk, also after a failure.
 
     Raises:
+        Unusable: there is no such notebook.
         NotebookFailed: a cell raised, took too long, or took the kernel with it.
     """
-    # Read for each run: a copy kept in memory would carry outputs from run to run.
-    notebook: NotebookNode = nbformat.read(settings.notebook_path, as_version=4)
+    notebook = read(settings.notebook_path)
     code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source]
 
     def executed(cell_index: int, **_: Any) -> None:
         progress(code.index(cell_index) + 1, len(code))
 
-    def kernel_started(**_: Any) -> None:
+    def kernel_is_up(**_: Any) -> None:
         manager: Any = client.km
         started(manager.provisioner)
 
@@ -54,7 +73,7 @@ def run(
         notebook,
         timeout=settings.cell_timeout,
         kernel_manager_class=GuardedKernelManager,
-        on_notebook_start=kernel_started,
+        on_notebook_start=kernel_is_up,
         on_cell_executed=executed,
         resources={"metadata": {"path": str(settings.notebook_path.parent)}},
     )

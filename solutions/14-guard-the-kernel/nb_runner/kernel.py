@@ -15,9 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from . import guard
-from .config import settings
-
-BEAT_TIMEOUT = settings.lease_seconds * 2 / 3  # a kernel without a beat for so long is killed
+from .config import get_settings
 
 
 class GuardedProvisioner(LocalProvisioner):
@@ -31,10 +29,11 @@ class GuardedProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the guard, which starts the kernel."""
-        guards, ours = os.pipe()  # no process inherits an end unless it is told to
+        guards, ours = os.pipe()  # no process inherits an end of it, unless it is named
         os.set_blocking(ours, False)
         self._lifeline = io.FileIO(ours, "wb")
-        start = [sys.executable, "-I", "-S", guard.__file__, str(guards), str(BEAT_TIMEOUT)]
+        beat_timeout = get_settings().lease_seconds * 2 / 3  # so it is over before the lease is
+        start = [sys.executable, "-I", "-S", guard.__file__, str(guards), str(beat_timeout)]
         try:
             return await super().launch_kernel([*start, *cmd], pass_fds=(guards,), **kwargs)
         finally:

@@ -12,51 +12,49 @@ from typing import Self
 
 from redis import RedisError
 
-from .config import settings
-from .connection import redis
+from .config import get_settings
+from .connection import get_redis, script
 from .kernel import GuardedProvisioner
 
 log = logging.getLogger(__name__)
 
 LEASE = "nb:lease"  # holds the id of the run that may go on
-LEASE_MS = int(settings.lease_seconds * 1000)
-BEAT = min(1.0, settings.lease_seconds / 9)  # a third would keep the lease; a cancel is in a hurry
-ANSWER_TIMEOUT = settings.lease_seconds * 2 / 3  # without an answer for so long, we give up in time
 
 # Look and act in one step. In two, the lease may change hands between them.
-RENEW = redis.register_script("""
+RENEW = """
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
     return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-""")
-RELEASE = redis.register_script("""
+"""
+RELEASE = """
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-    redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+    redis.call('HSET', KEYS[2], 'status', ARGV[2], unpack(ARGV, 3))
+    redis.call('HINCRBY', KEYS[3], ARGV[2], 1)
     return redis.call('DEL', KEYS[1])
-""")
+"""
 
 
 def take(run_id: str) -> bool:
     """Take the lease, if no run holds it."""
-    return bool(redis.set(LEASE, run_id, nx=True, px=LEASE_MS))
+    return bool(get_redis().set(LEASE, run_id, nx=True, px=get_settings().lease_ms))
 
 
 def holder() -> str | None:
     """The run that holds the lease."""
-    return redis.get(LEASE)  # type: ignore[return-value]
+    return get_redis().get(LEASE)  # type: ignore[return-value]
 
 
 def renew(run_id: str) -> bool:
     """Hold it for another while, if it is still ours."""
-    return bool(RENEW(keys=[LEASE], args=[run_id, LEASE_MS]))
+    return bool(script(RENEW)(keys=[LEASE], args=[run_id, get_settings().lease_ms]))
 
 
-def release(run_id: str, record: str, **fields: str) -> bool:
-    """Compare and delete: let go of the lease if it is still ours, and write how the run ended.
+def release(run_id: str, record: str, totals: str, status: str, **fields: str) -> bool:
+    """Compare and delete: let go of the lease if it is still ours; write and count how it ended.
 
     False: another run holds it by now, and keeps it.
     """
     pairs = [part for pair in fields.items() for part in pair]
-    return bool(RELEASE(keys=[LEASE, record], args=[run_id, *pairs]))
+    return bool(script(RELEASE)(keys=[LEASE, record, totals], args=[run_id, status, *pairs]))
 
 
 class Heartbeat:
@@ -73,6 +71,9 @@ class Heartbeat:
         self._kernel: GuardedProvisioner | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
+        lease = get_settings().lease_seconds
+        self._pause = min(1.0, lease / 9)  # a third would keep the lease; a cancel is in a hurry
+        self._answer_timeout = lease * 2 / 3  # without an answer for so long, we give up in time
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -88,7 +89,7 @@ class Heartbeat:
         self._thread.join()
 
     def watch_over(self, kernel: GuardedProvisioner) -> None:
-        """There is a kernel now: its guard counts from the first beat on."""
+        """There is a kernel now. Its guard counts from the first beat on."""
         self._kernel = kernel
         kernel.beat()
         if self.order:  # came before the kernel did
@@ -96,7 +97,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         answered = time.monotonic()
-        while not self._over.wait(BEAT):
+        while not self._over.wait(self._pause):
             asked = time.monotonic()
             try:
                 if not renew(self._run_id):
@@ -108,7 +109,7 @@ class Heartbeat:
                     return self._end("cancelled")
             except RedisError as error:  # one silence is no reason to give up
                 log.warning("No heartbeat: %s", error)
-                if time.monotonic() - answered > ANSWER_TIMEOUT:
+                if time.monotonic() - answered > self._answer_timeout:
                     return self._end("lost")
 
     def _end(self, order: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request
@@ -10,16 +11,30 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
 
-from . import executor, runs
-from .config import settings
+from . import executor, health, runs
+from .config import get_settings
+from .connection import get_redis
 from .runs import Busy, Output, Record, Run
 from .tasks import run_notebook
+
+# A wrong setting ends the API here, with a sentence. In the lifespan it would be a traceback.
+get_settings()
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """From before the first request to after the last one: then the connection ends, too."""
+    yield
+    get_redis().close()
+
 
 app = FastAPI(
     title="Notebook runner",
     description="Starts a notebook by an API call, and never twice at once.",
     version="0.1.0",
+    lifespan=lifespan,
 )
+app.include_router(health.router)
 
 
 class StartRequest(BaseModel):
@@ -41,7 +56,7 @@ def start(request: Request, body: StartRequest | None = None) -> Record:
     record = Record.new(body.requested_by, request.client.host if request.client else "")
     # Should we die between the two, the lease runs out, and the run reads LOST.
     runs.admit(record)
-    run_notebook.apply_async(task_id=record.run_id, expires=settings.lease_seconds)
+    run_notebook.apply_async(task_id=record.run_id, expires=get_settings().lease_seconds)
     return record
 
 
@@ -112,7 +127,7 @@ def output(run: KnownRun, format: Literal["json", "ipynb"] = "json") -> Output |
         raise HTTPException(409, f"Run {run.run_id} is {run.status}: its output comes at its end.")
     if format == "json":
         return runs.output(run)
-    path = executor.artifact(settings, run.run_id)
+    path = executor.artifact(get_settings(), run.run_id)
     if not path.exists():
         raise HTTPException(404, f"Run {run.run_id} left no notebook: it is {run.status}.")
     return FileResponse(path, media_type="application/x-ipynb+json", filename=path.name)

@@ -6,21 +6,41 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from redis import RedisError
 
 from . import executor, lease, runs
-from .config import settings
+from .config import get_settings
+from .connection import get_redis
 from .runs import Status
 
 log = logging.getLogger(__name__)
 
-app = Celery("nb_runner", broker=settings.redis_url)
-app.conf.update(
-    task_ignore_result=True,  # the state of a run is ours: no rule hangs on a result backend
-    worker_disable_prefetch=True,  # a busy or paused worker takes no message away from the others
-    broker_connection_retry_on_startup=True,
-)
+SEEN_SECONDS = 7  # how long a worker counts as alive; Celery's workers beat every 2 seconds
+
+
+def configuration() -> dict[str, Any]:
+    """What Celery has to know; it asks when it first needs it."""
+    return {
+        "broker_url": get_settings().redis_url,
+        # The state of a run is ours: no rule hangs on a result backend.
+        "task_ignore_result": True,
+        # A busy or paused worker takes no message away from the others.
+        "worker_disable_prefetch": True,
+        "broker_connection_retry_on_startup": True,
+    }
+
+
+app = Celery("nb_runner")
+app.add_defaults(configuration)
+
+
+@signals.heartbeat_sent.connect
+def worker_lives(sender: Any, **_: Any) -> None:
+    """In the worker's main process, every 2 seconds: say that it lives, for GET /ready."""
+    with suppress(RedisError):  # the worker itself is looking for Redis, and says so
+        name = runs.worker_key(sender.eventer.hostname)
+        get_redis().set(name, "alive", ex=SEEN_SECONDS)
 
 
 @app.task(name="nb_runner.run_notebook", bind=True)
@@ -34,7 +54,7 @@ def run_notebook(self: Task[Any, Any]) -> None:
     if not runs.cancel_requested(run_id):
         runs.note(run_id, status=Status.RUNNING.value)
         ending = _run(run_id)
-    if not lease.release(run_id, runs.key(run_id), **ending):
+    if not lease.release(run_id, runs.key(run_id), runs.TOTALS, **ending):
         log.warning("Run %s had lost its lease before it ended.", run_id)
 
 
@@ -48,7 +68,7 @@ def _run(run_id: str) -> dict[str, str]:
     with lease.Heartbeat(run_id, lambda: runs.cancel_requested(run_id)) as heart:
         try:
             notebook = executor.run(
-                settings,
+                get_settings(),
                 run_id,
                 progress,
                 started=heart.watch_over,
@@ -65,5 +85,5 @@ def _run(run_id: str) -> dict[str, str]:
                 "traceback": traceback.format_exc(),
             }
     printed = executor.printed(notebook)
-    result = {"notebook": settings.notebook_path.name, "printed": printed}
+    result = {"notebook": get_settings().notebook_path.name, "printed": printed}
     return {"status": Status.SUCCEEDED, "result": json.dumps(result)}
