@@ -68,7 +68,8 @@ class Heartbeat:
         self.order: str | None = None
         self._run_id = run_id
         self._cancelled = cancelled
-        self._kernel: GuardedProvisioner | None = None
+        self._tell_guard: Callable[[], None] = lambda: None
+        self._kill: Callable[[], None] = lambda: None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         lease = get_settings().lease_seconds
@@ -90,10 +91,10 @@ class Heartbeat:
 
     def watch_over(self, kernel: GuardedProvisioner) -> None:
         """There is a kernel now. Its guard counts from the first beat on."""
-        self._kernel = kernel
-        kernel.beat()
+        self._tell_guard, self._kill = kernel.beat, kernel.end
+        self._tell_guard()
         if self.order:  # came before the kernel did
-            kernel.end()
+            self._kill()
 
     def _beat(self) -> None:
         answered = time.monotonic()
@@ -102,8 +103,7 @@ class Heartbeat:
             try:
                 if not renew(self._run_id):
                     return self._end("lost")
-                if self._kernel:
-                    self._kernel.beat()
+                self._tell_guard()
                 answered = asked  # the lease lasts from somewhere between asked and now
                 if self._cancelled():
                     return self._end("cancelled")
@@ -114,5 +114,4 @@ class Heartbeat:
 
     def _end(self, order: str) -> None:
         self.order = order
-        if self._kernel:
-            self._kernel.end()
+        self._kill()
