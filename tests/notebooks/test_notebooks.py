@@ -17,7 +17,13 @@ from kit.workspace import NOTEBOOKS, ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 SANITIZE = ROOT / "tests" / "notebooks" / "sanitize.cfg"
-ALL = ("endless.ipynb", "flight_delays.ipynb", "hello.ipynb", "raises.ipynb")
+ALL = (
+    "endless.ipynb",
+    "flight_delays.ipynb",
+    "hello.ipynb",
+    "holds_the_gil.ipynb",
+    "raises.ipynb",
+)
 
 
 def nbval(*notebooks: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -73,6 +79,7 @@ def test_a_notebook_is_valid_and_carries_no_trace_of_a_machine(name: str) -> Non
         ("flight_delays.ipynb", []),
         ("raises.ipynb", ["never"]),
         ("endless.ipynb", ["start", "endless", "never"]),
+        ("holds_the_gil.ipynb", ["start", "hold"]),
     ],
 )
 def test_a_notebook_is_stored_as_it_was_run(name: str, unrun: list[str]) -> None:
