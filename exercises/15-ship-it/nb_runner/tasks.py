@@ -60,7 +60,7 @@ def _run(run_id: str, told_to_stop: threading.Event) -> None:
         log.warning("Run %s is not to be claimed: cancelled, expired, or a duplicate.", run_id)
         return
     logs.about(held.run)
-    with Heartbeat(held, told_to_stop, here.executor.beat, here.executor.stop) as heart:
+    with Heartbeat(held, told_to_stop, here.executor) as heart:
         try:
             refusal = refusal or _of_another_runner(held.run.notebook)
             outcome = refusal or _execute(held.run, heart)

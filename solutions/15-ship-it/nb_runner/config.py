@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         le=2_592_000,
         description="the whole seconds a run may take, from 1 to 30 days; unset: no limit",
     )
+    cancel_grace: float = Field(
+        5,
+        ge=0,
+        le=300,
+        description="the seconds a cell may take to end when its run is ended, from 0 to 300",
+    )
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(

@@ -50,6 +50,7 @@ class Executor:
         self._warm = WarmKernel(beat_timeout)
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
+        self._client: Client | None = None
         self.where = ""  # in words: which cell it is at
         self.no_kernel = ""  # in words: why none could be started, as far as known
         self.dropped = 0  # bytes of output that the run has put out beyond OUTPUT_LIMIT
@@ -76,8 +77,8 @@ class Executor:
     ) -> RunOutcome:
         """Run all cells; outputs go into `notebook` as they come, whatever happens after.
 
-        `stopped` says whether `stop` has been called for this run: it may have been before there
-        was anything to stop. `listener` hears of outputs at once, as text.
+        `stopped` says whether the run has been told to stop: `interrupt` or `stop` may have been
+        called before there was anything to stop. `listener` hears of outputs at once, as text.
         """
         self.where, self.dropped = "Before the first cell", 0
         killed = memory.killed()
@@ -116,6 +117,20 @@ class Executor:
         if kernel := self._kernel:
             kernel.beat()
 
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs, and run no further one. Without a cell, end the run now.
+
+        For another thread to call; does nothing when no run is going.
+        """
+        if self._task:
+            self._loop.get_loop().call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        if self._client and self._client.in_cell:
+            self._client.interrupt()
+        elif self._task:
+            self._task.cancel()
+
     def stop(self) -> None:
         """End the run now. For another thread to call; does nothing when none is going."""
         if kernel := self._kernel:
@@ -153,7 +168,7 @@ class Executor:
         )
         numbers = {position: number for number, position in enumerate(cells, 1)}
         outputs = Outputs(self._settings.output_limit, self._over_the_limit, listener)
-        client = Client(
+        client = self._client = Client(
             notebook,
             outputs,
             numbers,
@@ -177,7 +192,7 @@ class Executor:
             if not self._fails(outputs):
                 raise
         finally:
-            self._kernel = self._task = None
+            self._kernel = self._task = self._client = None
             outputs.seal()
             self.dropped = outputs.dropped
             await kernel.shutdown()

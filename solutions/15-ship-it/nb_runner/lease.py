@@ -1,14 +1,14 @@
 """The worker's side of a run: claim the lease, keep it alive, let it go."""
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from redis import RedisError
 from redis.commands.core import Script
@@ -46,6 +46,22 @@ ENDS = {
     Order.SHUTDOWN: (Status.FAILED, Reason.WORKER_STOPPED),
     Order.TIMEOUT: (Status.FAILED, Reason.RUN_TIMEOUT),
 }
+
+
+WITHOUT_A_LEASE = (Order.LOST, Order.SILENCE)  # another run may begin: there is no time to lose
+
+
+class Cells(Protocol):
+    """What runs cells."""
+
+    def beat(self) -> None:
+        """The lease is ours: the run may go on."""
+
+    def interrupt(self) -> None:
+        """Let the cell that runs come to its end, and begin no further one."""
+
+    def stop(self) -> None:
+        """End the run now."""
 
 
 class Lease:
@@ -132,7 +148,9 @@ def _script(name: str) -> Script:
 class Heartbeat:
     """A thread that keeps a lease alive.
 
-    It calls `beat` whenever the lease was renewed, and `stop_run` once if the run has to stop.
+    It calls `beat` of what runs the cells whenever the lease was renewed. When the run has to stop,
+    it calls `interrupt`, and `stop` CANCEL_GRACE seconds later, if the run has not ended by then.
+    Without a lease it calls `stop` at once.
 
     The thread does all the talking to Redis while cells run: progress is noted on the record and
     goes out with the next beat, so a slow Redis never holds up a cell.
@@ -142,8 +160,7 @@ class Heartbeat:
         self,
         lease: Lease,
         told_to_stop: threading.Event,
-        beat: Callable[[], None],
-        stop_run: Callable[[], None],
+        cells: Cells,
     ) -> None:
         settings = get_settings()
         self.order: Order | None = None
@@ -153,9 +170,10 @@ class Heartbeat:
         self._period = min(settings.lease_seconds / 3, 0.5)
         self._answer_timeout = settings.lease_seconds * ANSWER_SHARE
         self._run_timeout = settings.run_timeout
+        self._grace = settings.cancel_grace
+        self._grace_ends = math.inf  # by the monotonic clock
         self._told_to_stop = told_to_stop
-        self._beat = beat
-        self._stop_run = stop_run
+        self._cells = cells
         self._news = threading.Event()
         self._over = threading.Event()
         run = copy_context().run  # what the thread logs is about the run, too
@@ -185,28 +203,40 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            self._news.wait(self._period)
+            self._news.wait(min(self._period, max(0, self._grace_ends - time.monotonic())))
             self._news.clear()
-            asked = time.monotonic()
-            order = Order.SILENCE if asked - self._answered > self._answer_timeout else None
-            if order is None:
-                try:
-                    order = self._lease.renew()
-                    self._answered = asked
-                    if order is not Order.LOST:
-                        self._beat()
-                except RedisError as error:
-                    log.warning("No answer from Redis: %s", error)
-            if order is None and self._told_to_stop.is_set():
-                order = Order.SHUTDOWN
-            if order is None and self._takes_too_long(asked):
-                order = Order.TIMEOUT
+            order = self._beat()
             if order and self.order is None:
                 log.warning("Stopping run %s: %s", self._lease.run.run_id, order.value)
                 self.order = order
-                self._stop_run()
-            if order in (Order.LOST, Order.SILENCE):
+                self._grace_ends = time.monotonic() + self._grace
+                if self._grace and order not in WITHOUT_A_LEASE:
+                    self._cells.interrupt()
+            if order in WITHOUT_A_LEASE:
+                self._cells.stop()
                 return
+            if time.monotonic() >= self._grace_ends:
+                self._cells.stop()
+                self._grace_ends = math.inf
+
+    def _beat(self) -> Order | None:
+        """Renew the lease. Answers why the run has to stop, if it has."""
+        asked = time.monotonic()
+        if asked - self._answered > self._answer_timeout:
+            return Order.SILENCE
+        order = None
+        try:
+            order = self._lease.renew()
+            self._answered = asked
+            if order is not Order.LOST:
+                self._cells.beat()
+        except RedisError as error:
+            log.warning("No answer from Redis: %s", error)
+        if order is None and self._told_to_stop.is_set():
+            order = Order.SHUTDOWN
+        if order is None and self._takes_too_long(asked):
+            order = Order.TIMEOUT
+        return order
 
     def _takes_too_long(self, now: float) -> bool:
         """Whether the run has taken all of its time. (By a clock that nobody sets.)"""

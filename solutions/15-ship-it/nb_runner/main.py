@@ -143,6 +143,8 @@ async def events(run: KnownRun) -> AsyncIterator[Run]:
 async def cancel(run_id: RunId = None) -> Run:
     """Cancel the run in progress. One that no worker has claimed ends at once.
 
+    A cell that runs is interrupted, and may take CANCEL_GRACE seconds to end.
+
     With `run_id`, only that run: a cancel that comes late does not end the next one.
     """
     if run := await runs.cancel(run_id):

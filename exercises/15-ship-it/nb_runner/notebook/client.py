@@ -15,6 +15,7 @@ from typing import Any
 
 import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError
 from nbformat import NotebookNode
@@ -29,6 +30,7 @@ EXIT_WITHOUT_ERROR = ("", "0", "None")  # what sys.exit() and sys.exit(0) come t
 SILENCE = 10  # seconds without a message after a cell's end: then the rest is missing
 AHEAD = 100  # messages that may wait here; a kernel that was told to waits with the next one
 AHEAD_OF_OTHERS = 100_000  # the same for kernels that know no waiting, and drop the next one
+WAKE_UP = (0.1, 0.5, 2)  # seconds between messages that only wake a kernel up
 AT_ONCE = 100  # messages that are taken before others of this event loop get their turn
 NUMBER = re.compile(rb"number:(\d+)")  # inside_kernel.py puts it in front of each message
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
@@ -47,6 +49,10 @@ class Client(NotebookClient):
         """`numbers`: positions of the cells that run, and their numbers."""
         super().__init__(notebook, **options)
         self.missing = 0  # messages that the kernel has sent and that did not come
+        self.interrupted = False  # no further cell is to run
+        self.in_cell = False
+        self._begun = False  # whether the kernel has told that it executes the cell
+        self._interrupting: asyncio.Future[None] | None = None
         self._connection: AsyncKernelClient
         self._outputs = outputs
         self._numbers = numbers
@@ -77,12 +83,50 @@ class Client(NotebookClient):
 
         Raises:
             CellExecutionError: a cell raised anything else.
+            asyncio.CancelledError: `interrupt` was called, and the cell ended without an error.
         """
         try:
             await self.async_execute()
         except CellExecutionError as error:
             if error.ename != "SystemExit" or error.evalue not in EXIT_WITHOUT_ERROR:
                 raise
+        if self.interrupted:
+            raise asyncio.CancelledError
+
+    def interrupt(self) -> None:
+        """Run no further cell, and interrupt the one that runs: once, as soon as it has begun.
+
+        Between two cells, a kernel ignores what interrupts it.
+        """
+        if not self.interrupted:
+            self.interrupted = True
+            self._interrupt_if_begun()
+
+    def _interrupt_if_begun(self) -> None:
+        if self.interrupted and self._begun and not self._interrupting:
+            self._interrupting = asyncio.ensure_future(self._interrupt_kernel())
+
+    async def _interrupt_kernel(self) -> None:
+        """Interrupt it, and wake it up. In a cell that awaits, ipykernel notices an interrupt only
+        when the next message comes.
+        """
+        assert self.km
+        await ensure_async(self.km.interrupt_kernel())
+        for pause in WAKE_UP:
+            await asyncio.sleep(pause)
+            self._connection.kernel_info()
+
+    async def async_execute_cell(
+        self, cell: NotebookNode, cell_index: int, *args: Any, **options: Any
+    ) -> NotebookNode:
+        """As nbclient does, as long as nothing has interrupted the run."""
+        if self.interrupted:
+            raise asyncio.CancelledError
+        self.in_cell, self._begun = True, False
+        try:
+            return await super().async_execute_cell(cell, cell_index, *args, **options)
+        finally:
+            self.in_cell = self._begun = False
 
     @asynccontextmanager
     async def async_setup_kernel(self, **_: Any) -> AsyncIterator[None]:
@@ -107,6 +151,9 @@ class Client(NotebookClient):
                 continue
             owner = self._cells.get(message["parent_header"].get("msg_id", ""))
             if owner:  # else: an answer to the worker, not to a cell
+                if message["msg_type"] == "execute_input" and owner[1] == cell_index:
+                    self._begun = True
+                    self._interrupt_if_begun()
                 try:
                     self.process_message(message, *owner)
                 except CellExecutionComplete:

@@ -7,7 +7,8 @@ started.
 
 A worker may also hang, or be stopped, while its kernel works on. So in a run it writes a byte for
 each heartbeat that Redis has answered. After the first one, BEAT_TIMEOUT seconds without another
-count as end of file: by then the lease is about to run out.
+count as end of file: by then the lease is about to run out. Another byte has the guard interrupt
+the kernel, as Jupyter does by its stop button: only the guard knows for sure which process that is.
 
 And the guard itself? A cell may kill it: then the system kills the kernel, and the worker the rest
 (process_tree.py). A cell may stop it: then the worker's next beat lets it go on, and if there is no
@@ -34,6 +35,8 @@ from . import process_tree
 # Meant for the kernel or for the worker.
 IGNORED = {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"}
 KILL_TIMEOUT = 10  # seconds; then it tries anew
+# What the worker writes.
+BEAT, INTERRUPT = b".", b"i"
 
 
 def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
@@ -50,7 +53,7 @@ def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
         command, env=environment, start_new_session=True, preexec_fn=_end_with_the_guard
     )
     code = wait_for_the_end(kernel.pid, int(lifeline), float(beat_timeout))
-    _kill_group(kernel.pid)
+    _signal_group(kernel.pid, signal.SIGKILL)
     kernel.wait()
     while not process_tree.kill_kernels(KILL_TIMEOUT):
         pass
@@ -83,7 +86,9 @@ def wait_for_the_end(kernel: int, lifeline: int, beat_timeout: float) -> int:
         ready = select.select([lifeline, ended], [], [], timeout)[0]
         if ended in ready:
             os.read(ended, 4096)
-        if lifeline in ready and os.read(lifeline, 4096):
+        if lifeline in ready and (told := os.read(lifeline, 4096)):
+            if INTERRUPT in told:
+                _signal_group(kernel, signal.SIGINT)
             silent_at = time.monotonic() + beat_timeout
         elif ended not in ready:
             return -signal.SIGKILL
@@ -100,11 +105,11 @@ def _collect(kernel: int) -> int | None:
     return code
 
 
-def _kill_group(leader: int) -> None:
-    """Kill a process group, if there is anybody left in it."""
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, if there is anybody left in it."""
     # macOS says PermissionError when only zombies are left.
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(leader, number)
 
 
 def command(*arguments: str) -> list[str]:

@@ -51,10 +51,14 @@ class GuardedProvisioner(LocalProvisioner):
 
     def beat(self) -> None:
         """Tell the guard that the lease is ours. Safe from any thread."""
-        with self._lock, contextlib.suppress(OSError):  # it is gone, or will be in a moment
-            if self._lifeline and not self._lifeline.closed:
-                self._lifeline.write(b".")
-                self._wake()
+        self._tell(guard.BEAT)
+
+    async def send_signal(self, signum: int) -> None:
+        """SIGINT: have the guard interrupt the kernel, with what is in its process group."""
+        if signum == signal.SIGINT:
+            self._tell(guard.INTERRUPT)
+        else:
+            await super().send_signal(signum)
 
     def end(self, timeout: float) -> bool:
         """Kill the kernel and all that it has started. Safe from any thread.
@@ -76,6 +80,12 @@ class GuardedProvisioner(LocalProvisioner):
     async def terminate(self, restart: bool = False) -> None:
         """End all, at once: the guard ignores the signal that would be sent."""
         self.end(KILL_TIMEOUT)
+
+    def _tell(self, byte: bytes) -> None:
+        with self._lock, contextlib.suppress(OSError):  # it is gone, or will be in a moment
+            if self._lifeline and not self._lifeline.closed:
+                self._lifeline.write(byte)
+                self._wake()
 
     def _wake(self) -> None:
         """Let the guard go on, in case that a cell has stopped it."""

@@ -14,7 +14,7 @@ const STATUS = {
 export const active = (run) => run?.status === "QUEUED" || run?.status === "RUNNING";
 
 export const status = (run) =>
-  active(run) && run.cancel_requested ? "Cancelling" : STATUS[run.status];
+  active(run) && run.cancel_requested ? "Ending…" : STATUS[run.status];
 
 export function cells(run) {
   const { cells_done: done, cells_total: total } = run;
