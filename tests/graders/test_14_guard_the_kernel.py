@@ -3,8 +3,8 @@
 The grader keeps two runners of the project, on two databases of one Redis, and uses them at the
 same time:
 
-- `patient`: a lease of a minute. Its first worker executes a run to its end, and is killed in the
-  next one. Its second worker is told to cancel.
+- `patient`: a lease of a minute. Its first worker executes two runs to their end, and is killed in
+  the third one. Its second worker is told to cancel.
 - `silent`: a lease of seconds, because here the time has to pass. Its worker is stopped.
 
 A cell of their notebook starts two processes, and then holds the GIL: it calls a function of C that
@@ -57,7 +57,7 @@ BEATS = "nb_runner/guard.py: wait_for_the_end(), and nb_runner/lease.py: Heartbe
 
 KILL = "./workshop break worker   (while a cell holds the GIL)\nand one lease later:\n"
 KILL += curl("POST", "/start")
-END = f"a notebook starts a process, and ends before it:\n{curl('POST', '/start')}"
+EXITED = "a cell starts a process, and then calls os._exit(0)"
 STOP = "kill -STOP, for the worker and its pool process: they are silent, and hold the lifeline"
 
 START_PROCESSES = """
@@ -67,13 +67,18 @@ orphan = subprocess.check_output(
     ["sh", "-c", "trap '' TERM; sleep 200 >/dev/null & echo $!"], **quiet
 )
 tree = [os.getpid(), int(orphan)]
-if orders["holds"]:
+if orders["then"] == "hold":
     child = subprocess.Popen(["sh", "-c", "trap '' TERM; exec sleep 200"], **quiet)
     tree.append(child.pid)
 (desk / f"draft-{mark}").write_text(json.dumps(tree))
 (desk / f"draft-{mark}").rename(desk / f"tree-{mark}")
-if orders["holds"]:
+if orders["then"] == "hold":
     ctypes.PyDLL(None).sleep(200)
+"""
+GATE = "end"
+EXIT = """
+if orders["then"] == "exit":
+    os._exit(0)
 """
 
 
@@ -132,7 +137,7 @@ class Runner:
     def __init__(self, submission: Submission, name: str, database: int, lease: float) -> None:
         url = urlsplit(submission.redis_url)._replace(path=f"/{database}").geturl()
         self._submission = submission
-        self._probe = Probe(submission, START_PROCESSES, gate("end"), name=name)
+        self._probe = Probe(submission, START_PROCESSES, gate(GATE) + EXIT, name=name)
         self._env = {
             "REDIS_URL": url,
             "LEASE_SECONDS": f"{lease:g}",
@@ -149,10 +154,15 @@ class Runner:
         self.kill_runs()
         self.data.close()
 
-    def begin(self, *, holds: bool = True) -> Run:
-        """Start a run, and wait until its cell has started its processes."""
+    def begin(self, then: str = "hold") -> Run:
+        """Start a run, and wait until its cell has started its processes.
+
+        `then` is what comes after that: "hold", the GIL; or, when the grader lets it go on, "end"
+        or "exit", where a cell ends its kernel.
+        """
         self.data.forget()
-        run_id, mark = self._probe.begin(self.api, holds=holds)
+        (self._probe.desk / GATE).unlink(missing_ok=True)
+        run_id, mark = self._probe.begin(self.api, then=then)
         tree = self._probe.desk / f"tree-{mark}"
         eventually(lambda: tree.exists() or status(self.api, run_id) not in ACTIVE)
         if not tree.exists():
@@ -167,15 +177,17 @@ class Runner:
         """The error in the worker's log, as one line."""
         return reason(self.worker.output()[-20_000:])
 
-    def let_end(self) -> None:
-        """The notebook of runs that do not hold the GIL is to end."""
-        self._probe.open("end")
+    def end(self, run: Run) -> Run:
+        """Let a run go on that does not hold the GIL, and wait for its end."""
+        self._probe.open(GATE)
+        eventually(lambda: status(self.api, run.run_id) not in ACTIVE)
+        return run.over()
 
     def start_next(self) -> None:
         """One lease later, start a run, which will be short. Raises Wrong if that is refused."""
         self.data.advance(LEASE)
-        self._probe.start(self.api, holds=False)
-        self.let_end()
+        self._probe.start(self.api, then="end")
+        self._probe.open(GATE)
 
     def signal_worker(self, number: signal.Signals) -> None:
         """Signal a worker and its pool process. Guard and kernel are in sessions of their own."""
@@ -193,7 +205,7 @@ class Runner:
 
 
 class Patient(Runner):
-    """One run that ends, one whose worker is killed, and one that is cancelled."""
+    """Two runs that end, one whose worker is killed, and one that is cancelled."""
 
     def __init__(self, submission: Submission) -> None:
         super().__init__(submission, "patient", 0, LEASE)
@@ -202,10 +214,12 @@ class Patient(Runner):
     @functools.cached_property
     def ended(self) -> Run:
         """A run whose notebook has ended."""
-        run = self.begin(holds=False)
-        self.let_end()
-        eventually(lambda: status(self.api, run.run_id) not in ACTIVE)
-        return run.over()
+        return self.end(self.begin("end"))
+
+    @functools.cached_property
+    def exited(self) -> Run:
+        """A run in which a cell has ended the kernel."""
+        return self.end(self.begin("exit"))
 
     @functools.cached_property
     def killed(self) -> Run:
@@ -343,6 +357,14 @@ def test_a_run_ends_with_its_notebook(patient: Patient) -> None:
 
 
 @pytest.mark.task("14.1")
+def test_a_kernel_that_ends_by_itself_ends_its_run(patient: Patient) -> None:
+    run = patient.exited
+    now = status(patient.api, run.run_id)
+    did = f"{EXITED}\n{curl('GET', f'/status/{run.run_id}')}"
+    require(now == "FAILED", did, "FAILED: the kernel is gone, and so the guard ends", now, GUARD)
+
+
+@pytest.mark.task("14.1")
 def test_a_kernel_does_not_outlive_its_worker(patient: Patient) -> None:
     run = patient.killed
     gone = run.kernel_gone()
@@ -372,10 +394,11 @@ def test_what_cells_have_started_does_not_outlive_the_worker(patient: Patient) -
 
 
 @pytest.mark.task("14.2")
-def test_nothing_of_a_run_lives_after_its_end(patient: Patient) -> None:
-    run = patient.ended
+def test_nothing_outlives_a_kernel_that_ends_by_itself(patient: Patient) -> None:
+    run = patient.exited
     gone = run.others_gone()
-    require_gone(patient, gone, END, what_is_left(run), GROUP)
+    did = f"{EXITED}\n{curl('POST', '/start')}"
+    require_gone(patient, gone, did, what_is_left(run), GROUP)
 
 
 @pytest.mark.task("14.3")
