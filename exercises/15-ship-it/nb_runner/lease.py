@@ -58,7 +58,7 @@ class Cells(Protocol):
         """The lease is ours: the run may go on."""
 
     def interrupt(self) -> None:
-        """Let the cell that runs come to its end, and begin no further one."""
+        """Interrupt the cell that runs, and begin no further one."""
 
     def stop(self) -> None:
         """End the run now."""
@@ -71,7 +71,7 @@ class Lease:
         self.run = run
         self.claimed = claimed  # by the monotonic clock, just before Redis was asked
         self._mine = f"{run.run_id}:{owner}"
-        self._admission = admission  # the number of the marker then; lua/lease.lua explains it
+        self._admission = admission  # a number; lua/lease.lua says what it is for
         self._seen = Seen()
         self._seen.note(admission)
 
@@ -132,7 +132,7 @@ def claim(run_id: str, owner: str, token: int | None) -> Lease | None:
     if not flat:
         return None
     record = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Lease(Run.model_validate(record), owner, asked, int(record["number"]))
+    return Lease(Run.model_validate(record), owner, asked, int(record["admitted_as"]))
 
 
 def _step(name: str, run_id: str, *args: str | float) -> Any:
@@ -151,6 +151,11 @@ class Heartbeat:
     It calls `beat` of what runs the cells whenever the lease was renewed. When the run has to stop,
     it calls `interrupt`, and `stop` CANCEL_GRACE seconds later, if the run has not ended by then.
     Without a lease it calls `stop` at once.
+
+    Without an answer from Redis, this is what happens, in shares of the lease from the last renewal
+    on: at two thirds, the thread calls `stop`, and the kernel's guard, a process of its own, kills
+    the kernel. It does so even if this process hangs or is dead. At the whole of it, the lease is
+    over, and another run may begin.
 
     The thread does all the talking to Redis while cells run: progress is noted on the record and
     goes out with the next beat, so a slow Redis never holds up a cell.

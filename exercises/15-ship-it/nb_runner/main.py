@@ -19,7 +19,7 @@ from .api.app import create_app
 from .broker import enqueue
 from .config import get_settings
 from .extras import logs
-from .runs import Busy, Elsewhere, Grace, Run
+from .runs import Busy, Elsewhere, Forgot, Run
 
 EVENT_POLL_INTERVAL = 0.25  # seconds between two looks at a run whose events are read
 calls = APIRouter()
@@ -169,7 +169,7 @@ async def busy(_: Request, error: Busy | Elsewhere) -> JSONResponse:
     return JSONResponse({"detail": str(error), "running": error.running}, 409)
 
 
-@app.exception_handler(Grace)
-async def grace(_: Request, error: Grace) -> JSONResponse:
+@app.exception_handler(Forgot)
+async def forgot(_: Request, error: Forgot) -> JSONResponse:
     """Not yet: a run that Redis forgot may still be alive."""
     return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(ceil(error.seconds))})

@@ -99,7 +99,7 @@ class Elsewhere(Exception):
         super().__init__(f"Run {meant} is not in progress; run {running} is.")
 
 
-class Grace(Exception):
+class Forgot(Exception):
     """A start was refused: Redis forgot something, and a live run may still come back."""
 
     def __init__(self, seconds: float) -> None:
@@ -114,7 +114,7 @@ async def admit(requested_by: str | None) -> Run:
 
     Raises:
         Busy: another run holds the lease.
-        Grace: Redis forgot something less than one lease ago.
+        Forgot: Redis forgot something less than one lease ago.
     """
     if running := await in_the_way():
         raise Busy(running)
@@ -130,8 +130,8 @@ async def admit(requested_by: str | None) -> Run:
     )
     if verdict == "refused":
         raise Busy(detail)
-    if verdict == "grace":
-        raise Grace(int(detail) / 1000)
+    if verdict == "forgot":
+        raise Forgot(int(detail) / 1000)
     seen.note(detail)
     return run
 
@@ -164,6 +164,9 @@ async def get(run_id: str) -> Run | None:
     return run
 
 
+# What is asked most, by those who try to start and by those who wait for the end, is asked together:
+# `latest()`, without an argument, shares one request with all that call it at the same moment. The
+# function gets how many they are. (api/coalescing.py)
 @Coalescing
 async def latest(_: int) -> Run | None:
     """The newest run. None: there never was one."""

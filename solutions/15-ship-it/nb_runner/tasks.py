@@ -73,8 +73,10 @@ def _run(run_id: str, told_to_stop: threading.Event) -> None:
         return
     if heart.order and outcome is not SUCCEEDED:  # a notebook may reach its end before that
         outcome = heart.order.outcome(here.executor.where)
-    held.release(outcome, timeout=min(30, 2 * get_settings().lease_seconds))
-    log.info("Run %s %s. %s", run_id, outcome.status, outcome.error or "")
+    if held.release(outcome, timeout=min(30, 2 * get_settings().lease_seconds)):
+        log.info("Run %s %s. %s", run_id, outcome.status, outcome.error or "")
+    else:
+        log.warning("Run %s is LOST. It would have been %s.", run_id, outcome.status)
 
 
 def _take_token(run_id: str) -> tuple[int | None, RunOutcome | None]:

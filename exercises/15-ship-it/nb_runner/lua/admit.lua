@@ -1,9 +1,9 @@
 -- Admission: in one step either this run takes the lease, or the run in the way is named.
 -- ARGV: run id, number seen, lease in ms, key of the workers, queue, runs to keep, then the fields
 --       of the record.
--- Answers {'admitted', number}, {'refused', run id} or {'grace', ms to wait}.
+-- Answers {'admitted', number}, {'refused', run id} or {'forgot', ms to wait}.
 local run, seen, lease_ms, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[6])
-local records = string.sub(RECORD, 1, -#run - 1)
+local records = string.sub(RECORD, 1, -#run - 1) -- what all records' names begin with
 
 -- Our own first try got here, and only its answer was lost; or it got here late. The run may even
 -- have ended since then.
@@ -11,7 +11,7 @@ if redis.call('EXISTS', RECORD) == 1 then
   return { 'admitted', field(MARKER, 'number') }
 end
 
-local wait = grace(seen, lease_ms)
+local wait = wait_for_the_forgotten(seen, lease_ms)
 local holder = redis.call('GET', LEASE)
 if holder then
   local other = string.match(holder, '^[^:]+')
@@ -19,13 +19,13 @@ if holder then
   return { 'refused', other }
 end
 if wait > 0 then
-  return { 'grace', wait }
+  return { 'forgot', wait }
 end
 
 settle(records, ARGV[4], ARGV[5])
 take(run .. ':admitted', lease_ms)
 local number = grow(seen)
-redis.call('HSET', RECORD, 'number', number, unpack(ARGV, 7))
+redis.call('HSET', RECORD, 'admitted_as', number, unpack(ARGV, 7))
 redis.call('LPUSH', INDEX, run)
 for _, old in ipairs(redis.call('LRANGE', INDEX, keep, -1)) do
   redis.call('DEL', records .. old)

@@ -8,7 +8,7 @@ local records = string.sub(RECORD, 1, -#run - 1)
 local holder = redis.call('GET', LEASE)
 local newest = redis.call('LINDEX', INDEX, 0)
 -- No lease, and no newer run: Redis forgot it (a restart, say). Nobody else can have started.
-local newer = newest and newest ~= run and field(records .. newest, 'number') > admission
+local newer = newest and newest ~= run and field(records .. newest, 'admitted_as') > admission
 if holder ~= mine and (holder or newer) then
   return { 'lost' }
 end
@@ -21,7 +21,7 @@ if not before and redis.call('HGET', RECORD, 'status') == 'LOST' then -- that ha
   return { 'lost' }
 end
 local measures = tonumber(ARGV[7])
-redis.call('HSET', RECORD, 'number', admission, unpack(ARGV, 8 + measures))
+redis.call('HSET', RECORD, 'admitted_as', admission, unpack(ARGV, 8 + measures))
 if newest ~= run then
   redis.call('LREM', INDEX, 0, run)
   redis.call('LPUSH', INDEX, run)

@@ -4,7 +4,8 @@
 --
 -- The marker is a hash that never expires. `number` grows with each admission, claim, renewal and
 -- end. Each process remembers the largest number that it has seen. A Redis that holds a smaller one
--- is empty, or an older copy. `ends` is when the lease is to expire, by Redis's own clock. A lease
+-- is empty, or an older copy. A record keeps the number of its admission as `admitted_as`: of two
+-- runs, the one with the larger is the newer. `ends` is when the lease is to expire, by Redis's own clock. A lease
 -- that is gone sooner was evicted.
 local LEASE, MARKER, GRACE, INDEX, TOTALS, MEASURES, RECORD = unpack(KEYS)
 
@@ -36,7 +37,7 @@ end
 
 -- How long to wait, in ms, because Redis forgot a run that may be alive; 0 or less: not at all.
 -- It gets one lease to come back. The first process that notices sets the time, for all.
-local function grace(seen, lease_ms)
+local function wait_for_the_forgotten(seen, lease_ms)
   local left = field(MARKER, 'ends') - now()
   local wait = 0
   if field(MARKER, 'number') < tonumber(seen) then
@@ -52,7 +53,8 @@ local function grace(seen, lease_ms)
   return redis.call('PTTL', GRACE)
 end
 
--- A run that looks alive, and has no lease, is lost. Write that down, once and for all.
+-- A run that looks alive, and has no lease, is lost. Write that down, once and for all. (It gets no
+-- `finished_at`: nobody knows when it ended, and a run with that field was ended by its worker.)
 -- `heard`: a key that is there while any worker is. `queue`: the list of messages.
 local function settle(records, heard, queue)
   local last = redis.call('LINDEX', INDEX, 0)
