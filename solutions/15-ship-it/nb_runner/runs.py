@@ -164,7 +164,7 @@ async def get(run_id: str) -> Run | None:
     return run
 
 
-# What is asked most, by those who try to start and by those who wait for the end, is asked together:
+# What is asked most, by those who try to start and those who wait for the end, is asked together:
 # `latest()`, without an argument, shares one request with all that call it at the same moment. The
 # function gets how many they are. (api/coalescing.py)
 @Coalescing
