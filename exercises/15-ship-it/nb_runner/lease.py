@@ -37,12 +37,15 @@ class Order(Enum):
 
     def outcome(self, where: str) -> RunOutcome:
         """How the run ends by it. `where` says which cell it was at."""
-        status, reason = ENDS.get(self, (Status.LOST, Reason.WORKER_LOST))
+        status, reason = ENDS[self]
         return RunOutcome(status, reason, f"{self.value} It was at: {where}.")
 
 
 ENDS = {
     Order.CANCELLED: (Status.CANCELLED, Reason.CANCELLED),
+    # Written by the worker, when its lease still is its own; else Redis has written the same by then.
+    Order.LOST: (Status.LOST, Reason.WORKER_LOST),
+    Order.SILENCE: (Status.LOST, Reason.WORKER_LOST),
     Order.SHUTDOWN: (Status.FAILED, Reason.WORKER_STOPPED),
     Order.TIMEOUT: (Status.FAILED, Reason.RUN_TIMEOUT),
 }
@@ -83,7 +86,7 @@ class Lease:
     def release(self, outcome: RunOutcome, timeout: float) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
-        Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST.
+        Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST by then, or soon.
         """
         self.run = self.run.model_copy(update=vars(outcome) | {"finished_at": datetime.now(UTC)})
         deadline = time.monotonic() + timeout
@@ -210,7 +213,7 @@ class Heartbeat:
         while not self._over.is_set():
             self._news.wait(min(self._period, max(0, self._grace_ends - time.monotonic())))
             self._news.clear()
-            order = self._beat()
+            order = self._renew()
             if order and self.order is None:
                 log.warning("Stopping run %s: %s", self._lease.run.run_id, order.value)
                 self.order = order
@@ -224,7 +227,7 @@ class Heartbeat:
                 self._cells.stop()
                 self._grace_ends = math.inf
 
-    def _beat(self) -> Order | None:
+    def _renew(self) -> Order | None:
         """Renew the lease. Answers why the run has to stop, if it has."""
         asked = time.monotonic()
         if asked - self._answered > self._answer_timeout:

@@ -116,7 +116,7 @@ async def admit(requested_by: str | None) -> Run:
         Busy: another run holds the lease.
         Forgot: Redis forgot something less than one lease ago.
     """
-    if running := await in_the_way():
+    if running := await in_the_way():  # one question for all that ask at this moment
         raise Busy(running)
     settings = get_settings()
     run = Run.new(settings.notebook_path.name, requested_by)
@@ -137,7 +137,7 @@ async def admit(requested_by: str | None) -> Run:
 
 
 async def withdraw(run: Run) -> bool:
-    """Undo an admission whose message could not be queued. False: a worker has the run."""
+    """Undo an admission whose message could not be queued. False: a worker has or had it, or it has ended."""
     return not await _step("withdraw", run.run_id, run.run_id)
 
 

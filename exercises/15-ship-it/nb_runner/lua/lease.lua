@@ -35,9 +35,9 @@ local function let_go()
   redis.call('HSET', MARKER, 'ends', 0)
 end
 
--- How long to wait, in ms, because Redis forgot a run that may be alive; 0 or less: not at all.
--- It gets one lease to come back. The first process that notices sets the time, for all.
-local function wait_for_the_forgotten(seen, lease_ms)
+-- How long starts have to wait, in ms, because Redis forgot a run that may be alive; 0 or less: not
+-- at all. The run gets one lease to come back. The first process that notices sets the time, for all.
+local function left_to_wait(seen, lease_ms)
   local left = field(MARKER, 'ends') - now()
   local wait = 0
   if field(MARKER, 'number') < tonumber(seen) then
@@ -54,7 +54,7 @@ local function wait_for_the_forgotten(seen, lease_ms)
 end
 
 -- A run that looks alive, and has no lease, is lost. Write that down, once and for all. (It gets no
--- `finished_at`: nobody knows when it ended, and a run with that field was ended by its worker.)
+-- `finished_at`: nobody knows when it ended.)
 -- `heard`: a key that is there while any worker is. `queue`: the list of messages.
 local function settle(records, heard, queue)
   local last = redis.call('LINDEX', INDEX, 0)

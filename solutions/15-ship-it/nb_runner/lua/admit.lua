@@ -11,7 +11,7 @@ if redis.call('EXISTS', RECORD) == 1 then
   return { 'admitted', field(MARKER, 'number') }
 end
 
-local wait = wait_for_the_forgotten(seen, lease_ms)
+local wait = left_to_wait(seen, lease_ms)
 local holder = redis.call('GET', LEASE)
 if holder then
   local other = string.match(holder, '^[^:]+')

@@ -7,7 +7,8 @@ local mine, run, lease_ms, admission = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[
 local records = string.sub(RECORD, 1, -#run - 1)
 local holder = redis.call('GET', LEASE)
 local newest = redis.call('LINDEX', INDEX, 0)
--- No lease, and no newer run: Redis forgot it (a restart, say). Nobody else can have started.
+-- No lease, and no newer run: Redis forgot the lease (a restart, say), or it has just run out. Nobody
+-- else can have started.
 local newer = newest and newest ~= run and field(records .. newest, 'admitted_as') > admission
 if holder ~= mine and (holder or newer) then
   return { 'lost' }
