@@ -43,7 +43,7 @@ class Order(Enum):
 
 ENDS = {
     Order.CANCELLED: (Status.CANCELLED, Reason.CANCELLED),
-    # Written by the worker, when its lease still is its own; else Redis has written the same by then.
+    # Written by the worker, if its lease still is its own; else Redis has written the same.
     Order.LOST: (Status.LOST, Reason.WORKER_LOST),
     Order.SILENCE: (Status.LOST, Reason.WORKER_LOST),
     Order.SHUTDOWN: (Status.FAILED, Reason.WORKER_STOPPED),
@@ -86,7 +86,8 @@ class Lease:
     def release(self, outcome: RunOutcome, timeout: float) -> bool:
         """Write how the run ended and let go of the lease, in one step.
 
-        Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST by then, or soon.
+        Tries for `timeout` seconds. False: the lease was gone, or Redis was; the run reads LOST, or
+        will do so soon.
         """
         self.run = self.run.model_copy(update=vars(outcome) | {"finished_at": datetime.now(UTC)})
         deadline = time.monotonic() + timeout

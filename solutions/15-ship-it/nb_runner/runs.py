@@ -137,7 +137,10 @@ async def admit(requested_by: str | None) -> Run:
 
 
 async def withdraw(run: Run) -> bool:
-    """Undo an admission whose message could not be queued. False: a worker has or had it, or it has ended."""
+    """Undo an admission whose message could not be queued.
+
+    False: a worker has or had the run, or it has ended.
+    """
     return not await _step("withdraw", run.run_id, run.run_id)
 
 
