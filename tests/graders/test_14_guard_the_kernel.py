@@ -275,9 +275,9 @@ def watch(runner: Runner) -> Silence:
 def watch_undisturbed(runner: Runner) -> Silence:
     """The same, again where the machine was so busy that processes stood still."""
     for left in reversed(range(TRIES)):
-        stalls = Stalls()
-        seen = watch(runner)
-        if seen.right or not left or not stalls.end():
+        with Stalls() as stalls:
+            seen = watch(runner)
+        if seen.right or not left or not stalls.noted:
             break
         runner.kill_runs()
         runner.signal_worker(signal.SIGKILL)
@@ -285,28 +285,28 @@ def watch_undisturbed(runner: Runner) -> Silence:
     return seen
 
 
-class Stalls(threading.Thread):
+class Stalls:
     """Notes when this process was not let go on in time. Then others were not, either."""
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._ended = threading.Event()
-        self._noted = False
-        self.start()
+        self.noted = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def run(self) -> None:
-        """Look again and again, until the end."""
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
         began = time.monotonic()
-        while not self._ended.wait(POLL_INTERVAL):
+        while not self._over.wait(POLL_INTERVAL):
             now = time.monotonic()
-            self._noted |= now > began + POLL_INTERVAL + STALL
+            self.noted |= now > began + POLL_INTERVAL + STALL
             began = now
-
-    def end(self) -> bool:
-        """Stop to look. Whether there was a stall."""
-        self._ended.set()
-        self.join()
-        return self._noted
 
 
 @pytest.fixture(scope="module")
