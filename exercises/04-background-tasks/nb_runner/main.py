@@ -69,6 +69,7 @@ async def start(request: Request, body: StartRequest | None = None) -> Record:
     records[record.run_id] = record
     # TODO(4.1): have `work` called after the answer has gone out. FastAPI hands a BackgroundTasks
     #   to a function that has a parameter of this type.
+    #   https://fastapi.tiangolo.com/tutorial/background-tasks/
     return record
 
 

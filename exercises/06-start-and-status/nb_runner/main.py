@@ -35,6 +35,7 @@ async def ping() -> str:
 
 # TODO(6.1): make the run known first (runs.save), then put the task into the queue, under the run's
 #   own id. Redis is asked over a connection that waits, so make it a plain `def` too.
+#   https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task.apply_async
 @app.post("/start", status_code=202, response_model=Run)
 async def start(request: Request, body: StartRequest | None = None) -> Record:
     """Start a run: a worker will take it."""

@@ -54,6 +54,7 @@ class Record(Run):
 
 # TODO(6.2): get(run_id) returns the run of that id, with the status that Celery's AsyncResult
 #   knows now; None for an id that nobody saved.
+#   https://docs.celeryq.dev/en/stable/reference/celery.result.html
 
 # TODO(6.3): latest() returns the newest run or None, and recent(limit) the last ones, newest first.
 #   Keys in Redis have no order, so save() should note the ids in a list as well.

@@ -4,3 +4,4 @@
 #   REDIS_URL, NOTEBOOK_PATH (which has no default: there is no runner without a notebook),
 #   DATABASE_URL and CELL_TIMEOUT (whole seconds), all with defaults but that one; and one object
 #   of it, called `settings`.
+#   https://docs.pydantic.dev/latest/concepts/pydantic_settings/

@@ -30,6 +30,7 @@ class NotebookFailed(Exception):
 # TODO(11.1): run() is to be told whom to tell how many cells are done, and of how many: cells of
 #   code, for text has nothing to do. And what it returns has to carry the two numbers as well,
 #   cells_done and cells_total.
+#   https://nbclient.readthedocs.io/en/latest/client.html
 # TODO(11.3): it is to be told the run's id, too, and to keep what was executed in a file of that
 #   name, also after a failure.
 def run(settings: Settings) -> dict[str, Any]:

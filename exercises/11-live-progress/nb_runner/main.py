@@ -74,6 +74,7 @@ def status(run_id: Annotated[str, Path(max_length=40)]) -> Record:
 # TODO(11.2): GET /status/{run_id}/events: the run as server-sent events. One at once, one at each
 #   change, the last at its end; then the stream ends. 404 for a run that nobody knows: said before
 #   the stream begins.
+#   https://fastapi.tiangolo.com/tutorial/server-sent-events/
 
 
 @app.get("/runs", response_model=list[Run])

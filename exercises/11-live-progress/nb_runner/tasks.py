@@ -17,6 +17,7 @@ app.conf.update(
 
 # TODO(11.1): have Celery hand the task itself to you (bind=True), and write how far the run is into
 #   a state of your own, PROGRESS.
+#   https://docs.celeryq.dev/en/stable/userguide/tasks.html#custom-states
 @app.task(name="nb_runner.run_notebook")
 def run_notebook() -> dict[str, Any]:
     """Run the notebook. What it found is in its database; what it printed is our result."""
