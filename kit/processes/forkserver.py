@@ -47,19 +47,25 @@ MAX_FDS = 16
 PR_SET_DUMPABLE = 4  # this and the next are from prctl.h of Linux
 PR_SET_CHILD_SUBREAPER = 36
 
-# The programs to fork, and what each of them imports for a project of the course.
+CELERY = (
+    *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
+    *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
+    *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
+    *("pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite", "prometheus_client"),
+)
+# The programs to fork, and what each of them imports for a project of the course. The last four
+# are those of graders. What uvicorn imports is there in any case.
 IMPORTS = {
     "uvicorn": (
         *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
         *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
         *("fastapi", "fastapi.responses", "pydantic", "pydantic.v1"),
     ),
-    "celery": (
-        *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
-        *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
-        *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
-        *("pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite", "prometheus_client"),
-    ),
+    "celery": CELERY,
+    "kit.grading.programs.kept": (),
+    "kit.grading.programs.overlap": (),
+    "kit.grading.programs.own_tests": ("pytest", "fastapi.testclient"),
+    "kit.grading.programs.producer": CELERY,
 }
 PROGRAMS = tuple(IMPORTS)
 

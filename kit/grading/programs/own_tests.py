@@ -8,6 +8,7 @@ not: what failed, and with which words.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -96,6 +97,8 @@ def main(result: Path) -> None:
     with contextlib.suppress(Exception):  # what cannot be imported, the tests say
         app()
         importlib.import_module("fastapi.testclient")
+    gc.collect()
+    gc.freeze()  # pytest collects garbage five times a run, and looks through all that is alive
     runs = {AS_IT_IS: None} | WRONG
     scratch = result.with_name("run.json")
     found = {}

@@ -1,16 +1,22 @@
 """Programs that import the project: their results, and what is said when there is none."""
 
 import json
+import os
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kit.grading import inside
 from kit.grading.failure import Wrong
 from kit.grading.inside import Inside
 from kit.grading.options import GraderOptions
-from kit.grading.submission import Submission
+from kit.grading.submission import OURS, Submission
+from kit.processes.child import Child
+from kit.processes.forkserver import PROGRAMS, ForkServer
 
 MAIN = """
 from fastapi import FastAPI, Request
@@ -104,3 +110,32 @@ def test_a_program_that_does_not_end_is_ended(
     write(submission, "import time\n\ntime.sleep(600)\n")
     with pytest.raises(Wrong, match=r"it was not done after 0\.5 s"):
         Inside(submission, "kept").result("curl", "a record", "main.py")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libraries of macOS do not survive a fork")
+def test_the_fork_server_forks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    wait = Child.wait
+
+    def look(child: Child, timeout: float) -> int:
+        commands.append(psutil.Process(child.pid).cmdline())
+        (tmp_path / "go on").touch()
+        return wait(child, timeout)
+
+    monkeypatch.setattr(Child, "wait", look)
+    held = f"while not Path({str(tmp_path / 'go on')!r}).exists(): time.sleep(0.02)"
+    package = tmp_path / "04-project" / "nb_runner"
+    package.mkdir(parents=True)
+    source = f"import time\nfrom pathlib import Path\n\n{held}\n" + MAIN
+    (package / "main.py").write_text(source.replace("{start}", KEEPS))
+    env = {name: value for name, value in os.environ.items() if name not in OURS}
+    with ForkServer(tmp_path / "log", env) as server:
+        options = GraderOptions(fork_server=server.client)
+        with Submission(package.parent, options) as submission:
+            found = Inside(submission, "kept").result("curl", "a record", "main.py")
+    assert found == {"status": 202, "kept": True}
+    assert [command[-len(PROGRAMS) :] for command in commands] == [list(PROGRAMS)]
+
+
+def test_the_fork_server_knows_programs_that_are_there() -> None:
+    assert [program for program in PROGRAMS if find_spec(program) is None] == []
