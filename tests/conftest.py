@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from kit.workspace import workspace
+from tests.support.forks import fork_server
 from tests.support.postgres import postgres_server, postgres_url
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["fork_server", "postgres_server", "postgres_url"]
 
 collect_ignore = ["fixtures"]  # its graders belong to the small course in it
 

@@ -45,8 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", 'task(number): the task that the test belongs to, as "7.1"')
 
 
+@pytest.fixture(scope="session")
+def grader_options(request: pytest.FixtureRequest) -> GraderOptions:
+    """The options of this check; those of the environment, where nothing else is said."""
+    return request.config.stash.get(_options, None) or GraderOptions.from_env(os.environ)
+
+
 @pytest.fixture(scope="module")
-def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
+def submission(request: pytest.FixtureRequest, grader_options: GraderOptions) -> Iterator[Any]:
     """The project to grade: --submission, or the solution that the grader is named after."""
     from kit.grading.submission import Submission  # heavy, and this plugin is always loaded
 
@@ -54,9 +60,8 @@ def submission(request: pytest.FixtureRequest) -> Iterator[Any]:
     if folder is None:
         slug = request.path.stem.removeprefix("test_").replace("_", "-")
         folder = workspace().solutions / slug
-    options = request.config.stash.get(_options, None) or GraderOptions.from_env(os.environ)
     values.forget()
-    with Submission(folder, options) as project:
+    with Submission(folder, grader_options) as project:
         yield project
 
 

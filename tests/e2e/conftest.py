@@ -1,7 +1,5 @@
 """Runners for the end-to-end tests. Tests of one file share a runner where they can."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,16 +36,6 @@ class Gate:
 
     def close(self) -> None:
         self._gate.unlink(missing_ok=True)
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer | None]:
-    """A server that forks API processes and workers. Only Linux has one."""
-    if sys.platform != "linux":
-        yield None
-        return
-    with ForkServer(Path(os.devnull), os.environ) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)
