@@ -8,8 +8,9 @@ from multiprocessing import forkserver, resource_tracker
 FIRST = ("kit.checking.grader_process", "pytest", "kit.grading.plugin", "kit.grading.submission")
 # What a grader can import while the project starts. An httpx client imports httpcore.
 LATER = ("httpx", "httpcore")
-# A fifth of a second, for projects with a worker only. The gates import redis.
-WORKER = ("kit.grading.gated",)
+# A third of a second, for projects with a worker only. The gates import redis; graders from 10 on
+# write notebooks.
+WORKER = ("kit.grading.gated", "nbformat")
 
 
 def start_forkserver(*, everything: bool = False) -> None:

@@ -23,6 +23,7 @@ from kit.course import catalogue
 from kit.grading.gated import Gated, statuses
 from kit.grading.options import GraderOptions
 from kit.grading.submission import Submission
+from kit.processes.forkserver import ForkServer
 
 pytestmark = pytest.mark.slow
 
@@ -66,13 +67,16 @@ def known(name: str) -> Mistake:
 
 
 @pytest.fixture
-def gated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gated]:
+def gated(
+    request: pytest.FixtureRequest, tmp_path: Path, fork_server: ForkServer | None
+) -> Iterator[Gated]:
     """The processes of what the test names: a wrong answer, or none for the solution."""
     mistake, count = request.param
     project = copy_project(EXERCISE.solution, tmp_path)
     if mistake is not None:
         mistake.make(project)
-    with Submission(project, GraderOptions()) as submission, Gated(submission, count) as gated:
+    options = GraderOptions(fork_server=fork_server.client if fork_server else None)
+    with Submission(project, options) as submission, Gated(submission, count) as gated:
         gated.warm_up("/start")
         yield gated
 

@@ -31,8 +31,9 @@ def nbval(*notebooks: Path, **variables: str) -> "subprocess.CompletedProcess[st
     environment = {k: v for k, v in os.environ.items() if k not in {"FENCING_TOKEN", "RUN_ID"}}
     return subprocess.run(
         [
-            *[sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"],
-            *["--nbval-sanitize-with", str(SANITIZE), *map(str, notebooks)],
+            *[sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+            *["-p", "nbval.plugin", "--nbval", "--nbval-sanitize-with", str(SANITIZE)],
+            *map(str, notebooks),
         ],
         cwd=ROOT,
         env=environment | variables,
