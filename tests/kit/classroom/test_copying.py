@@ -469,10 +469,6 @@ LIMITS = {
         {f"{HELLO}/{number}": bytes(19 * MB) for number in range(6)},
         "Its exercises are larger than 100 MB in all",
     ),
-    "many files": (
-        {f"{HELLO}/{number % 2}/{number}": b"" for number in range(5_001)},
-        "There are more than 5,000 files and folders in its exercises",
-    ),
 }
 
 
@@ -483,6 +479,16 @@ def test_of_a_submission_above_a_limit_nothing_is_copied(
     files, problem = LIMITS[limit]
     copied = copy(pack(tmp_path, {"01-poetry/a": b""} | files), tmp_path / "target")
     assert problem in copied.problem
+    assert copied.projects == {} and list((tmp_path / "target").iterdir()) == []
+
+
+def test_of_a_submission_with_too_many_files_nothing_is_copied(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "MAX_FILES", 50)
+    files = {f"{HELLO}/{number % 2}/{number}": b"" for number in range(50)}
+    copied = copy(pack(tmp_path, {"01-poetry/a": b""} | files), tmp_path / "target")
+    assert "There are more than 50 files and folders in its exercises" in copied.problem
     assert copied.projects == {} and list((tmp_path / "target").iterdir()) == []
 
 
