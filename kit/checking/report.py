@@ -30,7 +30,7 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -
         lines += [fitted(line, LABEL_WIDTH) for line in seen]
         if not task.passed:
             labelled = entries(task, hint or hint_command(exercise))
-            lines += ["", *(" " * MARGIN + line for line in _failure(labelled, folder))]
+            lines += ["", *(" " * MARGIN + line for line in failure_lines(labelled, folder))]
             break
     return "\n".join(lines)
 
@@ -49,7 +49,7 @@ def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
     return fitted(f"{mark(verdict.passed)} {title}: {result}, {where}", 2)
 
 
-def _failure(labelled: list[Entry], folder: Path) -> Iterator[str]:
+def failure_lines(labelled: list[Entry], folder: Path) -> Iterator[str]:
     """Labelled texts as lines. File names are relative to the reader's folder."""
     for label, text in labelled:
         placed = _placed(text, folder, beside=label == LOOK_AT)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from kit.checking import report
 from kit.errors import KitError
 from kit.terminal import log_feed, screen
 from kit.terminal.log_feed import Feed
@@ -59,6 +60,11 @@ def test_an_error_shows_control_characters_and_does_not_send_them(
     said = capsys.readouterr().err
     assert "\x1b" not in said and "\x07" not in said
     assert r"it \x1b]0;said\x07 so" in said and r"  | \x1b[2Jgone" in said
+
+
+def test_a_failure_shows_control_characters_and_does_not_send_them() -> None:
+    [line] = report.failure_lines([("Got", "RuntimeError: \x1b[2Jgone\x07")], Path("/x"))
+    assert line == r"Got       RuntimeError: \x1b[2Jgone\x07"
 
 
 class Logs:
