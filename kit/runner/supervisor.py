@@ -121,7 +121,7 @@ def run(
             tell()
             feed.console.print(f"ready {url}", highlight=False)
             feed.say("Ctrl-C stops all of it")
-            code = _supervise(services, feed, requests, tell, restart=restart)
+            code = supervise(services, feed, requests, tell, restart=restart)
         except NotReady as error:
             feed.show(rest=True)
             # The feed has shown the log already, so the reason alone is enough.
@@ -198,7 +198,7 @@ def _answer(requests: Requests, services: list[Service], feed: Feed) -> bool:
     return True
 
 
-def _supervise(
+def supervise(
     services: list[Service],
     feed: Feed,
     requests: Requests,
