@@ -64,6 +64,6 @@ def test_an_api_that_dies_at_once_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
 def test_with_reload_it_waits_for_the_next_save(monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = supervise(monkeypatch, reload=True)
     assert code is None
-    assert said.count("api-1 died: exit code 1") == 3
-    assert "mended.py saved: restarting" in said
-    assert said.rstrip().endswith("api-1 started again (pid 1)")
+    before, _, after = said.partition("mended.py saved: restarting")
+    assert before.count("api-1 died: exit code 1") == 3
+    assert "api-1 started again" in after
