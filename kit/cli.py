@@ -16,32 +16,41 @@ from typer.core import TyperGroup
 
 from kit.errors import KitError
 
-# In the order `--help` lists them.
-VERBS = {
-    "list": "kit.commands.learner.listing:list_",
-    "status": "kit.commands.learner.listing:status",
-    "watch": "kit.commands.learner.watch:watch",
-    "check": "kit.commands.learner.check:check",
-    "hint": "kit.commands.learner.hint:hint",
-    "solution": "kit.commands.learner.solution:solution",
-    "diff": "kit.commands.learner.solution:diff",
-    "reset": "kit.commands.learner.reset:reset",
-    "catch-up": "kit.commands.learner.reset:catch_up",
-    "demo": "kit.commands.runner.demo:demo",
-    "run": "kit.commands.runner.run:run",
-    "break": "kit.commands.runner.break_:break_",
-    "explore": "kit.commands.runner.explore:explore",
-    "docs": "kit.commands.learner.docs:docs",
-    "slides": "kit.commands.instructor.slides:slides",
-    "seed": "kit.commands.runner.seed:seed",
-    "doctor": "kit.commands.learner.doctor:doctor",
-    "setup": "kit.commands.learner.setup:setup",
-    "pack": "kit.commands.instructor.pack:pack",
-    "agenda": "kit.commands.instructor.agenda:agenda",
-    "lab": "kit.commands.learner.lab:lab",
-    "grade": "kit.commands.instructor.grade:grade",
-    "dev": "kit.commands.author.dev:dev",
+# In the order `--help` lists them, a box for each group.
+GROUPS = {
+    "Learn": {
+        "list": "kit.commands.learner.listing:list_",
+        "status": "kit.commands.learner.listing:status",
+        "watch": "kit.commands.learner.watch:watch",
+        "check": "kit.commands.learner.check:check",
+        "hint": "kit.commands.learner.hint:hint",
+        "solution": "kit.commands.learner.solution:solution",
+        "diff": "kit.commands.learner.solution:diff",
+        "reset": "kit.commands.learner.reset:reset",
+        "catch-up": "kit.commands.learner.reset:catch_up",
+        "docs": "kit.commands.learner.docs:docs",
+        "lab": "kit.commands.learner.lab:lab",
+    },
+    "Run": {
+        "demo": "kit.commands.runner.demo:demo",
+        "run": "kit.commands.runner.run:run",
+        "break": "kit.commands.runner.break_:break_",
+        "explore": "kit.commands.runner.explore:explore",
+        "seed": "kit.commands.runner.seed:seed",
+    },
+    "Teach": {
+        "slides": "kit.commands.instructor.slides:slides",
+        "agenda": "kit.commands.instructor.agenda:agenda",
+        "grade": "kit.commands.instructor.grade:grade",
+        "pack": "kit.commands.instructor.pack:pack",
+    },
+    "Maintain": {
+        "setup": "kit.commands.learner.setup:setup",
+        "doctor": "kit.commands.learner.doctor:doctor",
+        "dev": "kit.commands.author.dev:dev",
+    },
 }
+VERBS = {verb: where for verbs in GROUPS.values() for verb, where in verbs.items()}
 
 
 class Verbs(TyperGroup):
@@ -84,10 +93,11 @@ def add_verbs(argv: list[str]) -> None:
     for name in [argv[0]] if argv[0] in VERBS else VERBS:
         module, _, function = VERBS[name].partition(":")
         verb = getattr(importlib.import_module(module), function)
-        if isinstance(verb, typer.Typer):  # a group of verbs
-            app.add_typer(verb, name=name)
+        panel = next((group for group, verbs in GROUPS.items() if name in verbs), None)
+        if isinstance(verb, typer.Typer):  # verbs below a verb
+            app.add_typer(verb, name=name, rich_help_panel=panel)
         else:
-            app.command(name)(verb)
+            app.command(name, rich_help_panel=panel)(verb)
 
 
 @functools.cache

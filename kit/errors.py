@@ -1,6 +1,9 @@
 """The error that ends a command with a message. Standard library only: set-up uses it too."""
 
+import re
 import sys
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
 
 class KitError(Exception):
@@ -21,7 +24,7 @@ class KitError(Exception):
 
     def show(self) -> None:
         """Print all of it to standard error."""
-        print(f"workshop: {self.message}", file=sys.stderr)
+        print(printable(f"workshop: {self.message}"), file=sys.stderr)
         if self.detail:
             print(indented(self.detail), file=sys.stderr)
         if self.fix:
@@ -30,4 +33,9 @@ class KitError(Exception):
 
 def indented(text: str) -> str:
     """`text` with a bar before each line, so that quoted output looks quoted."""
-    return "\n".join(f"  | {line}" for line in text.rstrip().splitlines())
+    return "\n".join(f"  | {printable(line)}" for line in text.rstrip().splitlines())
+
+
+def printable(text: str) -> str:
+    r"""`text` with its control characters as \x1b: a terminal would obey them."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

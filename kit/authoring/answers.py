@@ -6,7 +6,7 @@ exercise demands, so its grader must accept each of them. `kit.authoring.mistake
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +20,15 @@ Edit = tuple[str, str | None, str]  # file, old, new; without `old`, `new` is th
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: the edits of the solution that make it."""
+    """One answer: the edits of the solution that make it.
+
+    `reason`: why it is good, for learners; an answer without one is not shown to them.
+    """
 
     slug: str
     name: str
     edits: tuple[Edit, ...]
+    reason: str = field(default="", kw_only=True)
 
     @property
     def id(self) -> str:
@@ -63,7 +67,7 @@ def right_answers_of(exercise: Exercise) -> list[Answer]:
 
 def read(file: Path) -> list[Answer]:
     """The right answers of one list. Raises KitError."""
-    return entries(file, "answers", lambda slug, entry: Answer(slug, entry["name"], edits(entry)))
+    return entries(file, "answers", _answer)
 
 
 def entries(file: Path, key: str, made: Callable[[str, dict[str, Any]], T]) -> list[T]:
@@ -75,6 +79,10 @@ def entries(file: Path, key: str, made: Callable[[str, dict[str, Any]], T]) -> l
         raise KitError(
             f"{shown(file)} cannot be used: {error!r}", f"git diff {shown(file)}"
         ) from None
+
+
+def _answer(slug: str, entry: dict[str, Any]) -> Answer:
+    return Answer(slug, entry["name"], edits(entry), reason=entry.get("reason", ""))
 
 
 def edits(entry: dict[str, Any]) -> tuple[Edit, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kit.checking.wording import LOOK_AT, ORDER, WE_DID, Entry, entries, hint_command, problem_text
 from kit.course.catalogue import Exercise
+from kit.errors import printable
 from kit.grading.verdict import Verdict
 from kit.terminal.screen import fitted, mark, paint
 from kit.workspace import shown
@@ -24,11 +25,12 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -
     """
     lines = [headline(verdict, exercise, folder), ""]
     for task in verdict.tasks:
-        lines.append(f"  {mark(task.passed)} {task.number}  {task.title}")
-        lines += [f"      Seen: {_placed(note, folder)}" for note in task.notes]
+        lines.append(fitted(f"  {mark(task.passed)} {task.number}  {task.title}", MARGIN))
+        seen = [f"      Seen: {_placed(note, folder)}" for note in task.notes]
+        lines += [fitted(line, LABEL_WIDTH) for line in seen]
         if not task.passed:
             labelled = entries(task, hint or hint_command(exercise))
-            lines += ["", *(" " * MARGIN + line for line in _failure(labelled, folder))]
+            lines += ["", *(" " * MARGIN + line for line in failure_lines(labelled, folder))]
             break
     return "\n".join(lines)
 
@@ -43,10 +45,11 @@ def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
     done = sum(task.passed for task in verdict.tasks)
     result = "passed" if verdict.passed else f"{done} of {len(verdict.tasks)} tasks done"
     title = paint(f"{exercise.number:02} {exercise.title}", "strong")
-    return f"{mark(verdict.passed)} {title}: {result}, {verdict.seconds:.1f} s, in {shown(folder)}"
+    where = f"{verdict.seconds:.1f} s, in {shown(folder)}"
+    return fitted(f"{mark(verdict.passed)} {title}: {result}, {where}", 2)
 
 
-def _failure(labelled: list[Entry], folder: Path) -> Iterator[str]:
+def failure_lines(labelled: list[Entry], folder: Path) -> Iterator[str]:
     """Labelled texts as lines. File names are relative to the reader's folder."""
     for label, text in labelled:
         placed = _placed(text, folder, beside=label == LOOK_AT)
@@ -69,8 +72,8 @@ def unchecked(verdict: Verdict) -> str:
     """The text when an exercise could not be checked, which is not the learner's fault."""
     assert verdict.problem is not None
     first, *rest = problem_text(verdict.problem).splitlines() or ["the reason is unknown"]
-    lines = [f"workshop: {verdict.exercise} could not be checked: {first}"]
-    lines += [f"  | {line}" for line in rest]
+    lines = [printable(f"workshop: {verdict.exercise} could not be checked: {first}")]
+    lines += [f"  | {printable(line)}" for line in rest]
     return "\n".join([*lines, "This is not about your work. Try: ./workshop doctor"])
 
 
@@ -80,6 +83,7 @@ def _placed(text: str, folder: Path, *, beside: bool = False) -> str:
     `beside`: also those of the files beside the package.
     """
     where = shown(folder)
+    text = printable(text)
     text = text.replace(f"{folder}/", "" if where == "." else f"{where}/")
     if where == ".":
         return text

@@ -41,7 +41,7 @@ class Task:
 class Exercise:
     """One exercise. `declared` says why a starter's file is not what the reader expects.
 
-    `product`: its solution is the finished runner.
+    `product`: its solution is the finished runner. `reason`: why our solution is as it is.
     """
 
     slug: str  # "07-one-at-a-time"
@@ -51,6 +51,7 @@ class Exercise:
     tasks: tuple[Task, ...]
     declared: dict[str, str] = field(hash=False)
     product: bool = False
+    reason: str = ""
 
     @property
     def number(self) -> int:
@@ -125,6 +126,7 @@ def _read(file: Path) -> Exercise:
             tasks=tuple(_task(task) for task in told["tasks"]),
             declared=told.get("declared", {}),
             product=told.get("product", False),
+            reason=told.get("reason", ""),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(

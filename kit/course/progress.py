@@ -46,6 +46,8 @@ class Record:
     failed: str = ""  # the task that failed in the last check, as "7.1"
     failed_test: str = ""  # the grader's test that failed then
     hints: dict[str, int] = field(default_factory=dict)  # how many were shown, by task
+    # The starter as it was when the exercise was opened: a hash of each file.
+    starter: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -81,6 +83,10 @@ class Progress:
         return next((each for each in waiting if each.number > last.number), None) or (
             waiting[0] if waiting else None
         )
+
+    def skipped(self, course: Sequence[Exercise]) -> list[Exercise]:
+        """The exercises that were left for later."""
+        return [exercise for exercise in course if self.state(exercise) == "skipped"]
 
     def here(self, course: Sequence[Exercise]) -> Exercise:
         """The exercise meant when none is named, also when all are done."""
@@ -158,18 +164,21 @@ def _record(
     failed: Any = "",
     failed_test: Any = "",
     hints: Any = None,
+    starter: Any = None,
 ) -> Record:
-    shown_hints = {
-        _checked(str, task): _checked(int, count) for task, count in (hints or {}).items()
-    }
     return Record(
         passed=None if passed is None else Pass(**passed),
         skipped=_checked(bool, skipped),
         failures=_checked(int, failures),
         failed=_checked(str, failed),
         failed_test=_checked(str, failed_test),
-        hints=shown_hints,
+        hints=_by_name(int, hints),
+        starter=_by_name(str, starter),
     )
+
+
+def _by_name(kind: type[T], values: Any) -> dict[str, T]:
+    return {_checked(str, name): _checked(kind, value) for name, value in (values or {}).items()}
 
 
 def _checked(kind: type[T], value: Any) -> T:

@@ -1,11 +1,14 @@
 """The learner's copies of the starters: made when first wanted, and never thrown away."""
 
+import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from kit.course import progress
 from kit.course.catalogue import Exercise
+from kit.course.progress import Progress
 from kit.errors import KitError
 from kit.storage import replacing_folder, timestamp, unused
 from kit.workspace import shown, workspace
@@ -22,7 +25,7 @@ def open_exercise(exercise: Exercise) -> Path:
         with progress.changing() as done:
             done.last = exercise.slug
             done.of(exercise).skipped = False
-            _place(exercise)
+            _place(exercise, done)
     return exercise.work
 
 
@@ -43,10 +46,41 @@ def start_afresh(exercise: Exercise) -> Path | None:
     with progress.changing() as done:
         done.last = exercise.slug
         done.exercises.pop(exercise.slug, None)
-        return _place(exercise)
+        return _place(exercise, done)
 
 
-def _place(exercise: Exercise) -> Path | None:
+def missing_files(exercise: Exercise) -> list[str]:
+    """The files of the starter that the learner's copy has not."""
+    return [name for name in _hashes(exercise.starter) if not (exercise.work / name).exists()]
+
+
+def changed_files(exercise: Exercise, done: Progress) -> list[str]:
+    """The files of the starter that have changed since the learner has opened the exercise.
+
+    Without those that are in the learner's copy as they are now.
+    """
+    then, now = done.of(exercise).starter, _hashes(exercise.starter)
+    changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    return sorted(name for name in changed if now.get(name) != _hash(exercise.work / name))
+
+
+def _hashes(starter: Path) -> dict[str, str]:
+    """A hash of each file of a starter that is copied, by its name below the folder."""
+    found = {}
+    for folder, folders, files in os.walk(starter):
+        ignored = NOT_COPIED(folder, [*folders, *files])
+        folders[:] = sorted(set(folders) - ignored)
+        for file in (Path(folder) / name for name in sorted(set(files) - ignored)):
+            found[str(file.relative_to(starter))] = _hash(file)
+    return found
+
+
+def _hash(file: Path) -> str:
+    """A hash of a file; empty when there is none."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
+
+
+def _place(exercise: Exercise, done: Progress) -> Path | None:
     """Put a copy of the starter in its place: whole, or not at all. Returns the kept old work."""
     try:
         workspace().work.mkdir(parents=True, exist_ok=True)
@@ -58,6 +92,7 @@ def _place(exercise: Exercise) -> Path | None:
             f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}: {error}",
             f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
         ) from None
+    done.of(exercise).starter = _hashes(exercise.starter)
     return kept
 
 

@@ -30,6 +30,7 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import INSTALL_REDIS, find_redis
 from kit.processes.stack import Stack
+from kit.terminal.screen import wrapped
 from kit.workspace import NOTEBOOKS, shown, workspace
 
 NOTEBOOK = NOTEBOOKS / "flight_delays.ipynb"
@@ -53,8 +54,8 @@ class RunFailed(Exception):
 def tour(console: Console, notebook: Path | None = None) -> bool:
     """Run `notebook`, or by default the flights, and show each step. False: the run failed."""
     chosen = notebook or NOTEBOOK
-    console.print("A notebook, started by an API call, and never twice at once.")
-    console.print("It takes about a minute, asks nothing, and leaves nothing running.")
+    _say(console, "A notebook, started by an API call, and never twice at once.")
+    _say(console, "It takes about a minute, asks nothing, and leaves nothing running.")
     url = _seeded(console)
     with _runner(console, url, chosen) as (client, stack):
         try:
@@ -67,7 +68,7 @@ def tour(console: Console, notebook: Path | None = None) -> bool:
             _show_failure(console, stack, error)
             return False
         finally:
-            console.print(f"\nStopping everything. Logs: {shown(stack.logs)}")
+            _say(console, f"\nStopping everything. Logs: {shown(stack.logs)}")
     return True
 
 
@@ -102,10 +103,10 @@ def _seeded(console: Console) -> URL:
         fresh = seed.load(
             url,
             on_rows=lambda table, rows: bar.update(task, description=table, advance=rows),
-            on_wait=lambda: console.print("  Another seed is at work here; waiting for it."),
+            on_wait=lambda: _say(console, "  Another seed is at work here; waiting for it."),
         )
     verb = "loaded into" if fresh else "are already in"
-    console.print(f"  {flights.ROWS['flights']:,} flights and their weather {verb} {place}")
+    _say(console, f"  {flights.ROWS['flights']:,} flights and their weather {verb} {place}")
     return url
 
 
@@ -128,9 +129,9 @@ def _runner(console: Console, url: URL, notebook: Path) -> Iterator[tuple[httpx.
             wait_for_worker(worker)
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         why = stack.redis_choice.why if stack.redis_choice else ""
-        console.print(f"  Redis     {why}")
-        console.print(f"  notebook  {shown(notebook.absolute())}")
-        console.print(f"  ready     {address}")
+        _say(console, f"  Redis     {why}")
+        _say(console, f"  notebook  {shown(notebook.absolute())}")
+        _say(console, f"  ready     {address}")
         key = os.environ.get("RUNNER_API_KEY")
         headers = {"X-API-Key": key} if key else {}
         with httpx.Client(
@@ -151,7 +152,7 @@ def _started(console: Console, client: httpx.Client) -> str:
     _step(console, "Start it again, while it runs: refused, and told which run is in the way.")
     second = _call(console, client, "POST", "/start", {"requested_by": "bob"})
     if second.status_code == HTTPStatus.ACCEPTED:
-        console.print("  That was quick: the first run had ended already. On with the second.")
+        _say(console, "  That was quick: the first run had ended already. On with the second.")
         first = second
     return str(first.json()["run_id"])
 
@@ -184,9 +185,9 @@ def _follow(console: Console, client: httpx.Client, run_id: str) -> None:
             )
             if run["cells_done"] > done and not console.is_terminal:
                 which = _cells(done + 1, run["cells_done"])
-                console.print(f"  {which} of {total} done after {time.monotonic() - began:.1f} s")
+                _say(console, f"  {which} of {total} done after {time.monotonic() - began:.1f} s")
             done = run["cells_done"]
-    console.print(f"  {run['status']} after {time.monotonic() - began:.1f} s")
+    _say(console, f"  {run['status']} after {time.monotonic() - began:.1f} s")
     if run["status"] != "SUCCEEDED":
         raise RunFailed(run.get("error") or f"the events of run {run_id} broke off")
 
@@ -218,19 +219,24 @@ def _keep(console: Console, client: httpx.Client, run_id: str, name: str) -> Non
         answer.raise_for_status()
         file = kept / f"{name}.{suffix}"
         file.write_bytes(answer.content)
-        console.print(f"    {shown(file)}")
+        _say(console, f"    {shown(file)}")
 
 
 def _show_failure(console: Console, stack: Stack, error: Exception) -> None:
-    console.print(f"\nThe run did not succeed: {error}")
+    _say(console, f"\nThe run did not succeed: {error}")
     for child in stack.children:
         if child.name != "redis" and (tail := child.tail()):
-            console.print(f"The end of {shown(child.log)}:")
-            console.print(indented(tail))
+            _say(console, f"The end of {shown(child.log)}:")
+            _say(console, indented(tail))
 
 
 def _step(console: Console, sentence: str) -> None:
-    console.print(f"\n{sentence}", style="bold")
+    console.print(f"\n{wrapped(sentence)}", style="bold")
+
+
+def _say(console: Console, text: str) -> None:
+    """Print `text`, broken between words: the console itself would leave it to the terminal."""
+    console.print(wrapped(text))
 
 
 def _call(
@@ -242,12 +248,12 @@ def _call(
     _show_call(console, f"{method} {path}{sent}", response)
     if response.headers["content-type"] == "application/json":
         answer = {name: value for name, value in response.json().items() if name in SHOWN_FIELDS}
-        console.print(f"    {json.dumps(answer)}")
+        _say(console, f"    {json.dumps(answer)}")
     return response
 
 
 def _show_call(console: Console, call: str, response: httpx.Response) -> None:
-    console.print(f"  {call} → {response.status_code} {response.reason_phrase}")
+    _say(console, f"  {call} → {response.status_code} {response.reason_phrase}")
 
 
 def _cells(first: int, last: int) -> str:

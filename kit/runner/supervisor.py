@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 
@@ -23,6 +24,7 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
 from kit.processes.stack import Stack
+from kit.terminal.keys import Keys
 from kit.terminal.log_feed import Feed
 from kit.workspace import shown
 
@@ -30,6 +32,33 @@ RESTART_DELAY = 1.0  # seconds before a dead process is started again
 QUICK_DEATH = 5.0  # seconds; a process that ends earlier "died at once"
 MAX_QUICK_DEATHS = 3  # one after the other; then `run` gives up
 POLL_INTERVAL = 0.1  # seconds between two looks at logs and processes
+
+
+class Saves(Protocol):
+    """What tells which files of the project were saved."""
+
+    def take(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What can ask for a restart: a key, or a save (with `reload`)."""
+
+    saves: Saves
+    keys: Keys
+    reload: bool = False
+
+    def saved(self) -> str:
+        """The files saved since the last call, in words; empty for none."""
+        try:
+            names = self.saves.take()
+        except KitError:  # the folder cannot be watched; what runs is not concerned
+            return ""
+        return ", ".join(names[:3]) + (" …" if names[3:] else "")
+
+    def pressed(self) -> bool:
+        """Whether the key for a restart was pressed."""
+        return "r" in self.keys.pressed().lower()
 
 
 @dataclass
@@ -46,6 +75,7 @@ class Service:
 
 def run(
     project: Project,
+    requests: Requests,
     *,
     notebook: Path | None = None,
     port: int = 0,
@@ -91,7 +121,7 @@ def run(
             tell()
             feed.console.print(f"ready {url}", highlight=False)
             feed.say("Ctrl-C stops all of it")
-            code = _supervise(services, feed, tell, restart=restart)
+            code = supervise(services, feed, requests, tell, restart=restart)
         except NotReady as error:
             feed.show(rest=True)
             # The feed has shown the log already, so the reason alone is enough.
@@ -148,8 +178,33 @@ def _service(feed: Feed, start: Callable[[], Child], *, is_api: bool = False) ->
     return Service(start, child, is_api=is_api)
 
 
-def _supervise(
-    services: list[Service], feed: Feed, on_restart: Callable[[], None], *, restart: bool
+def _answer(requests: Requests, services: list[Service], feed: Feed) -> bool:
+    """Restart what runs the project's files, if that is asked for. Whether it was."""
+    saved = requests.saved()
+    pressed = requests.pressed()
+    if not pressed and not (saved and requests.reload):
+        if saved:
+            how = "press r to restart" if requests.keys.in_front else "`run --reload` restarts"
+            feed.say(f"{saved} changed since the start; {how}")
+        return False
+    feed.say(f"{saved} saved: restarting" if saved else "restarting")
+    ours = [service for service in services if service.child.name != "redis"]
+    for service in ours:
+        service.child.stop()
+    for service in ours:
+        service.child = service.start()
+        service.quick_deaths, service.restart_at, service.given_up = 0, None, False
+        feed.say(f"{service.child.name} started again (pid {service.child.pid})")
+    return True
+
+
+def supervise(
+    services: list[Service],
+    feed: Feed,
+    requests: Requests,
+    on_restart: Callable[[], None],
+    *,
+    restart: bool,
 ) -> int:
     """Show logs, and start again what dies, until nothing is left to serve. Returns the exit code.
 
@@ -157,6 +212,8 @@ def _supervise(
     """
     while True:
         feed.show()
+        if _answer(requests, services, feed):
+            on_restart()
         for service in services:
             name = service.child.name
             if service.given_up or service.child.running:
@@ -169,6 +226,12 @@ def _supervise(
                     continue
                 quick = time.monotonic() - service.child.started < QUICK_DEATH
                 service.quick_deaths = service.quick_deaths + 1 if quick else 0
+                if service.quick_deaths >= MAX_QUICK_DEATHS and requests.reload:
+                    feed.say(
+                        f"{name} died at once {MAX_QUICK_DEATHS} times: the next save starts it"
+                    )
+                    service.given_up = True
+                    continue
                 if service.quick_deaths >= MAX_QUICK_DEATHS:
                     feed.say(
                         f"{name} died at once {MAX_QUICK_DEATHS} times: that is enough", "bold red"
@@ -179,7 +242,8 @@ def _supervise(
                 service.child, service.restart_at = service.start(), None
                 on_restart()
                 feed.say(f"{name} started again (pid {service.child.pid})")
-        if all(service.given_up for service in services if service.is_api):
+        given_up = all(service.given_up for service in services if service.is_api)
+        if given_up and not requests.reload:
             feed.say("no API process is left, so there is nothing to serve", "bold red")
             return 1
         time.sleep(POLL_INTERVAL)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import termios
@@ -25,6 +26,9 @@ class Keys:
         if not self:
             yield
             return
+        if not self.in_front:
+            yield  # the terminal is another's
+            return
         before = termios.tcgetattr(self.fd)
 
         def listen_again(number: int, frame: FrameType | None) -> None:
@@ -36,7 +40,25 @@ class Keys:
             yield
         finally:
             signal.signal(signal.SIGCONT, handler)
-            termios.tcsetattr(self.fd, termios.TCSADRAIN, before)
+            if self.in_front:
+                termios.tcsetattr(self.fd, termios.TCSADRAIN, before)
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the terminal's keys are for this process.
+
+        The system stops a process in the background that reads keys, or changes the terminal.
+        """
+        with contextlib.suppress(OSError):
+            return bool(self) and os.tcgetpgrp(self.fd) == os.getpgrp()
+        return False
+
+    def pressed(self) -> str:
+        """The keys that have been pressed, without waiting for one; empty for none."""
+        if not self.in_front:
+            return ""
+        ready, _, _ = select.select([self.fd], [], [], 0)
+        return self.read() if ready else ""
 
     def read(self) -> str:
         """The keys that were pressed, all that have arrived; a key like F1 counts for none.
@@ -48,4 +70,5 @@ class Keys:
 
     def _listen(self) -> None:
         with contextlib.suppress(termios.error):
-            tty.setcbreak(self.fd)
+            if self.in_front:
+                tty.setcbreak(self.fd)

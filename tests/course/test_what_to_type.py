@@ -8,6 +8,7 @@ import pytest
 
 from kit.authoring.twins import BLOCK
 from kit.course.catalogue import Exercise, load
+from kit.course.questions import questions
 from kit.workspace import ROOT
 
 LAST = 12  # the exercises after it build on what its learners know
@@ -29,6 +30,12 @@ def test_a_starter_links_to_the_documentation(exercise: Exercise) -> None:
     files = [*exercise.starter.glob("nb_runner/**/*.py"), exercise.starter / "pyproject.toml"]
     blocks = [block for file in files for block in BLOCK.findall(file.read_text())]
     assert any("https://" in block for block in blocks)
+
+
+@pytest.mark.parametrize("exercise", COURSE, ids=lambda exercise: exercise.slug)
+def test_a_learner_who_has_passed_gets_a_reason_and_questions(exercise: Exercise) -> None:
+    assert exercise.reason
+    assert len(questions(exercise)) >= 2
 
 
 def test_a_command_for_redis_names_the_program_and_the_address() -> None:

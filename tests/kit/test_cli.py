@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.cli import VERBS
+from kit.cli import GROUPS, VERBS
 from kit.workspace import ROOT
 from tests.support.learner import Learner
 
@@ -36,6 +36,16 @@ def test_the_help_lists_every_verb_with_a_sentence() -> None:
     lines = workshop("--help").stdout.splitlines()
     for verb in VERBS:
         assert any(f" {verb} " in line and len(line.split()) > 4 for line in lines), verb
+
+
+def test_the_help_has_the_verbs_in_groups() -> None:
+    help_ = workshop("--help").stdout
+    places = [help_.index(f"─ {group} ─") for group in GROUPS]
+    assert places == sorted(places)
+    for (group, verbs), begin, end in zip(GROUPS.items(), places, [*places[1:], None], strict=True):
+        box = [line[2:] for line in help_[begin:end].splitlines() if line.startswith("│ ")]
+        listed = {line.split()[0] for line in box if not line.startswith(" ")}
+        assert listed == set(verbs), group
 
 
 def test_without_a_verb_it_says_where_you_are_and_what_to_do_next(learner: Learner) -> None:

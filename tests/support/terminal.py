@@ -17,10 +17,16 @@ CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Terminal:
-    """`./workshop WORDS` at a terminal. At the end of the block, the command is stopped."""
+    """`./workshop WORDS` at a terminal. At the end of the block, the command is stopped.
 
-    def __init__(self, *words: str, cwd: Path, env: dict[str, str]) -> None:
+    `columns`: how wide it is; by default, the environment says it.
+    """
+
+    def __init__(self, *words: str, cwd: Path, env: dict[str, str], columns: int = 0) -> None:
         self.master, self.slave = os.openpty()
+        if columns:
+            termios.tcsetwinsize(self.slave, (40, columns))
+            env = {name: value for name, value in env.items() if name != "COLUMNS"}
         self.before = self.modes()
         self.raw = b""
         self.process = subprocess.Popen(

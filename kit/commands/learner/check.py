@@ -20,7 +20,7 @@ from kit.course.work import open_exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
-from kit.terminal.screen import StatusLine
+from kit.terminal.screen import StatusLine, wrapped
 from kit.workspace import shown, workspace
 
 
@@ -91,7 +91,8 @@ def opened(exercise: Exercise, *, quiet: bool = False) -> Path:
         open_exercise(exercise)
         if not quiet:
             readme = shown(exercise.work / "README.md")
-            print(f"Opened {shown(exercise.work)}: {readme} says what to do.\n", flush=True)
+            opening = f"Opened {shown(exercise.work)}: {readme} says what to do."
+            print(f"{wrapped(opening)}\n", flush=True)
     return exercise.work
 
 
@@ -140,13 +141,13 @@ def _conclude(jobs: Sequence[Job], verdicts: Sequence[Verdict], exercises: list[
             print(report(verdict, each.exercise, each.folder))
     if alone:
         if not verdicts[0].problem and jobs[0].is_learners:
-            print(f"\n{what_next(jobs[0].exercise, exercises, progress.load())}")
+            print(f"\n{wrapped(what_next(jobs[0].exercise, exercises, progress.load()))}")
         return
     passed = sum(verdict.passed for verdict in verdicts)
     print(f"\n{passed} of {len(jobs)} passed")
     current = progress.load().current(exercises)
     if passed == len(jobs) and current and all(job.is_learners for job in jobs):
-        print(go_to(current))
+        print(wrapped(go_to(current)))
 
 
 def _named(exercises: Sequence[Exercise], names: Sequence[str]) -> list[Exercise]:

@@ -6,14 +6,16 @@ import sys
 from kit.commands.learner.listing import where_you_are
 from kit.course import catalogue, progress
 from kit.course.standing import standing
-from kit.terminal.screen import paint
+from kit.terminal.screen import paint, wrapped
 from kit.workspace import ROOT, workspace
 
+# A line for each paragraph: how wide the terminal is, is known when they are printed.
+NAME = "The notebook runner workshop."
 WELCOME = """\
-The notebook runner workshop. A data team has a notebook; somebody wants to start it with an API
-call, and never twice at once. You build what makes that possible, in {count} exercises.
+{name} A data team has a notebook; somebody wants to start it with an API call, and never twice \
+at once. You build what makes that possible, in {count} exercises.
 
-Each is a small project in work/. You edit it in any editor, here it is checked whenever you save,
+Each is a small project in work/. You edit it in any editor, here it is checked whenever you save, \
 and what is said here tells you what is missing. `./workshop --help` lists all there is.
 """
 NEXT = """\
@@ -25,8 +27,8 @@ def home() -> None:
     """Say where the learner is; at a terminal, go on to watch their work."""
     exercises, done = catalogue.load(), progress.load()
     if not done.last:
-        name, _, rest = WELCOME.format(count=len(exercises)).partition(". ")
-        print(f"{paint(name, 'strong')}. {rest}")
+        name = paint(NAME, "strong")
+        print(f"{wrapped(WELCOME.format(name=name, count=len(exercises)))}\n")
     if not exercises:
         print("There are no exercises here. Try: git status")
         return
@@ -41,9 +43,10 @@ def home() -> None:
         passed = standing(exercises, done).are("passed")
         print(f"Welcome back. {len(passed)} of {len(exercises)} exercises are passed.")
     with contextlib.ExitStack() as stack:
+        address = ""
         if workspace().course == ROOT:  # handbook and slides are about our own course
             from kit.site.server import serving_both
 
             address = stack.enter_context(serving_both())
-            print(f"Handbook: {address}   Slides: {address}slides/")
-        Watch(exercises, done.here(exercises), Keys()).run()
+            print(wrapped(f"Handbook: {address}   Slides: {address}slides/"))
+        Watch(exercises, done.here(exercises), Keys(), handbook=address).run()

@@ -6,15 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.commands.learner.next_steps import go_to
+from kit.commands.learner.next_steps import all_passed_but, go_to, starter_news
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.progress import Progress, State
 from kit.course.standing import Standing, standing
-from kit.terminal.screen import paint
+from kit.terminal.screen import paint, wrapped
 from kit.workspace import shown
 
 Json = Annotated[bool, typer.Option("--json", help="For programs to read.")]
+
+WIDTH_FOR_TRACKS = 60  # columns; a narrower terminal needs them for the titles
 
 MARKS: dict[State, str] = {"passed": "✓", "check again": "~", "skipped": "-"}
 STYLES: dict[State, str] = {"passed": "green", "check again": "yellow", "skipped": "dim"}
@@ -31,7 +33,7 @@ def list_(as_json: Json = False) -> None:
         print(json.dumps([_exercise_as_json(each, now) for each in exercises], indent=2))
     else:
         print_table(exercises, done)
-        print("\n".join(where_you_are(exercises, done)))
+        print(wrapped("\n".join(where_you_are(exercises, done))))
 
 
 def status(as_json: Json = False) -> None:
@@ -43,7 +45,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(_standing_as_json(standing(exercises, done)), indent=2))
     else:
-        print("\n".join(where_you_are(exercises, done)))
+        print(wrapped("\n".join(where_you_are(exercises, done))))
 
 
 def where_you_are(exercises: Sequence[Exercise], done: Progress) -> list[str]:
@@ -52,7 +54,10 @@ def where_you_are(exercises: Sequence[Exercise], done: Progress) -> list[str]:
     lines = [f"{len(now.are('passed'))} of {len(exercises)} exercises passed"]
     if again := [f"{each.number:02}" for each in now.are("check again")]:
         lines.append(f"Changed since they passed: {', '.join(again)}. `./workshop check all`")
+    lines += starter_news(exercises, done)
     current = now.current
+    if current is None and (skipped := now.are("skipped")):
+        return [*lines, all_passed_but(skipped)]
     if current is None:
         command = f"./workshop run {catalogue.product(exercises).number} --solution"
         return [*lines, f"You are through. `{command}` runs the whole thing."]
@@ -102,7 +107,9 @@ def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "N", "exercise", "min", "state", "tracks"):
+    console = Console(highlight=False)
+    wide = console.width >= WIDTH_FOR_TRACKS
+    for name in ("", "N", "exercise", "min", "state", *(["tracks"] if wide else [])):
         table.add_column(name, justify="right" if name == "min" else "left")
     now = standing(exercises, done)
     for each, state in now.states.items():
@@ -113,7 +120,8 @@ def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
         sign = "→" if here else MARKS.get(state, "")
         style = "bold" if here else STYLES.get(state, "")
         n = f"{each.number:02}"
-        table.add_row(sign, n, each.title, str(each.minutes), words, tracks, style=style)
-    console = Console(highlight=False)
+        cells = (sign, n, each.title, str(each.minutes), words, *([tracks] if wide else []))
+        table.add_row(*cells, style=style)
     console.print(table)
-    console.print("\nself-paced: all of them", style="dim")
+    if wide:
+        console.print("\nself-paced: all of them", style="dim")

@@ -1,5 +1,6 @@
 """`reset` and `catch-up`: a fresh start. What was there before is kept aside."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.work import skip_to, start_afresh
+from kit.errors import KitError
 from kit.workspace import shown
 
 Choice = Annotated[str, typer.Argument(metavar="N", help="Exercise: its number or its name.")]
@@ -20,18 +22,41 @@ def reset(n: Choice) -> None:
     _begin(catalogue.find(n))
 
 
-def catch_up(n: Choice) -> None:
+def catch_up(
+    n: Choice,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, also when it is passed.")
+    ] = False,
+) -> None:
     """Go straight to an exercise: a fresh starter that holds all the solutions before it.
+
+    Asks first when you have passed that exercise.
 
     Example: ./workshop catch-up 07
     """
     exercises = catalogue.load()
     exercise = catalogue.find(n, exercises)
+    if progress.load().of(exercise).passed and not (yes or _agrees(exercise)):
+        print("Nothing has changed.")
+        return
     skipped = skip_to(exercise, exercises)
     _begin(exercise)
     if skipped:
         numbers = ", ".join(f"{each.number:02}" for each in skipped)
         print(f"Skipped: {numbers}. Come back to them when you like.")
+
+
+def _agrees(exercise: Exercise) -> bool:
+    number = f"{exercise.number:02}"
+    if not sys.stdin.isatty():
+        raise KitError(
+            f"you have passed {number}, and a fresh starter is to be passed anew; "
+            "there is no terminal to ask at",
+            f"./workshop catch-up {number} --yes",
+        )
+    return typer.confirm(
+        f"You have passed {number}. A fresh starter is to be passed anew. Begin it all the same?"
+    )
 
 
 def _begin(exercise: Exercise) -> None:

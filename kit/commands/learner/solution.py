@@ -1,15 +1,20 @@
 """`solution` and `diff`: our way to do it, beside the learner's."""
 
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kit.authoring.answers import Answer, right_answers_of
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.course.diff import difference
+from kit.course.questions import questions
 from kit.errors import KitError
-from kit.terminal.screen import coloured_diff
+from kit.terminal.screen import coloured_diff, fitted, paint, wrapped
 from kit.workspace import shown
 
 Choice = Annotated[
@@ -33,6 +38,8 @@ def solution(
     if not exercise.work.is_dir():
         print(f"You have not opened {exercise.slug} yet: this leads from the starter to ours.\n")
     _show(exercise)
+    if done.of(exercise).passed:
+        _look_back(exercise)
 
 
 def diff(n: Choice = None) -> None:
@@ -51,6 +58,7 @@ def diff(n: Choice = None) -> None:
     if not exercise.work.is_dir():
         raise KitError(f"{shown(exercise.work)} is gone", f"./workshop solution {number}")
     _show(exercise)
+    _look_back(exercise)
 
 
 def _show(exercise: Exercise) -> None:
@@ -62,6 +70,30 @@ def _show(exercise: Exercise) -> None:
     print(
         coloured_diff(text) if text else f"{shown(exercise.work)} is our solution, to the letter."
     )
+
+
+def _look_back(exercise: Exercise) -> None:
+    """After a pass: why our solution is as it is, other good ways, and questions."""
+    if exercise.reason:
+        print(f"\n{paint('why so', 'faint')}\n{wrapped(f'  {exercise.reason}')}")
+    for answer in right_answers_of(exercise):
+        if answer.reason:
+            print(f"\n{paint('another good way', 'faint')}")
+            print(wrapped(f"  {answer.name}\n  {answer.reason}"))
+            print(coloured_diff(_from_ours(exercise, answer)))
+    if asked := questions(exercise):
+        print(f"\n{paint('check yourself', 'faint')}")
+        print("\n".join(fitted(f"  - {question}", 4) for question in asked))
+        print(f"The answers: {shown(exercise.chapter)}, also in `./workshop docs`")
+
+
+def _from_ours(exercise: Exercise, answer: Answer) -> str:
+    """What leads from our solution to another answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / exercise.slug
+        shutil.copytree(exercise.solution, other)
+        answer.make(other)
+        return difference(exercise.solution, other, shown(exercise.solution), "another")
 
 
 def _choose(n: str | None, done: progress.Progress, *, passed: bool = False) -> Exercise:

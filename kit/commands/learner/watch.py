@@ -11,11 +11,12 @@ import typer
 
 from kit.checking.job import record
 from kit.commands.learner.check import opened
+from kit.commands.learner.next_steps import lost_files, starter_news
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.terminal.keys import Keys
-from kit.terminal.screen import StatusLine, paint
+from kit.terminal.screen import StatusLine, fitted, paint, wrapped
 from kit.workspace import shown
 
 TICK = 0.2  # seconds between two looks at which tasks are decided
@@ -41,8 +42,12 @@ def watch(
 class Watch:
     """The loop: keys, saves and verdicts, as they come."""
 
-    def __init__(self, exercises: list[Exercise], exercise: Exercise, keys: Keys) -> None:
+    def __init__(
+        self, exercises: list[Exercise], exercise: Exercise, keys: Keys, handbook: str = ""
+    ) -> None:
+        """`handbook`: its address, if it is served."""
         self.exercises = exercises
+        self.handbook = handbook
         self.exercise = exercise
         self.keys = keys
         self.line = StatusLine()
@@ -101,7 +106,7 @@ class Watch:
         for key in keys.lower():
             if self.typing or key in "./":  # a command, which belongs into another terminal
                 if self.typing and key in "\r\n":
-                    self.say(f"Here, single keys do it: {HELP}")
+                    self.say(wrapped(f"Here, single keys do it: {HELP}"))
                 self.typing = key not in "\r\n"
                 continue
             self.before, self.asked = self.asked, ""
@@ -112,7 +117,7 @@ class Watch:
                 elif key in self.actions:
                     self.actions[key]()
                 elif not key.isspace():
-                    self.say(HELP)
+                    self.say(wrapped(HELP))
             except KitError as error:
                 error.show()
             if self.quits:
@@ -150,7 +155,10 @@ class Watch:
         self.say(report(verdict, job.exercise, job.folder, hint))
         done = progress.load()
         if verdict.passed:
-            self.say(f"\n{paint('Well done.', 'good')} {self.way_on(done)}")
+            self.say("\n" + wrapped(f"{paint('Well done.', 'good')} {self.way_on(done)}"))
+            return
+        if lost := lost_files(job.exercise):
+            self.say("\n" + wrapped(lost))
         elif done.of(job.exercise).failures >= 2:
             how = "h shows" if self.keys else f"./workshop hint {job.exercise.number:02} shows"
             self.say(f"\nStuck? {how} a hint.")
@@ -184,7 +192,8 @@ class Watch:
             self.show_solution()
         else:
             number = f"{self.exercise.number:02}"
-            self.say(f"You have not passed {number} yet. y shows the solution all the same.")
+            asked = f"You have not passed {number} yet. y shows the solution all the same."
+            self.say(wrapped(asked))
             self.asked = "s"
 
     def show_solution(self) -> None:
@@ -203,7 +212,8 @@ class Watch:
             self.turn_to(following)
         else:
             into = f"{following.number:02} {following.title}"
-            self.say(f"{number} is not passed yet. n again leaves it for later and opens {into}.")
+            into = f"n again leaves it for later and opens {into}."
+            self.say(wrapped(f"{number} is not passed yet. {into}"))
             self.asked = "n"
 
     def table(self) -> None:
@@ -243,10 +253,19 @@ class Watch:
         exercise, folder = self.exercise, opened(self.exercise, quiet=True)
         title = paint(f"{exercise.number:02} {exercise.title}", "strong")
         self.say(f"\n{title}, {exercise.minutes} min")
-        self.say(f"  read  {shown(folder / 'README.md')}")
+        readme, chapter = shown(folder / "README.md"), self.chapter(exercise)
+        self.say(fitted(f"  read  {readme}{f' and {chapter}' if chapter else ''}", 8))
+        for line in starter_news([exercise], progress.load()):
+            self.say(wrapped(line))
         for file, number in to_edit(exercise):
-            self.say(f"  edit  {shown(file)}, line {number}")
-        self.say("Every save is checked." + (f" Keys: {HELP}" if self.keys else " Ctrl-C ends."))
+            self.say(fitted(f"  edit  {shown(file)}, line {number}", 8))
+        keys = f" Keys: {HELP}" if self.keys else " Ctrl-C ends."
+        self.say(wrapped(f"Every save is checked.{keys}"))
+
+    def chapter(self, exercise: Exercise) -> str:
+        """The address of its chapter; empty when no handbook is served, or none has it."""
+        there = self.handbook and exercise.chapter.is_file()
+        return f"{self.handbook}exercises/{exercise.slug}/" if there else ""
 
     def way_on(self, done: progress.Progress) -> str:
         """What to do after a pass."""

@@ -10,6 +10,8 @@ from kit.course import catalogue, progress
 from kit.errors import KitError
 from kit.processes.project import Project
 from kit.runner import supervisor
+from kit.runner.supervisor import Requests
+from kit.terminal.keys import Keys
 from kit.workspace import shown, workspace
 
 
@@ -30,20 +32,28 @@ def run(
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="Leave dead processes dead.")
     ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Restart API and workers after each save.")
+    ] = False,
 ) -> None:
-    """Start a runner: Redis, Celery workers and the API. Ctrl-C stops all of it.
+    """Start a runner: Redis, Celery workers and the API. Ctrl-C stops all of it, r restarts it.
 
     Example: ./workshop run 15 --solution --workers 2
     """
     project = chosen(n, solution=solution, path=path)
-    code = supervisor.run(
-        project,
-        notebook=notebook,
-        port=port,
-        api=api,
-        workers=workers,
-        restart=not no_restart,
-    )
+    from kit.checking.file_watcher import Saves
+
+    keys = Keys()
+    with Saves(project.path) as saves, keys.listening():
+        code = supervisor.run(
+            project,
+            Requests(saves, keys, reload=reload),
+            notebook=notebook,
+            port=port,
+            api=api,
+            workers=workers,
+            restart=not no_restart,
+        )
     raise typer.Exit(code)
 
 

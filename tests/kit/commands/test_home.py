@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import httpx
 import pytest
 
+from kit.commands.learner.watch import Watch
+from kit.course import catalogue
+from kit.terminal.keys import Keys
 from tests.support.learner import Learner
 from tests.support.processes import eventually
 from tests.support.terminal import Terminal
@@ -56,6 +60,24 @@ def test_without_a_terminal_it_says_where_you_are_and_ends(learner: Learner) -> 
     assert "The notebook runner workshop" not in again.stdout
     assert f"work/{HELLO}" in again.stdout
     assert "\x1b" not in again.stdout
+
+
+def test_the_chapter_is_named_where_the_handbook_is_served(
+    learner: Learner,
+    set_workspace: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_workspace(course=learner.home, state=learner.state)
+    monkeypatch.setattr("sys.stdin", None)  # no keys
+    chapter = learner.home / "docs" / "exercises" / f"{HELLO}.md"
+    exercises = catalogue.load()
+    Watch(exercises, exercises[0], Keys(), "http://127.0.0.1:1/").introduce()
+    assert f"work/{HELLO}/README.md\n" in capsys.readouterr().out
+    chapter.parent.mkdir(parents=True)
+    chapter.touch()
+    Watch(exercises, exercises[0], Keys(), "http://127.0.0.1:1/").introduce()
+    assert f"README.md and http://127.0.0.1:1/exercises/{HELLO}/\n" in capsys.readouterr().out
 
 
 MEANWHILE = (

@@ -15,6 +15,7 @@ from kit.processes.ports import free_socket
 from kit.workspace import ROOT
 from tests.support.processes import eventually
 from tests.support.run_command import MAIN, TASKS, Start, look, make_project, starting
+from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
@@ -97,6 +98,55 @@ def test_a_killed_api_process_is_started_again_on_the_same_port(
     os.kill(pid, signal.SIGKILL)
     run.wait_for("api-1 started again")
     assert look(url, "HOME")["api_pid"] == str(run.pids("api-1")[1])
+
+
+def test_a_file_that_changed_is_told_and_only_asked_for_is_there_a_restart(
+    start: Start, project: Path
+) -> None:
+    run = start("--path", project)
+    url = run.ready()
+    (project / "nb_runner" / "main.py").write_text(MAIN.replace("/look/", "/seen/"))
+    run.wait_for("nb_runner/main.py changed since the start; `run --reload` restarts")
+    assert look(url, "HOME")["api_pid"] == str(run.pids("api-1")[0])
+
+
+def test_with_reload_a_save_restarts_all_but_redis(start: Start, project: Path) -> None:
+    run = start("--path", project, "--reload")
+    url = run.ready()
+    before = look(url, "HOME")
+    main = project / "nb_runner" / "main.py"
+    main.write_text("import no_such_module\n")
+    run.wait_for("nb_runner/main.py saved: restarting")
+    run.wait_for("api-1 died: exit code 1")
+    main.write_text(MAIN)
+    eventually(lambda: len(run.pids("worker-1")) > 2, "the second restart")
+    eventually(lambda: answers(url), "the API to answer")
+    after = look(url, "HOME")
+    assert after["api_pid"] != before["api_pid"]
+    assert after["pid"] != before["pid"]
+    assert not run.pids("redis")
+
+
+def test_at_a_terminal_r_restarts(project: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "WORKSHOP_STATE": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
+    words = ("run", "--port", "0", "--path", str(project))
+    with Terminal(*words, cwd=tmp_path, env=env) as screen:
+        screen.wait_for("Ctrl-C stops all of it")
+        (project / "nb_runner" / "main.py").write_text(MAIN + "\n")
+        screen.wait_for("nb_runner/main.py changed since the start; press r to restart")
+        screen.press("r")
+        screen.wait_for("api-1 started again")
+        screen.wait_for("worker-1 started again")
+        screen.press("\x03")
+        assert screen.wait() == 0
+        assert screen.modes() == screen.before
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1, trust_env=False).status_code == 404
+    except httpx.HTTPError:
+        return False
 
 
 def test_without_restart_the_others_go_on_until_no_api_is_left(start: Start, project: Path) -> None:

@@ -158,6 +158,47 @@ def test_diff_compares_once_you_have_passed(learner: Learner) -> None:
     assert "logo.bin: not text, or not in UTF-8" in done.stdout
 
 
+RIGHT = """
+[[answers]]
+name = "a name in a variable"
+reason = "The name can be used twice."
+file = "nb_runner/main.py"
+old = 'PlainTextResponse("Ada")'
+new = 'PlainTextResponse(NAME)'
+
+[[answers]]
+name = "for the grader only"
+file = "nb_runner/main.py"
+old = 'PlainTextResponse("Ada")'
+new = 'PlainTextResponse("Eve")'
+"""
+
+
+def test_after_a_pass_there_are_reasons_another_way_and_questions(learner: Learner) -> None:
+    told = learner.home / "exercises" / HELLO / "exercise.toml"
+    told.write_text(f'reason = "A text needs no JSON."\n{told.read_text()}')
+    answers = learner.home / "tests" / "right_answers" / f"{HELLO}.toml"
+    chapter = learner.home / "docs" / "exercises" / f"{HELLO}.md"
+    for file, text in (
+        (answers, RIGHT),
+        (chapter, '# 01\n\n??? question "Why a text?"\n\n    Because.\n'),
+    ):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    learner.run("reset", "1")
+    assert "why so" not in learner.run("solution", "1", "--yes").stdout
+    learner.solve(HELLO)
+    learner.run("check")
+    for verb in ("solution", "diff"):
+        said = learner.run(verb, "1").stdout
+        assert "why so\n  A text needs no JSON.\n" in said
+        assert "another good way\n  a name in a variable\n  The name can be used twice.\n" in said
+        assert '-    return PlainTextResponse("Ada")\n+    return PlainTextResponse(NAME)' in said
+        assert "Eve" not in said
+        assert "check yourself\n  - Why a text?\nThe answers: docs/exercises/01-hello.md" in said
+        assert "Because" not in said
+
+
 def kept(learner: Learner) -> list[Path]:
     return sorted((learner.home / "work" / ".kept").glob("*"))
 
@@ -221,6 +262,59 @@ def test_catch_up_does_not_take_back_what_was_passed(learner: Learner) -> None:
     learner.run("check")
     assert "Skipped" not in learner.run("catch-up", "2").stdout
     assert learner.states()[HELLO] == "passed"
+
+
+def test_catch_up_asks_before_it_takes_a_pass_away(learner: Learner) -> None:
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    refused = learner.run("catch-up", "1")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "you have passed 01" in refused.stderr
+    assert "Try: ./workshop catch-up 01 --yes" in refused.stderr
+    assert learner.states()[HELLO] == "passed"
+    assert learner.run("catch-up", "1", "--yes").returncode == 0
+    assert learner.states()[HELLO] == "started"
+
+
+def test_a_starter_that_changed_since_is_told_and_the_work_is_left_alone(
+    learner: Learner,
+) -> None:
+    learner.run("reset", "1")
+    learner.file(HELLO).write_text("mine = 1\n")
+    news = "01 has changed since you opened it"
+    assert news not in learner.run("status").stdout
+    starter = learner.home / "exercises" / HELLO
+    for name in ("README.md", "nb_runner/main.py", "exercise.toml"):
+        (starter / name).write_text((starter / name).read_text() + "\n# new\n")
+    (starter / "nb_runner" / "more.py").write_text("more = 1\n")
+    for verb in ("status", "list"):
+        said = learner.run(verb).stdout
+        assert f"{news}: README.md, nb_runner/main.py, nb_runner/more.py. " in said
+        assert "`./workshop reset 01` begins with the new starter, and keeps your work." in said
+    assert learner.file(HELLO).read_text() == "mine = 1\n"
+    # What the learner has taken over is no news.
+    (learner.home / "work" / HELLO / "README.md").write_bytes((starter / "README.md").read_bytes())
+    assert f"{news}: nb_runner/main.py, nb_runner/more.py. " in learner.run("status").stdout
+    learner.run("reset", "1")
+    assert news not in learner.run("status").stdout
+
+
+def test_a_file_that_is_gone_leads_to_reset(learner: Learner) -> None:
+    learner.run("check")
+    learner.file(HELLO).unlink()
+    said = learner.run("check").stdout
+    assert "Not in work/01-hello any more: nb_runner/main.py." in said
+    assert "`./workshop reset 01` begins again, and keeps your work." in said
+
+
+def test_after_the_last_exercise_what_was_skipped_is_named(learner: Learner) -> None:
+    learner.run("catch-up", "2")
+    learner.solve(PARROT)
+    left = "Only what you have skipped is left: 01."
+    for said in (learner.run("check", "2").stdout, learner.run("list").stdout):
+        assert left in said and "`./workshop check 01` opens work/01-hello" in said
+        assert "the last one" not in said and "You are through" not in said
 
 
 def test_run_opens_an_exercise(learner: Learner) -> None:
