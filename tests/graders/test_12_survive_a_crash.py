@@ -224,6 +224,7 @@ def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
 @played_by(Beats)
 def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
     run_id, kernel = beats.take_running()
+    worker = beats.worker_of(kernel)
     beats.data.advance(beats.lease + 1)
     did = f"{curl('POST', '/start')}, and in the middle of its notebook the lease ends"
     decided = eventually(lambda: not alive(kernel) or beats.active(run_id), AT_ONCE * beats.pace)
@@ -236,6 +237,7 @@ def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
     )
     now = beats.status(run_id)
     require(now == "LOST", f"{did}\n{curl('GET', f'/status/{run_id}')}", "LOST", now, HEARTBEAT)
+    worker.child.kill()  # it must not touch the next run, which is for the other worker
     beats.begin()
 
 
