@@ -204,7 +204,7 @@ class Killed(Gates):
             if (now := self.begun(run_id)) == "RUNNING":
                 break  # else the lease was over before the worker came: the machine is busy
         require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
-        self.worker.child.kill()
+        self.worker.kill()
         return run_id
 
 

@@ -237,7 +237,7 @@ def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
     )
     now = beats.status(run_id)
     require(now == "LOST", f"{did}\n{curl('GET', f'/status/{run_id}')}", "LOST", now, HEARTBEAT)
-    worker.child.kill()  # it must not touch the next run, which is for the other worker
+    worker.kill()  # it must not touch the next run, which is for the other worker
     beats.begin()
 
 
