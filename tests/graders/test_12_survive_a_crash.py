@@ -48,7 +48,7 @@ from .crash_runners import (
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
 AT_ONCE = 2.5  # seconds in which a kernel is gone whose run has lost its lease: it takes one
 A_MOMENT = 3.0  # seconds in which a cancel is obeyed: it takes one
-ENDS = 8.0  # seconds until a run has ended whose notebook prints a line: it takes one
+ENDS = 4.0  # seconds until a run has ended whose notebook prints a line: it takes one
 GONE_TIMEOUT = 8.0  # seconds until a run whose kernel is gone has ended: it takes one
 
 TAKE = "nb_runner/lease.py: take()"
