@@ -60,8 +60,9 @@ def runner_with(folder: Path, **env: str) -> Iterator[Runner]:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """It gives more time than any test takes."""
-    yield from runner_with(tmp_path_factory.mktemp("patient"), CANCEL_GRACE=str(LONG))
+    """It gives more time than any test takes. Its guards are patient, too: the worker is to act."""
+    env = {"CANCEL_GRACE": str(LONG), "LEASE_SECONDS": "90"}
+    yield from runner_with(tmp_path_factory.mktemp("patient"), **env)
 
 
 @pytest.fixture(scope="module")
