@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from kit.processes.child import wait_until
+from kit.processes.forkserver import ForkServer
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
@@ -28,9 +29,10 @@ WRONG = Project(ROOT / "exercises" / "07-one-at-a-time" / "wrong")
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack(tmp_path: Path, fork_server: ForkServer | None) -> Iterator[Stack]:
     clean = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    with Stack(tmp_path, clean) as stack:
+    client = fork_server.client if fork_server else None
+    with Stack(tmp_path, clean, fork_server=client) as stack:
         yield stack
 
 
