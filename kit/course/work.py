@@ -50,8 +50,9 @@ def start_afresh(exercise: Exercise) -> Path | None:
 
 
 def missing_files(exercise: Exercise) -> list[str]:
-    """The files of the starter that the learner's copy has not."""
-    return [name for name in _hashes(exercise.starter) if not (exercise.work / name).exists()]
+    """The files of the starter that the learner's copy has not, and that our solution has."""
+    needed = [name for name in _hashes(exercise.starter) if (exercise.solution / name).exists()]
+    return [name for name in needed if not (exercise.work / name).exists()]
 
 
 def changed_files(exercise: Exercise, done: Progress) -> list[str]:

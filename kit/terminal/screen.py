@@ -10,7 +10,7 @@ WIDTH = 80  # columns, where the terminal does not tell
 CODES = {"good": "32", "bad": "31", "strong": "1", "faint": "2", "ahead": "36"}
 COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")  # what `paint` puts around a text
 # What is not broken: a word, or a command in backticks, each with the spaces before it.
-PIECE = re.compile(r"\s*(?:`[^`]*`|[^\s`]|`)+")
+PIECE = re.compile(r"\s*(?:`[^`]{1,60}`|[^\s`]|`)+")
 
 
 def colourful(stream: TextIO | None = None) -> bool:
@@ -51,7 +51,7 @@ def fitted(line: str, indent: int, margin: int = 0) -> str:
     if not sys.stdout.isatty() or _length(line) <= width:
         return line
     # textwrap would count the codes for colours as columns.
-    first, *rest = PIECE.findall(line)
+    first, *rest = PIECE.findall(line) or [line]
     lines = [first]
     for piece in rest:
         if _length(lines[-1] + piece) < width:
