@@ -24,7 +24,7 @@ smartquotes = False
 revealjs_html_theme = "revealjs-simple"
 revealjs_style_theme = "workshop.css"
 revealjs_static_path = ["_static"]
-revealjs_js_files = ["speaker.js"]
+revealjs_js_files = ["speaker.js", "overview.js"]
 revealjs_use_section_ids = True
 html_additional_pages = {"index": "index.html"}
 html_favicon = f"../solutions/{catalogue.product().slug}/nb_runner/page/favicon.svg"
@@ -45,7 +45,8 @@ revealjs_script_conf = {
     "center": False,
     "display": "flex",
     "hash": True,
-    "slideNumber": "c/t",
+    "overview": False,  # overview.js has one that can be read
+    "slideNumber": False,  # it does not scale with the slide: the foot of a slide has the number
     "transition": "none",
     "backgroundTransition": "none",
     "controls": False,

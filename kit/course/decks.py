@@ -9,13 +9,13 @@ from kit.workspace import ROOT
 SLIDES = ROOT / "slides"
 # The decks in the order of the talk, and how many minutes the slides of each must add up to.
 TALK = {
-    "welcome": 5.0,
-    "poetry": 5.0,
+    "welcome": 4.0,
+    "poetry": 4.5,
     "fastapi": 9.0,
     "celery": 8.5,
     "one-at-a-time": 8.0,
     "notebook": 4.0,
-    "beyond": 5.5,
+    "beyond": 7.0,
 }
 HEADING = re.compile(r"^#{1,2} (.+)$", re.MULTILINE)
 NOW_YOU = re.compile(r"^```\{now-you\} (\d+)", re.MULTILINE)

@@ -6,12 +6,14 @@ now-you    an exercise: its number, title, minutes, tasks and command, from exer
 course     all exercises, from the same source
 changes    two files of the repository, or one object in both, as a red and green diff, without
            docstrings: the speaker says that
+address    the command that clones the kit
 drawing    one of docs/assets; with `:steps:`, one group after the other
 demo       a script of slides/demos: the command, and the output that a test has compared
 
 Each heading starts a slide. Python that is too wide for one is shown as ruff writes it for that
-width, so that no line wraps: `:data-line-numbers:` counts the lines that are shown. The deck `talk`
-is all decks, one after the other.
+width, and a text that is longer than the line ends with “…”, so that no line wraps:
+`:data-line-numbers:` counts the lines that are shown. The deck `talk` is all decks, one after the
+other.
 """
 
 import ast
@@ -20,6 +22,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -38,12 +41,14 @@ from kit.course.decks import TALK
 ROOT = Path(__file__).resolve().parents[2]
 TITLE_PAPER = ' data-background-color="#0b4a57"'  # --deep, in workshop.css
 TERMS = ("Say", "Ask", "Demo", "Watch out")
-SMALLEST, LARGEST = 22, 34  # pixels, of code on a slide of 1280 x 720
-# Of the width of a slide, in ems of the code's letters: beside line numbers, and without.
-ROOM_WIDE, ROOM_WHOLE = 1030 / 0.602, 1100 / 0.602
-ROOM_HIGH = 480 / 1.3
-WIDE = int(ROOM_WHOLE / SMALLEST)  # columns
+SMALLEST, LARGEST = 24, 34  # pixels, of code on a slide of 1280 x 720
+ROOM_WIDE = 1100 / 0.602  # of the width of a slide, in ems of the code's letters
+GUTTER = 5  # columns, of line numbers
+ROOM_HIGH = 500 / 1.3
+MARGINS = 15, 16, 15, 12  # of a drawing: left, top, right, bottom
+WIDE = int(ROOM_WIDE / SMALLEST)  # columns
 TRAILING = re.compile(r"^( *)(.+?)  (# .+)$")
+CLOSING = re.compile(r"""["'][)\]},]*$""")
 EVENING = '<i title="evening"> ●</i>'
 LEGEND = "● in the evening track, too"
 SKIP = '<p style="margin: 0 0 0.6em"><em>In an evening of two hours: skip this slide.</em></p>\n'
@@ -125,6 +130,15 @@ class Course(Directive):
         return self.raw(f'<ul class="course">{rows}</ul><p class="small">{LEGEND}</p>')
 
 
+class Address(Directive):
+    """Where the kit is: `[project.urls]` of pyproject.toml has it."""
+
+    def run(self) -> list[nodes.Node]:
+        project = tomllib.loads(self.file("pyproject.toml").read_text(encoding="utf-8"))["project"]
+        command = f"git clone {project['urls']['Repository']}"
+        return self.raw(f'<pre class="terminal address">{_escaped(command)}</pre>')
+
+
 class Changes(Directive):
     """`old new`: two paths. `:object:` takes one function or class of both."""
 
@@ -172,7 +186,7 @@ class Drawing(Directive):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         svg = self.file(f"docs/assets/{name}.svg").read_text(encoding="utf-8")
-        svg = svg[svg.index("<svg") :]
+        svg = _cropped(svg[svg.index("<svg") :])
         place = f"{name}-{self.env.new_serialno('drawing')}"
         if "steps" in self.options:
             svg, steps = re.subn(r'<g id="step-(\d+)"(?: class="([^"]*)")?', _fragment, svg)
@@ -199,7 +213,7 @@ class Demo(Directive):
         lines = said.rstrip().splitlines()
         shown = [f"<b>{_escaped(line)}</b>" for line in typed] + [_escaped(line) for line in lines]
         rows = "".join(f"<span>{row}\n</span>" for row in shown)
-        size = _size([*typed, *lines], ROOM_WHOLE)
+        size = _size([*typed, *lines])
         return self.raw(f'<pre class="terminal" style="font-size: {size}px">{rows}</pre>')
 
 
@@ -232,6 +246,7 @@ class Translator(RevealjsSlideTranslator):  # type: ignore[misc]  # it ships no 
             foot = f"<span>{_escaped(self._open['deck-title'])}</span>"
             if self._open["exercise"]:
                 foot += f"<span>exercise {self._open['exercise']}</span>"
+            foot += f'<span class="page">{self._open["page"]}</span>'
             self.body.append(f'<div class="foot">{foot}</div></section>\n')
             self._open = None
 
@@ -285,7 +300,9 @@ def check(app: Sphinx, doctree: nodes.document) -> None:
         _fit(section)
         if isinstance(section.parent, nodes.document):
             exercise = ""
-    for section in doctree.findall(nodes.section):
+    sections = list(doctree.findall(nodes.section))
+    for page, section in enumerate(sections, 1):
+        section["page"] = f"{page} / {len(sections)}"
         top = section
         while isinstance(top.parent, nodes.section):
             top = top.parent
@@ -343,14 +360,15 @@ def _fit(slide: nodes.section) -> None:
     """Code as large as a slide takes, from SMALLEST up; too wide even for that, it is narrowed."""
     blocks = [it for it in slide.findall(nodes.literal_block) if _slide_of(it) is slide]
     numbered = any("data-line-numbers" in block for block in blocks)
-    room = ROOM_WIDE if numbered else ROOM_WHOLE
+    gutter = GUTTER if numbered else 0
     for block in blocks:
         if block["language"] == "python":
-            block.rawsource = _narrow(block.astext(), int(room / SMALLEST))
-            block.children = [nodes.Text(block.rawsource)]
+            block.rawsource = _narrow(block.astext(), WIDE - gutter)
+        block.rawsource = _shortened(block.rawsource or block.astext(), WIDE - gutter)
+        block.children = [nodes.Text(block.rawsource)]
     lines = [line for block in blocks for line in block.astext().splitlines()]
     for block in blocks:
-        block["size"] = _size(lines, room)
+        block["size"] = _size(lines, gutter)
 
 
 @cache
@@ -369,6 +387,18 @@ def _narrow(source: str, columns: int) -> str:
     )
 
 
+def _shortened(source: str, columns: int) -> str:
+    """Code whose lines end with a text that is too long: only the beginning of that text."""
+
+    def short(line: str) -> str:
+        closing = CLOSING.search(line)
+        if len(line) <= columns or closing is None:
+            return line
+        return f"{line[: columns - len(closing[0]) - 1].rstrip()}…{closing[0]}"
+
+    return "\n".join(map(short, source.splitlines()))
+
+
 def _untold(source: str) -> str:
     """A module without the docstrings of its functions and classes."""
     told: set[int] = set()
@@ -381,9 +411,9 @@ def _untold(source: str) -> str:
     return "\n".join(line for number, line in lines if number not in told)
 
 
-def _size(lines: list[str], wide: float) -> int:
-    longest = max(map(len, lines), default=1)
-    room = min(wide / max(longest, 1), ROOM_HIGH / max(len(lines), 1))
+def _size(lines: list[str], gutter: int = 0) -> int:
+    longest = gutter + max(map(len, lines), default=1)
+    room = min(ROOM_WIDE / max(longest, 1), ROOM_HIGH / max(len(lines), 1))
     return max(SMALLEST, min(LARGEST, int(room)))
 
 
@@ -397,6 +427,17 @@ def _slide_of(node: nodes.Node) -> nodes.Node | None:
 def _fragment(group: re.Match[str]) -> str:
     classes = f"{group[2]} fragment" if group[2] else "fragment"
     return f'<g id="step-{group[1]}" data-fragment-index="{group[1]}" class="{classes}"'
+
+
+def _cropped(svg: str) -> str:
+    """The drawing without its margins: each pixel of width makes its text larger."""
+
+    def crop(found: re.Match[str]) -> str:
+        width, height = int(found[1]), int(found[2])
+        left, top, right, bottom = MARGINS
+        return f'viewBox="{left} {top} {width - left - right} {height - top - bottom}"'
+
+    return re.sub(r'viewBox="0 0 (\d+) (\d+)"', crop, svg, count=1)
 
 
 def _alone(svg: str, place: str) -> str:
@@ -431,7 +472,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(notes, revealjs=(Translator.visit_notes, Translator.depart_notes))
     app.set_translator("revealjs", Translator)
     _add(app, [("notes", Notes), ("now-you", NowYou), ("course", Course), ("changes", Changes)])
-    _add(app, [("drawing", Drawing), ("demo", Demo)])
+    _add(app, [("drawing", Drawing), ("demo", Demo), ("address", Address)])
     app.connect("source-read", read_talk)
     app.connect("doctree-read", check)
     app.connect("html-page-context", list_decks)

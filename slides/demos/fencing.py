@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from kit.course import catalogue
 
 sys.path.insert(0, str(catalogue.product().solution))
-from nb_runner import fencing  # type: ignore[import-not-found]
+from nb_runner.extras import fencing  # type: ignore[import-not-found]
 
 SETUP = """\
 DROP TABLE IF EXISTS fence; CREATE TABLE fence (token INTEGER); INSERT INTO fence VALUES (0);

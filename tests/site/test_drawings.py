@@ -36,6 +36,7 @@ NAMES = (
     "live-progress",
     "dead-worker",
     "lease",
+    "released-by-del",
     "fencing-token",
     "runner-architecture",
     "kernel-guard",
@@ -43,7 +44,7 @@ NAMES = (
 )
 # Written by tools/explored_drawings.py; tests/site/test_explored_drawings.py compares them.
 GENERATED = ("explored-comes-twice", "explored-dead-worker", "explored-two-get-in")
-TOLD_IN_STEPS = ("wrong-lock", "right-lock", "dead-worker", "fencing-token")
+TOLD_IN_STEPS = ("wrong-lock", "right-lock", "dead-worker", "released-by-del", "fencing-token")
 WIDTH = 960
 SMALLEST = 14  # px of text, at that width
 READABLE = 4.5  # WCAG AA for text

@@ -132,6 +132,26 @@ def test_search_finds_a_word_without_a_network(address: str, open_page: OpenPage
     assert ADDRESS.match(str(found.first.evaluate("link => link.href")))
 
 
+@pytest.mark.parametrize(
+    ("words", "page_name"),
+    [
+        ("celery pending", "exercises/06-start-and-status/"),
+        ("port in use", "set-up/"),
+        ("wifi", "instructor/plan-b/"),
+    ],
+)
+def test_what_people_look_for_is_found_first(
+    address: str, open_page: OpenPage, words: str, page_name: str
+) -> None:
+    page = open_page(address)
+    page.keyboard.press("/")
+    page.keyboard.type(words, delay=20)
+    last = words.split()[-1]
+    page.locator(".md-search-result__link mark", has_text=re.compile(last, re.I)).first.wait_for()
+    found = page.locator(".md-search-result__link").first
+    expect(found).to_have_attribute("href", re.compile(rf"/{page_name}"))
+
+
 def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_phone(
     site: Path, address: str, open_page: OpenPage
 ) -> None:

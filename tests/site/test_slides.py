@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ TALK = 45  # minutes
 SECTION = re.compile(r'<section id="([^"]+)" class="(?:title|slide)" data-timing="(\d+)"[^>]*>')
 NOW_YOU = re.compile(r'<div class="now-you" data-number="(\d+)" data-minutes="(\d+)">')
 SCREEN: ViewportSize = {"width": 1280, "height": 720}
+PROJECTOR: ViewportSize = {"width": 1920, "height": 1080}
+SMALLEST = 24 - 0.01  # pixels, of text on a screen of that size
 READY = "window.Reveal && Reveal.isReady()"
 
 # What slides say has gone: of a plugin now, or replaced.
@@ -66,8 +69,31 @@ WRAPPED = """() => [...Reveal.getCurrentSlide().querySelectorAll(
         return it.getBoundingClientRect().height > 1.5 * line
     })
     .map(it => it.textContent.trim().slice(0, 40))"""
-CODE_SIZES = """() => [...Reveal.getCurrentSlide().querySelectorAll('pre, pre code, pre td')]
-    .map(it => parseFloat(getComputedStyle(it).fontSize))"""
+# On the current slide: each text that can be read from the last row, or not, with its size on the
+# screen. What is in a drawing is as large as the drawing makes it.
+SIZES = """() => {
+    const slide = Reveal.getCurrentSlide()
+    const texts = document.createTreeWalker(slide, NodeFilter.SHOW_TEXT)
+    const found = []
+    while (texts.nextNode()) {
+        const text = texts.currentNode.textContent.trim(), it = texts.currentNode.parentElement
+        if (!text || it.closest('aside, style, title, desc')) continue
+        if (!it.getClientRects().length) continue
+        const drawn = it.closest('svg') && it.getScreenCTM()
+        const scale = drawn ? Math.hypot(drawn.a, drawn.b)
+            : slide.getBoundingClientRect().width / slide.offsetWidth
+        found.push([parseFloat(getComputedStyle(it).fontSize) * scale, text])
+    }
+    return found
+}"""
+# What the speaker says on each slide, and in how many seconds.
+SPOKEN = """() => [...document.querySelectorAll('.slides > section')].map(slide => [
+    slide.id,
+    Number(slide.dataset.timing),
+    [...slide.querySelectorAll('aside.notes dt')]
+        .filter(term => ['Say', 'Ask'].includes(term.textContent.trim()))
+        .map(term => term.nextElementSibling.textContent).join(' ')])"""
+WORDS_A_MINUTE = 130  # of a speaker whose listeners do not speak English at home
 NOTES = (
     "() => [...Reveal.getCurrentSlide().querySelectorAll('aside.notes dt')].map(t => t.innerText)"
 )
@@ -190,12 +216,54 @@ def test_every_slide_fits_has_notes_and_can_be_read(address: str, open_page: Ope
         where = f"slide {i + 1} ({page.evaluate('Reveal.getCurrentSlide().id')})"
         wrong += [f"{where} overflows: {each}" for each in page.evaluate(OVERFLOWS)]
         wrong += [f"{where} wraps: {each}" for each in page.evaluate(WRAPPED)]
-        sizes = page.evaluate(CODE_SIZES)
-        wrong += [f"{where} has code of {min(sizes):g} px"] if min(sizes, default=22) < 22 else []
+        sizes = page.evaluate(SIZES)
+        assert len(sizes) >= 3, where
+        size, text = min(sizes)
+        wrong += [f"{where} has text of {size:.1f} px: {text}"] if size < SMALLEST else []
         terms = page.evaluate(NOTES)
         if not terms or set(terms) - {"Say", "Ask", "Demo", "Watch out"}:
             wrong.append(f"{where} has notes of {terms}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_said_can_be_said_in_the_minutes_of_its_slide(
+    address: str, open_page: OpenPage
+) -> None:
+    page = open_page(f"{address}talk.html")
+    page.wait_for_function(READY)
+    rates = {
+        slide: 60 * len(said.split()) / seconds for slide, seconds, said in page.evaluate(SPOKEN)
+    }
+    assert len(rates) == page.evaluate("Reveal.getTotalSlides()")
+    assert min(rates.values()) > 0
+    assert {slide: rate for slide, rate in rates.items() if rate > WORDS_A_MINUTE} == {}
+
+
+def test_the_key_o_lists_all_slides_and_leads_to_each(address: str, open_page: OpenPage) -> None:
+    page = open_page(f"{address}talk.html#/three-calls-and-a-rule", viewport=SCREEN)
+    page.wait_for_function(READY)
+    page.keyboard.press("o")
+    links = page.locator("dialog[open] a")
+    assert links.count() == page.evaluate("Reveal.getTotalSlides()")
+    assert page.evaluate("document.activeElement.textContent") == "Three calls and a rule"
+    assert links.first.evaluate("it => parseFloat(getComputedStyle(it).fontSize)") >= SMALLEST
+    links.get_by_text("It stays shut").click()
+    assert page.locator("dialog[open]").count() == 0
+    page.wait_for_function("Reveal.getCurrentSlide().id === 'it-stays-shut'")
+
+
+def test_the_last_slide_says_where_the_kit_is(site: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    last = _html(site, "talk").rsplit("<section", 1)[1]
+    assert f"git clone {project['urls']['Repository']}" in last
+
+
+def test_on_a_larger_screen_all_text_is_larger(address: str, open_page: OpenPage) -> None:
+    page = open_page(f"{address}talk.html#/three-calls-and-a-rule", viewport=PROJECTOR)
+    page.wait_for_function(READY)
+    sizes = {text: size for size, text in page.evaluate(SIZES)}
+    assert re.search(r"^\d+ / \d+$", "\n".join(sizes), re.MULTILINE), "no number of the slide"
+    assert min(sizes.values()) >= 1.5 * SMALLEST
 
 
 @pytest.mark.parametrize("page_name", ["talk.html", ""])
