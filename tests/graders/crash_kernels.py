@@ -5,10 +5,8 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from kit.grading.programs import quick_kernel
-
 NO_KERNEL = "there-is-none"  # a run with this kernel fails at once
-KERNEL = "quick"
+KERNEL = "python3"
 
 WAITS = """
 import os, pathlib, time
@@ -30,14 +28,12 @@ def write_notebook(path: Path, source: str, kernel: str = KERNEL) -> None:
 class Kernels:
     """The kernels that execute the notebook which waits. `folder` is new, and theirs alone.
 
-    `source` is that notebook's cell. A worker finds the kernel with `env` in its environment.
+    `source` is that notebook's cell.
     """
 
     def __init__(self, folder: Path) -> None:
         self._marks = folder / "marks"
         self._marks.mkdir(parents=True)
-        quick_kernel.install(folder, KERNEL)
-        self.env = {"JUPYTER_PATH": str(folder)}
         self.source = WAITS.format(here=str(self._marks))
         self._known: set[int] = set()
 

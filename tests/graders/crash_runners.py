@@ -77,7 +77,6 @@ class Gates:
             apis=apis,
             gated_workers=workers,
             env={
-                **self.kernels.env,
                 "LEASE_SECONDS": f"{lease:g}",
                 "NOTEBOOK_PATH": str(self.notebook),
             },
