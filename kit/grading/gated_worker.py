@@ -126,11 +126,6 @@ class GatedWorker:
             self.revive()
         self.data.forget()
 
-    def kill(self) -> None:
-        """Kill it. Nothing that Redis sends goes to it any more."""
-        self.child.kill()
-        self.gate.drop()
-
     def revive(self) -> None:
         """Start it again if it was killed."""
         if not self.child.running:

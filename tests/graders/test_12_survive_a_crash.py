@@ -1,95 +1,469 @@
 """Exercise 12: a worker that dies, a Redis that does not answer, a worker that wakes up too late.
 
-The runners of the project are in crash_runners.py: each decides the tests that name it, in their
-order and in the background.
+The grader keeps two runners of the project, on two databases of one Redis:
+
+- `steps`: a lease of an hour, and a gate before each process. Its notebook names a kernel that does
+  not exist, so a run fails at once, and all points of a run are tried in a second. Nothing waits
+  here: time passes for the data.
+- `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
+  a file named after its kernel's process id, and waits until the grader lets it end.
 """
 
-from collections import defaultdict
+import functools
+import math
+import threading
+import time
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import nbformat
+import psutil
 import pytest
 import redis as redis_client
 
-from explorer import Trace, crash_points, explore, time_passes
+from explorer import Actor, Data, Trace, crash_points, explore, processes, time_passes
+from explorer.play import Play
 from kit.errors import KitError
-from kit.grading.api import curl
-from kit.grading.failure import require
+from kit.grading.api import Answer, Api, curl
+from kit.grading.failure import Wrong, require
 from kit.grading.gated import (
     Called,
+    Gated,
     calls,
     require_kept,
     require_survived,
     statuses,
     unanswered,
 )
+from kit.grading.gated_worker import GatedWorker
 from kit.grading.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
+from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-from .crash_chain import Chain, Runner, Undecided
-from .crash_kernels import alive
-from .crash_runners import (
-    CANCELS,
-    CLAIM,
-    HEARTBEAT,
-    LEASE,
-    TRIES,
-    Beats,
-    Cancels,
-    Killed,
-    Steps,
-    eventually,
-    hold_run,
-    paused,
-)
-
+HOUR = 3600.0  # seconds
+LEASE = HOUR  # LEASE_SECONDS where time passes for the data only
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
-AT_ONCE = 2.5  # seconds in which a kernel is gone whose run has lost its lease: it takes one
-A_MOMENT = 3.0  # seconds in which a cancel is obeyed: it takes one
-ENDS = 4.0  # seconds until a run has ended whose notebook prints a line: it takes one
-GONE_TIMEOUT = 8.0  # seconds until a run whose kernel is gone has ended: it takes one
+SHORT_LEASE = 3.0  # where time passes
+KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
+SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
+TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
+KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
+LATE_TIMEOUT = 20.0  # seconds for a kernel to start, where nothing depends on it
+GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
+POLL_INTERVAL = 0.02  # seconds
+NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
+STALL = 0.2  # seconds that a process stood still
+TRIES = 3
+NO_KERNEL = "there-is-none"
 
+START = "nb_runner/main.py: start()"
 TAKE = "nb_runner/lease.py: take()"
 LOST = "nb_runner/lease.py: take() and nb_runner/runs.py: get()"
+HEARTBEAT = "nb_runner/lease.py: Heartbeat._beat() and renew()"
 RELEASE = "nb_runner/lease.py: release() and renew()"
+CLAIM = "nb_runner/tasks.py: run_notebook()"
+CANCELS = "nb_runner/main.py: cancel()"
 CANCEL = "nb_runner/lease.py: Heartbeat._beat() and nb_runner/tasks.py: run_notebook()"
 
+LONG_RUN = f"{curl('POST', '/start')}, and a notebook that takes longer than its lease "
+LONG_RUN += f"({SHORT_LEASE:g} s here)"
+AT_WORK = "RUNNING, for as long as the notebook runs: the worker lives, and says so"
 PAUSED = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
 
-R = TypeVar("R", bound=Runner)
-Chains = dict[type, Chain[Any]]
-played: dict[type, list[Callable[[Any], None]]] = defaultdict(list)  # by runner, in their order
+WAITS = """
+import os, pathlib, time
+here = pathlib.Path({here!r})
+(here / f"{{os.getpid()}}.ran").touch()
+end = time.monotonic() + 200
+while not (here / f"{{os.getpid()}}.go").exists() and time.monotonic() < end:
+    time.sleep(0.02)
+"""
 
 
-def played_by(runner: type[R]) -> Callable[[Callable[[R], None]], Callable[[Chains], None]]:
-    """A test that this runner plays in the background. The test itself waits for the outcome."""
+def write_notebook(path: Path, source: str, kernel: str = "python3") -> None:
+    """A notebook with one cell."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source.strip())])
+    notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
+    nbformat.write(notebook, path)
 
-    def plays(test: Callable[[R], None]) -> Callable[[Chains], None]:
-        def decided(chains: Chains) -> None:
-            chains[runner].require(test.__name__)
 
-        played[runner].append(test)
-        decided.__name__, decided.__doc__ = test.__name__, test.__doc__
-        return decided
+class Kernels:
+    """The kernels that execute the notebook which waits."""
 
-    return plays
+    def __init__(self, marks: Path) -> None:
+        marks.mkdir()
+        self.marks = marks
+        self.source = WAITS.format(here=str(marks))
+        self._known: set[int] = set()
+
+    def any(self) -> bool:
+        """Whether one has begun to execute the notebook since the last call of `new`."""
+        return bool(self._begun() - self._known)
+
+    def new(self) -> set[int]:
+        """Those that have begun to execute the notebook since the last call."""
+        new = self._begun() - self._known
+        self._known |= new
+        return new
+
+    def _begun(self) -> set[int]:
+        return {int(mark.stem) for mark in self.marks.glob("*.ran")}
+
+    def let_end(self, kernel: int) -> None:
+        """The notebook in this kernel is to end."""
+        (self.marks / f"{kernel}.go").touch()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def paused(child: Child) -> Iterator[None]:
+    """A worker stands still meanwhile, with its kernel."""
+    processes.pause(child.pid)
+    try:
+        yield
+    finally:
+        processes.wake(child.pid)
+
+
+def eventually(check: Callable[[], object], seconds: float = TIMEOUT) -> bool:
+    """Wait until `check` is true. Whether it was true in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL)
+    return True
+
+
+class Steps:
+    """Two API processes and a worker, each with a gate, and a lease of an hour."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.notebook = submission.state / "steps.ipynb"
+        self.kernels = Kernels(submission.state / "marks-of-steps")
+        write_notebook(self.notebook, "", kernel=NO_KERNEL)
+        env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(self.notebook)}
+        self.gated = Gated(submission, apis=2, gated_workers=1, env=env)
+        self.worker: GatedWorker = self.gated.workers[0]
+        self.api, self.other = (each.api for each in self.gated.apis)
+        self.starts = [each.actor("POST", "/start") for each in self.gated.apis]
+        self.cancel = self.gated.apis[1].actor("POST", "/cancel")
+        self.data = self.gated.data
+        self.actor = self.worker.actor()
+        self._started = ""
+
+    def close(self) -> None:
+        self.gated.close()
+
+    def begin(self) -> None:
+        """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
+        self.worker.reset()
+        write_notebook(self.notebook, "print('done')")
+        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        self._started = run_id_of(answer)
+
+    def end(self) -> tuple[str, str]:
+        """Wait for the end of the run that was started last. Returns its id and its status."""
+        for _ in range(TRIES):
+            if not self._started:
+                self.begin()
+            run_id, self._started = self._started, ""
+            if (ended := self._end_of(run_id)) != "FAILED":
+                break  # else its kernel may have found a port taken
+        write_notebook(self.notebook, "", kernel=NO_KERNEL)
+        return run_id, ended
+
+    def _end_of(self, run_id: str) -> str:
+        eventually(lambda: status(self.api, run_id) not in ACTIVE, KERNEL_TIMEOUT)
+        return status(self.api, run_id)
+
+    @contextmanager
+    def waiting_notebook(self) -> Iterator[None]:
+        """Runs have a kernel meanwhile, and a notebook that waits."""
+        self.worker.reset()
+        write_notebook(self.notebook, self.kernels.source)
+        try:
+            yield
+        finally:
+            write_notebook(self.notebook, "", kernel=NO_KERNEL)
+            if self.kernels.new():
+                self.worker.child.kill()
+
+    def cancel_after(self, commands: int) -> tuple[Play, str]:
+        """Start a run, and cancel it when the worker has sent so many commands for it."""
+        game = self._begin()
+        game.go(commands)
+        run_id = self.worker.run_id
+        self.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCELS)
+        return game, run_id
+
+    def cancel_late(self, queued: int, all_but_last: int) -> str:
+        """Start a run, and cancel it at the last moment at which it is QUEUED. Returns its id.
+
+        The worker goes on until it has a kernel: nbclient needs five seconds to notice the end of
+        one that is just being started. A run that fails is tried once more: its kernel may have
+        found a port taken.
+        """
+        for _ in range(TRIES):
+            self.worker.reset()
+            game, run_id = self.cancel_after(queued)
+            game.go(all_but_last - queued)
+            eventually(lambda: self.kernels.any() or self.actor.ended, LATE_TIMEOUT)
+            self.actor.release()
+            if self.kernels.any() or status(self.api, run_id) != "FAILED":
+                break
+        return run_id
+
+    def commands(self) -> tuple[int, int]:
+        """How many commands a worker sends for a run: while it is QUEUED, and before its end."""
+        self.worker.reset()
+        game = self._begin()
+        queued = 0
+        while self.actor.settle(TIMEOUT) and not self.actor.ended:
+            if status(self.api, self.worker.run_id) == "QUEUED":
+                queued = len(game.steps)
+            game.go(1)
+        return queued, len(game.steps) - 1
+
+    def _begin(self) -> Play:
+        """Start a run. It is held before the worker's first command."""
+        game = Play([self.actor], self.data, ())
+        game.start()
+        self.actor.settle(TIMEOUT)
+        return game
+
+
+class Stalls:
+    """Notes when this process was not let go on in time. Then other processes were not, either."""
+
+    def __init__(self) -> None:
+        self.last = -math.inf
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            time.sleep(POLL_INTERVAL)
+            if time.monotonic() - began > POLL_INTERVAL + STALL:
+                self.last = time.monotonic()
+
+
+class Beats:
+    """An API process and workers with a lease of seconds. The first worker has a gate."""
+
+    def __init__(self, submission: Submission, redis_url: str) -> None:
+        notebook = submission.state / "beats.ipynb"
+        self.kernels = Kernels(submission.state / "marks-of-beats")
+        write_notebook(notebook, self.kernels.source)
+        self._submission = submission
+        self._env = {"LEASE_SECONDS": f"{SHORT_LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        self.gated = Gated(
+            submission,
+            apis=1,
+            gated_workers=1,
+            env=self._env,
+            worker_env={"LEASE_SECONDS": f"{KILLED_LEASE:g}"},
+            redis_url=redis_url,
+        )
+        self._env["REDIS_URL"] = redis_url
+        self.worker: GatedWorker = self.gated.workers[0]
+        self.api: Api = self.gated.apis[0].api
+        self.data: Data = self.gated.data
+        self.gated.reset()
+        self._starter = ThreadPoolExecutor()
+        self._second: Future[Child] | None = None
+        self._started = ""  # a run that the next test uses
+        self.running: tuple[str, int] | None = None  # the same, when it has a kernel
+        self.stalls = Stalls()
+        self.began = time.monotonic()  # when the run began whose worker is killed
+        self._dead = ""
+        with suppress(Wrong):  # the test that needs it will say so
+            self._dead = self._run_and_kill()
+
+    def close(self) -> None:
+        self._starter.shutdown()
+        self.gated.close()
+
+    def _run_and_kill(self) -> str:
+        """Kill the worker in the middle of a run, and start another. Returns the run's id."""
+        run_id = self.start()
+        self.worker.child.kill()
+        self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
+        self.worker.revive()
+        return run_id
+
+    def reset(self) -> None:
+        """Make all as at first, whatever a test has left."""
+        for child in self.workers():
+            child.kill()
+        self.worker.gate.open()
+        self.worker.revive()
+        self.gated.reset()
+        self.kernels.new()
+        self._second, self._started, self.running = None, "", None
+
+    def take_dead(self) -> str:
+        """A run whose worker was killed."""
+        run_id, self._dead = self._dead, ""
+        if not run_id:
+            self.began = time.monotonic()
+            run_id = self._run_and_kill()
+        return run_id
+
+    def start_second_worker(self) -> None:
+        """It is ready in a second. Nothing waits for it."""
+        if self._second is None:
+            self._second = self._starter.submit(self._submission.worker, self._env)
+
+    def leave_to_second_worker(self) -> None:
+        """Kill the first worker, so that its last run cannot touch the next one."""
+        self.start_second_worker()
+        self.worker.child.kill()
+
+    def workers(self) -> list[Child]:
+        """All of them."""
+        return [self.worker.child, *([self._second.result()] if self._second else [])]
+
+    def worker_of(self, kernel: int) -> Child:
+        """The worker that started this kernel."""
+        with suppress(psutil.Error):
+            ancestors = {process.pid for process in psutil.Process(kernel).parents()}
+            for child in self.workers():
+                if child.pid in ancestors:
+                    return child
+        return self.worker.child
+
+    def begin(self) -> None:
+        """Start the run that the next test uses."""
+        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        self._started = run_id_of(answer)
+
+    def start(self) -> str:
+        """Wait until a worker has begun the run that was started last, or a new one."""
+        if not self._started:
+            self.begin()
+        run_id, self._started = self._started, ""
+        eventually(lambda: status(self.api, run_id) != "QUEUED")
+        now = status(self.api, run_id)
+        require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
+        return run_id
+
+    def take_started(self) -> str:
+        """The run that was started last."""
+        if not self._started:
+            self.begin()
+        return self._started
+
+    def take_running(self) -> tuple[str, int]:
+        """A run with a kernel at work, and the kernel: of the test before, else a new one.
+
+        A run that fails before its first cell is tried once more: a kernel chooses free ports and
+        opens them a moment later, and another process may have been quicker.
+        """
+        running, self.running = self.running, None
+        if running is not None:
+            return running
+        for _ in range(TRIES):
+            run_id = self.start()
+            if (kernel := self._kernel_of(run_id)) is not None:
+                return run_id, kernel
+            if (now := status(self.api, run_id)) != "FAILED":
+                break
+        where = HEARTBEAT if now == "LOST" else CLAIM
+        raise Wrong(LONG_RUN, AT_WORK, f"{now}, before its first cell", where)
+
+    def _kernel_of(self, run_id: str) -> int | None:
+        """The kernel that executes that run. None: the run has ended before its first cell."""
+
+        def decided() -> bool:
+            return self.kernels.any() or status(self.api, run_id) not in ACTIVE
+
+        eventually(decided, KERNEL_TIMEOUT)
+        return min(self.kernels.new(), default=None)
+
+    def be_silent(self) -> None:
+        """Let Redis give the worker no answer for a moment.
+
+        It lasts until the worker asks once more, and not longer than SILENCE.
+        """
+        gate = self.worker.gate
+        gate.hold()
+        if gate.wait(lambda: bool(gate.held), SHORT_LEASE):
+            gate.wait(lambda: len(gate.held) > 1, SILENCE)
+        gate.open()
+
+    def require_renewal(self, run_id: str, did: str) -> None:
+        """Wait until the lease is renewed. Raises Wrong when it ends before."""
+        before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
+            got = "the lease has no end, or nobody prolongs it"
+            require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
+            time.sleep(POLL_INTERVAL)
+            now = status(self.api, run_id)
+            require(now == "RUNNING", did, AT_WORK, now, HEARTBEAT)
+
+    def _ends(self) -> dict[bytes, float]:
+        """When each key will end that ends by itself."""
+        redis = self.data.redis
+        left = {key: redis.pttl(key) / 1000 for key in redis.scan_iter()}
+        return {key: time.monotonic() + seconds for key, seconds in left.items() if seconds > 0}
+
+
+def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
+    """Repeat a test that has failed while the machine was so busy that processes stood still.
+
+    Where a lease of seconds passes, a worker that stands still has lost it.
+    """
+
+    @functools.wraps(test)
+    def repeated(beats: Beats, **others: Any) -> None:
+        for left in reversed(range(TRIES)):
+            began = time.monotonic()
+            try:
+                return test(beats=beats, **others)
+            except Wrong:
+                beats.reset()
+                if not left or beats.stalls.last < began:
+                    raise
+
+    return repeated
 
 
 @pytest.fixture(scope="module")
-def chains(submission: Submission) -> Iterator[Chains]:
-    """All runners, at work from now on."""
+def both(submission: Submission) -> Iterator[tuple[Future[Steps], Future[Beats]]]:
+    """The two runners. They start at the same time."""
     try:
         submission.redis.info("server")
     except redis_client.ResponseError:
         raise KitError("exercise 12 needs a real Redis", INSTALL_REDIS) from None
-    at_work: Chains = {
-        runner: Chain(partial(runner, submission), tests) for runner, tests in played.items()
-    }
-    yield at_work
-    for chain in at_work.values():
-        chain.close()
+    beside = urlsplit(submission.redis_url)._replace(path="/1").geturl()
+    with ThreadPoolExecutor() as pool:
+        runners = pool.submit(Steps, submission), pool.submit(Beats, submission, beside)
+        yield runners
+    for runner in runners:
+        if runner.exception() is None:
+            runner.result().close()
+
+
+@pytest.fixture(scope="module")
+def steps(both: tuple[Future[Steps], Future[Beats]]) -> Steps:
+    return both[0].result()
+
+
+@pytest.fixture(scope="module")
+def beats(both: tuple[Future[Steps], Future[Beats]]) -> Beats:
+    return both[1].result()
 
 
 def one_is_accepted(trace: Trace) -> str | None:
@@ -104,31 +478,35 @@ def one_is_accepted(trace: Trace) -> str | None:
     return None if codes == [202, 409] else "\n".join(odd) or calls(codes)
 
 
+@pytest.fixture
+def starts(steps: Steps) -> Iterator[list[Actor]]:
+    """A start for each of two API processes, while no worker takes a message."""
+    with steps.worker.paused():
+        yield steps.starts
+    steps.worker.reset()
+
+
 @pytest.mark.task("12.1")
-@played_by(Steps)
-def test_of_two_starts_at_once_one_takes_the_lease(steps: Steps) -> None:
-    with steps.without_worker() as starts:
-        steps.gated.warm_up("/start")
-        report = explore(
-            starts, steps.data, reset=steps.gated.reset, rule=one_is_accepted, alike=starts
-        )
+def test_of_two_starts_at_once_one_takes_the_lease(steps: Steps, starts: list[Actor]) -> None:
+    steps.gated.warm_up("/start")
+    report = explore(
+        starts, steps.data, reset=steps.gated.reset, rule=one_is_accepted, alike=starts
+    )
     did = f"both at once, to two API processes:\n{curl('POST', '/start')}\n{curl('POST', '/start')}"
     expected = "once 202 Accepted, once 409 Conflict, in whatever order they reach Redis"
     require_kept(report, did, expected, TAKE)
 
 
 @pytest.mark.task("12.1")
-@played_by(Steps)
-def test_a_lease_lasts_for_lease_seconds(steps: Steps) -> None:
-    with steps.without_worker() as starts:
-        report = explore(
-            [*starts, time_passes(steps.data, LEASE / 2)],
-            steps.data,
-            reset=steps.gated.reset,
-            rule=one_is_accepted,
-            preemptions=0,
-            alike=starts,
-        )
+def test_a_lease_lasts_for_lease_seconds(steps: Steps, starts: list[Actor]) -> None:
+    report = explore(
+        [*starts, time_passes(steps.data, LEASE / 2)],
+        steps.data,
+        reset=steps.gated.reset,
+        rule=one_is_accepted,
+        preemptions=0,
+        alike=starts,
+    )
     did = f"LEASE_SECONDS is {LEASE:g}:\n{curl('POST', '/start')}\n… {LEASE / 2:g} s later …\n"
     did += curl("POST", "/start")
     expected = "409 Conflict: the first has its lease for LEASE_SECONDS. PX counts in "
@@ -144,17 +522,15 @@ def later(what: str) -> str:
 
 
 @pytest.mark.task("12.1")
-@played_by(Steps)
-def test_a_start_that_stops_at_any_point_makes_way(steps: Steps) -> None:
-    with steps.without_worker() as starts:
-        points = crash_points(
-            starts[0],
-            steps.data,
-            reset=steps.gated.reset,
-            rule=next_is_accepted,
-            ways=["pause"],
-            meanwhile=[time_passes(steps.data, LATER), starts[1]],
-        )
+def test_a_start_that_stops_at_any_point_makes_way(steps: Steps, starts: list[Actor]) -> None:
+    points = crash_points(
+        starts[0],
+        steps.data,
+        reset=steps.gated.reset,
+        rule=next_is_accepted,
+        ways=["pause"],
+        meanwhile=[time_passes(steps.data, LATER), starts[1]],
+    )
     expected = "202 Accepted, from another API process: a lease ends by itself, LEASE_SECONDS "
     expected += "after it was taken. So it is taken and given its end in one command: SET with NX "
     expected += "and PX"
@@ -172,7 +548,6 @@ def next_is_accepted(trace: Trace) -> str | None:
 
 
 @pytest.mark.task("12.1")
-@played_by(Steps)
 def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
     def makes_way(trace: Trace) -> str | None:
         if (fault := next_is_accepted(trace)) is not None:
@@ -193,27 +568,36 @@ def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
     did += f"\n{curl('GET', '/status/RUN_ID')}   (of that run)"
     expected = "202 Accepted, and the status LOST: a run without its lease is nobody's any more"
     require_survived(points, did, expected, LOST)
+    steps.begin()
+
+
+def require_lost(api: Api, run_id: str) -> None:
+    """Raise Wrong unless this run, whose worker was killed, is LOST within one lease."""
+    eventually(lambda: status(api, run_id) not in ACTIVE, SHORT_LEASE + 1)
+    did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
+    expected = f"LOST, within one lease ({SHORT_LEASE:g} s here)"
+    now = status(api, run_id)
+    require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
 
 
 @pytest.mark.task("12.1")
-@played_by(Killed)
-def test_a_run_whose_worker_died_is_lost(killed: Killed) -> None:
-    run_id = killed.run_and_kill()
-    now = killed.status_within(killed.lease + 1, run_id)
-    did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
-    expected = f"LOST, within one lease ({killed.lease:g} s here)"
-    require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
-    if killed.disturbed and killed.pace == 1:
-        raise Undecided  # what would have kept the lease may have been late, too
+@undisturbed
+def test_a_run_whose_worker_died_is_lost(beats: Beats) -> None:
+    for _ in range(TRIES):
+        require_lost(beats.api, beats.take_dead())
+        if beats.stalls.last < beats.began:
+            break  # else whoever would have kept the lease may have stood still, too
+    beats.begin()
 
 
 @pytest.mark.task("12.2")
-@played_by(Beats)
+@undisturbed
 def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
     run_id, kernel = beats.take_running()
-    beats.require_renewal(run_id, beats.long_run)
-    did = f"{beats.long_run}, and a Redis that is silent for a moment"
-    beats.be_silent(beats.worker_of(kernel))
+    beats.start_second_worker()
+    beats.require_renewal(run_id, LONG_RUN)
+    did = f"{LONG_RUN}, and a Redis that is silent for a moment"
+    beats.be_silent()
     beats.require_renewal(run_id, did)
     require(alive(kernel), did, "the kernel works on", "it is gone", HEARTBEAT)
     beats.api.post("/start").expect(409, f"run {run_id} is in the way", HEARTBEAT)
@@ -221,35 +605,37 @@ def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
 
 
 @pytest.mark.task("12.2")
-@played_by(Beats)
+@undisturbed
 def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
     run_id, kernel = beats.take_running()
-    worker = beats.worker_of(kernel)
-    beats.data.advance(beats.lease + 1)
+    beats.data.advance(SHORT_LEASE + 1)
     did = f"{curl('POST', '/start')}, and in the middle of its notebook the lease ends"
-    decided = eventually(lambda: not alive(kernel) or beats.active(run_id), AT_ONCE * beats.pace)
+    decided = eventually(
+        lambda: not alive(kernel) or status(beats.api, run_id) in ACTIVE, GONE_TIMEOUT
+    )
     require(
         not alive(kernel) and decided,
         did,
         f"that the worker ends its kernel: run {run_id} is LOST, and another may begin",
-        f"run {run_id} is {beats.status(run_id)}, and its kernel works on",
+        f"run {run_id} is {status(beats.api, run_id)}, and its kernel works on",
         HEARTBEAT,
     )
-    now = beats.status(run_id)
+    now = status(beats.api, run_id)
     require(now == "LOST", f"{did}\n{curl('GET', f'/status/{run_id}')}", "LOST", now, HEARTBEAT)
-    worker.kill()  # it must not touch the next run, which is for the other worker
+    beats.leave_to_second_worker()
     beats.begin()
 
 
 @pytest.mark.task("12.2")
-@played_by(Beats)
+@undisturbed
 def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
     run_id, kernel = beats.take_running()
-    with paused(beats.worker_of(kernel).child):
-        beats.data.advance(beats.lease + 1)
+    with paused(beats.worker_of(kernel)):
+        beats.data.advance(SHORT_LEASE + 1)
         beats.begin()
+        beats.data.advance(-HOUR)  # the new lease is to last until a worker comes to it
     require(
-        eventually(lambda: not alive(kernel), AT_ONCE * beats.pace),
+        eventually(lambda: not alive(kernel), GONE_TIMEOUT),
         PAUSED,
         f"that it ends its kernel: run {run_id} has lost its lease to another run",
         f"the kernel of run {run_id} works on, so there are two",
@@ -258,14 +644,8 @@ def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
 
 
 @pytest.mark.task("12.2")
-@played_by(Steps)
 def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
-    with steps.with_kernel("print('done')"):
-        for _ in range(TRIES):
-            run_id = steps.start()
-            ended = steps.status_within(ENDS * steps.pace, run_id)
-            if ended != "FAILED":
-                break  # else its kernel may have found a port taken
+    run_id, ended = steps.end()
     did = f"{curl('GET', f'/status/{run_id}')}   (when its notebook has ended)"
     expected = "SUCCEEDED: the heart stops with the notebook, and then the lease is released"
     require(ended == "SUCCEEDED", did, expected, ended, HEARTBEAT)
@@ -273,7 +653,6 @@ def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
 
 
 @pytest.mark.task("12.3")
-@played_by(Steps)
 def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
     before: list[str] = []
 
@@ -307,69 +686,63 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
 
 
 @pytest.mark.task("12.3")
-@played_by(Beats)
+@undisturbed
 def test_the_next_run_goes_on(beats: Beats) -> None:
     run_id = beats.take_started()
-    now = beats.begun(run_id)
+    eventually(lambda: status(beats.api, run_id) != "QUEUED")
+    now = status(beats.api, run_id)
     did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
     expected = f"RUNNING: the lease is run {run_id}'s, and none of the other run's business"
     require(now == "RUNNING", did, expected, now, RELEASE)
 
 
 @pytest.mark.task("12.4")
-@played_by(Steps)
 def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> None:
-    with steps.with_kernel(steps.kernels.source):
-        hold_run(steps.actor, steps.data)
-        worker, run_id = steps.worker, steps.worker.run_id
-        steps.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCELS)
+    with steps.waiting_notebook():
+        run_id = steps.cancel_after(0)[1]
         steps.actor.release()
         did = f"{curl('POST', '/start')}\n{curl('POST', '/cancel')}\nand then a worker comes"
+        worker = steps.worker
         eventually(lambda: worker.has_done_with(run_id) or steps.kernels.any())
         require(
             not steps.kernels.any(),
             did,
             "that the cancelled run is never executed",
-            f"the notebook was executed; run {run_id} is {steps.status(run_id)}",
+            f"the notebook was executed; run {run_id} is {status(steps.api, run_id)}",
             CANCEL,
         )
-        now = steps.status(run_id)
+        now = status(steps.api, run_id)
         require(now == "CANCELLED", did, f"CANCELLED for run {run_id}", now, CANCEL)
         steps.api.post("/start").expect(202, "a cancelled run is not in the way", CLAIM)
 
 
 @pytest.mark.task("12.4")
-@played_by(Cancels)
-def test_a_running_notebook_is_cancelled_with_its_kernel(cancels: Cancels) -> None:
-    did = f"{curl('POST', '/start')}\nand, when its notebook runs,\n{curl('POST', '/cancel')}"
-    run_id, kernel = cancels.new_run(did)
-    cancels.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
-    did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
-    require_cancelled(cancels, run_id, kernel, did)
-    answer = cancels.start_one_that_fails()
-    answer.expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+@undisturbed
+def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Beats) -> None:
+    queued, all_but_last = steps.commands()
+    with steps.waiting_notebook():
+        run_id, kernel = beats.take_running()
+        beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
+        late = steps.cancel_late(queued, all_but_last)  # while the other run ends
+        did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+        require_cancelled(beats.api, run_id, did)
+        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
+        require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
+        answers: list[Answer] = []
+
+        def started() -> bool:
+            answers.append(beats.api.post("/start"))
+            return answers[-1].status == 202
+
+        eventually(started)
+        answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+        did = f"{curl('POST', '/start')}\nand, when the worker is about to begin the run,\n"
+        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{late}')}"
+        require_cancelled(steps.api, late, did, TIMEOUT)
 
 
-@pytest.mark.task("12.4")
-@played_by(Cancels)
-def test_a_run_that_is_cancelled_just_before_it_runs_ends_at_once(cancels: Cancels) -> None:
-    run_id = cancels.cancel_late()
-    did = f"{curl('POST', '/start')}\nand, when the worker is about to begin the run,\n"
-    did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
-    require_cancelled(cancels, run_id, min(cancels.kernels.new(), default=None), did)
-
-
-def require_cancelled(cancels: Cancels, run_id: str, kernel: int | None, did: str) -> None:
-    """Raise Wrong unless the run, which this kernel executes, is CANCELLED in a moment."""
-
-    def at_work() -> bool:
-        return kernel is not None and alive(kernel) and cancels.active(run_id)
-
-    seconds = A_MOMENT * cancels.pace
-    if eventually(lambda: not at_work(), seconds):
-        seconds = GONE_TIMEOUT * cancels.pace
-        cancels.status_within(seconds, run_id)
-    got = f"{(now := cancels.status(run_id))}, after {seconds:g} s"
+def require_cancelled(api: Api, run_id: str, did: str, seconds: float = GONE_TIMEOUT) -> None:
+    """Raise Wrong unless the run is CANCELLED in a moment."""
+    eventually(lambda: status(api, run_id) not in ACTIVE, seconds)
+    got = f"{(now := status(api, run_id))}, after {seconds:g} s at most"
     require(now == "CANCELLED", did, "CANCELLED a moment later", got, CANCEL)
-    gone = kernel is None or eventually(lambda: not alive(kernel), seconds)
-    require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)

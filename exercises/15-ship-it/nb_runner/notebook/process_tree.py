@@ -89,10 +89,13 @@ def _children(parent: int) -> list[int]:
     """Those that have ended are among them until the parent has noticed."""
     if not CONTAINED:
         return []
-    children = []
-    for thread in Path(f"/proc/{parent}/task").glob("*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            children += [int(pid) for pid in (thread / "children").read_text().split()]
+    threads, children = Path(f"/proc/{parent}/task"), []
+    with contextlib.suppress(OSError):  # the process has ended meanwhile
+        for thread in os.listdir(threads):
+            with contextlib.suppress(OSError):  # the thread has
+                children += [
+                    int(pid) for pid in (threads / thread / "children").read_text().split()
+                ]
     return children
 
 
