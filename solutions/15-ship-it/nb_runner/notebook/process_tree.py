@@ -89,13 +89,11 @@ def _children(parent: int) -> list[int]:
     """Those that have ended are among them until the parent has noticed."""
     if not CONTAINED:
         return []
-    threads, children = Path(f"/proc/{parent}/task"), []
+    children: list[int] = []
     with contextlib.suppress(OSError):  # the process has ended meanwhile
-        for thread in os.listdir(threads):
+        for thread in Path(f"/proc/{parent}/task").iterdir():
             with contextlib.suppress(OSError):  # the thread has
-                children += [
-                    int(pid) for pid in (threads / thread / "children").read_text().split()
-                ]
+                children += map(int, (thread / "children").read_text().split())
     return children
 
 
