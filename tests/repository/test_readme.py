@@ -13,6 +13,7 @@ import pytest
 from kit.authoring import overview
 from kit.course import catalogue
 from kit.processes.child import wait_until
+from kit.site.macros import front
 from kit.workspace import ROOT
 from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
-DEMO, HOME, TEST, DOCTOR, SEED, RUN = COMMANDS
+DEMO, HOME, DOCTOR, SEED, RUN, TEST = COMMANDS
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,12 @@ def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert (HOME, TEST) == ("./workshop", "make test")
     assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
     assert RUN.startswith(f"./workshop run {catalogue.product().number} --solution")
+
+
+def test_the_line_to_copy_clones_the_kit_from_where_it_is() -> None:
+    """pyproject.toml has the address; the home page of the handbook has the same line."""
+    assert f"\n```sh\n{front.first_command()}\n```\n" in README
+    assert README.index("git clone") < README.index("\n$ "), "It comes first."
 
 
 def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResult) -> None:
