@@ -73,7 +73,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 def on_page_content(content: str, page: Page, **_: Any) -> str:
     """Describe the page, and make each drawing a link to itself: on a phone its words are small."""
-    page.meta.setdefault("description", described(content))
+    page.meta.setdefault("description", html.escape(described(content)))
     return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', content)
 
 

@@ -51,7 +51,7 @@ def main() -> None:
         svg = PICTURE.read_text(encoding="utf-8")
         png = rendered(browser, svg)
         browser.close()
-    imsave(CARD, imread(io.BytesIO(png)), metadata={"Source": digest(svg), "Software": None})
+    imsave(CARD, imread(io.BytesIO(png)), metadata={"Source": digest(svg)})
 
 
 if __name__ == "__main__":

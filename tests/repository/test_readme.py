@@ -129,8 +129,12 @@ def test_every_path_a_readme_names_is_there(readme: str) -> None:
     file = ROOT / readme
     text = file.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {f"#{re.sub(r'[^a-z -]', '', each.lower()).replace(' ', '-')}" for each in headings}
+    here = {link for link in links if link.startswith("#")}
+    assert here <= anchors
     tables = re.findall(r"^\| ((?:`[^`|]+`(?:, )?)+) \|", text, re.MULTILINE)
     named = [name for cell in tables for name in re.findall(r"`([^`]+)`", cell)]
     modules = file.parent / "nb_runner"
-    for name in links + [name for name in named if name == name.lower()]:
+    for name in [*(set(links) - here), *(name for name in named if name == name.lower())]:
         assert (file.parent / name).exists() or (modules / name).exists(), name

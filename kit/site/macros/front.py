@@ -13,7 +13,7 @@ def clone() -> str:
 
 
 def first_command() -> str:
-    """The line that fetches the kit and begins: `[project.urls]` of pyproject.toml has where it is."""
+    """The line that fetches the kit and begins; `[project.urls]` of pyproject.toml has where."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     address = project["urls"]["Repository"]
     folder = PurePosixPath(urlsplit(address).path).name.removesuffix(".git")
