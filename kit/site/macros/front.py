@@ -1,10 +1,10 @@
 """The home page: the line to copy."""
 
 import tomllib
-from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from kit.workspace import ROOT
+
+FOLDER = "course"  # shorter than the name of the repository, so the line fits a page
 
 
 def clone() -> str:
@@ -15,6 +15,4 @@ def clone() -> str:
 def first_command() -> str:
     """The line that fetches the kit and begins; `[project.urls]` of pyproject.toml has where."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    address = project["urls"]["Repository"]
-    folder = PurePosixPath(urlsplit(address).path).name.removesuffix(".git")
-    return f"git clone {address} && cd {folder} && ./workshop"
+    return f"git clone {project['urls']['Repository']} {FOLDER} && cd {FOLDER} && ./workshop"
