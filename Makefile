@@ -20,7 +20,7 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test check explored bench site pdf lint format lock schema clean distclean venv
+.PHONY: help test check explored bench site card pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -48,6 +48,9 @@ site: venv ## Build the handbook into site/, and the slides into site/slides/
 	HANDBOOK_SLIDES=1 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
 	$(BIN)/python -m sphinx -b revealjs -q -E --fail-on-warning -d .workshop/doctrees \
 		slides $(SITE)/slides
+
+card: venv ## Write the social card anew, from the moving picture, with Chromium
+	$(BIN)/python -m tools.card
 
 pdf: site ## Print the slides to site/slides.pdf, with Chromium
 	$(BIN)/python slides/pdf.py $(SITE)/slides/talk.html $(SITE)/slides.pdf

@@ -8,6 +8,7 @@ A macro stands alone on its line, outside of code blocks:
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
+    [[clone]]                  the line that fetches the kit and begins
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
@@ -18,35 +19,51 @@ A macro stands alone on its line, outside of code blocks:
 What is not there fails the build, with page and line.
 """
 
+import html
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
 from kit.course import catalogue
-from kit.site.macros import excerpts, exercises, explored, runner, timetable, verbs
+from kit.site.macros import excerpts, exercises, explored, front, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
+from kit.workspace import ROOT
 
 MACRO = re.compile(r"( *)\[\[([\w-]+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')
 OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
+PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
+TAG = re.compile(r"<[^>]+>")
+DESCRIPTION = 160  # characters: what a search engine shows
+ICON = "assets/favicon.svg"
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Add the chapters to the navigation: one for each exercise, below the list of them."""
+    """Add the version to the foot, and the chapters to the navigation, below their list."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    config.copyright = f"Version {project['version']}. {config.copyright}"
     for part in config.nav or ():
         for pages in part.values():
             if OVERVIEW in pages:
                 pages += [f"exercises/{each.slug}.md" for each in catalogue.load()]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Add the icon: the runner's own."""
+    icon = catalogue.product().solution / "nb_runner" / "page" / "favicon.svg"
+    files.append(File.generated(config, ICON, abs_src_path=str(icon)))
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
@@ -54,9 +71,19 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return expanded(markdown, page.file.src_uri)
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Make each drawing a link to itself: on a phone its words want to be larger."""
-    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', html)
+def on_page_content(content: str, page: Page, **_: Any) -> str:
+    """Describe the page, and make each drawing a link to itself: on a phone its words are small."""
+    page.meta.setdefault("description", html.escape(described(content)))
+    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', content)
+
+
+def described(content: str) -> str:
+    """The first paragraph of a page, as far as a search engine shows it."""
+    texts = (html.unescape(TAG.sub("", found)) for found in PARAGRAPH.findall(content))
+    first = next((text for each in texts if (text := " ".join(each.split()))), "")
+    if len(first) <= DESCRIPTION:
+        return first
+    return f"{first[:DESCRIPTION].rpartition(' ')[0]} …"
 
 
 def on_post_page(output: str, **_: Any) -> str:
@@ -108,6 +135,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.hints(number)
         case "solution", [number]:
             return exercises.solution(number)
+        case "clone", []:
+            return front.clone()
         case "exercises", []:
             return exercises.exercises(page=page)
         case "tracks", []:

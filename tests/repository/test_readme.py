@@ -13,6 +13,7 @@ import pytest
 from kit.authoring import overview
 from kit.course import catalogue
 from kit.processes.child import wait_until
+from kit.site.macros import front
 from kit.workspace import ROOT
 from tests.support.first_run import DemoResult, clean_environment
 from tests.support.first_run import first_demo as first_demo
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
-DEMO, HOME, TEST, DOCTOR, SEED, RUN = COMMANDS
+DEMO, HOME, DOCTOR, SEED, RUN, TEST = COMMANDS
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,12 @@ def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert (HOME, TEST) == ("./workshop", "make test")
     assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
     assert RUN.startswith(f"./workshop run {catalogue.product().number} --solution")
+
+
+def test_the_line_to_copy_clones_the_kit_from_where_it_is() -> None:
+    """pyproject.toml has the address; the home page of the handbook has the same line."""
+    assert f"\n```sh\n{front.first_command()}\n```\n" in README
+    assert README.index("git clone") < README.index("\n$ "), "It comes first."
 
 
 def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResult) -> None:
@@ -122,8 +129,12 @@ def test_every_path_a_readme_names_is_there(readme: str) -> None:
     file = ROOT / readme
     text = file.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {f"#{re.sub(r'[^a-z -]', '', each.lower()).replace(' ', '-')}" for each in headings}
+    here = {link for link in links if link.startswith("#")}
+    assert here <= anchors
     tables = re.findall(r"^\| ((?:`[^`|]+`(?:, )?)+) \|", text, re.MULTILINE)
     named = [name for cell in tables for name in re.findall(r"`([^`]+)`", cell)]
     modules = file.parent / "nb_runner"
-    for name in links + [name for name in named if name == name.lower()]:
+    for name in [*(set(links) - here), *(name for name in named if name == name.lower())]:
         assert (file.parent / name).exists() or (modules / name).exists(), name

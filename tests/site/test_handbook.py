@@ -1,10 +1,13 @@
 """The handbook as its readers get it: built, followed, looked at in a browser; and true."""
 
 import functools
+import html
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.slow
 __all__ = ["browser", "built_site", "open_page"]
 
 DOCS = ROOT / "docs"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 PROSE = [
     ROOT / "README.md",
     *sorted(DOCS.rglob("*.md")),
@@ -120,6 +124,41 @@ def test_a_broken_link_and_a_request_abroad_would_be_noticed(tmp_path: Path) -> 
     ]
 
 
+def test_each_page_has_a_description_and_a_title_of_its_own_and_the_card(site: Path) -> None:
+    told: dict[str, set[str]] = {"description": set(), "title": set()}
+    pages = handbook_pages(site)
+    for path in pages:
+        text = (site / path / "index.html").read_text(encoding="utf-8")
+        (description,) = re.findall(r'<meta name="description" content="([^"]+)">', text)
+        (title,) = re.findall(r"<title>(.+)</title>", text)
+        (card,) = re.findall(r'<meta property="og:image" content="([^"]+)">', text)
+        assert 30 <= len(html.unescape(description)) <= 165, path
+        assert (site / path / card).is_file()
+        assert f"Version {VERSION}." in text, path
+        told["description"].add(description)
+        told["title"].add(title)
+    assert {name: len(each) for name, each in told.items()} == dict.fromkeys(told, len(pages))
+
+
+def test_an_address_for_the_site_makes_that_of_the_card_whole(tmp_path: Path) -> None:
+    """Another site, which shows the card, does not know where it is relative to."""
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "HANDBOOK_URL": "https://a.example/b/", "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+        timeout=240,
+    )
+    text = (tmp_path / "set-up" / "index.html").read_text(encoding="utf-8")
+    assert 'property="og:image" content="https://a.example/b/assets/one-at-a-time.png"' in text
+    assert 'property="og:url" content="https://a.example/b/set-up/"' in text
+
+
+def test_the_icon_is_the_one_of_the_runner(site: Path) -> None:
+    page = catalogue.product().solution / "nb_runner" / "page"
+    assert (site / "assets" / "favicon.svg").read_bytes() == (page / "favicon.svg").read_bytes()
+
+
 # The built site, in a browser
 
 
@@ -168,6 +207,33 @@ def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_ph
         if width > 360:
             too_wide[path] = width
     assert (cut, too_wide) == ({}, {})
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_the_line_to_copy_is_above_the_fold(
+    width: int, height: int, address: str, open_page: OpenPage
+) -> None:
+    page = open_page(address, viewport={"width": width, "height": height})
+    for seen in (page.locator(".loop img"), page.get_by_text("git clone")):
+        box = seen.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+        assert box["height"] and box["y"] + box["height"] <= height
+
+
+@pytest.mark.parametrize(("motion", "file"), [("reduce", "svg#still"), ("no-preference", "svg")])
+def test_the_picture_is_still_for_those_who_want_no_motion(
+    motion: str, file: str, address: str, open_page: OpenPage
+) -> None:
+    page = open_page(address, reduced_motion=motion)
+    shown = page.locator(".loop img").evaluate("each => each.currentSrc")
+    assert shown == f"{address}assets/one-at-a-time.{file}"
+
+
+def test_a_page_that_is_not_there_says_so_and_leads_on(address: str, open_page: OpenPage) -> None:
+    page = open_page(f"{address}404.html")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    links = page.locator("article a").evaluate_all("links => links.map(link => link.href)")
+    assert links == [f"{address}{path}" for path in ("", "exercises/", "reference/verbs/")]
 
 
 def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:
