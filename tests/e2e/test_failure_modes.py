@@ -371,10 +371,10 @@ def test_17_a_worker_that_wakes_up_after_its_lease_cannot_write_any_more(
         newer = start_in_the_end(runner, LEASE + SLACK)
         runner.wait_for(newer, "SUCCEEDED")
         assert runner.status(older)["status"] == "LOST"
-        kernels = [process for process in everything if "ipykernel_launcher" in process.cmdline()]
-        for process in everything:  # it opens: the kernel first, and a moment to write in
-            if process in kernels:
-                process.resume()
+        kernels = list(filter(is_kernel, everything))
+        assert kernels
+        for process in kernels:  # it opens: the kernel first, and a moment to write in
+            process.resume()
         wait_until(lambda: all(map(settled, kernels)), "the old kernel to have tried", 20)
         for process in reversed(everything):
             # The guard that has woken up kills its worker, the worker its kernel.
@@ -386,6 +386,12 @@ def test_17_a_worker_that_wakes_up_after_its_lease_cannot_write_any_more(
         assert [row.run_id for row in rows] == [newer]
         assert runner.status(older)["status"] == "LOST"
     engine.dispose()
+
+
+def is_kernel(process: psutil.Process) -> bool:
+    """Whether it is a kernel. Its guard has the same words behind its own: it is no kernel."""
+    command = process.cmdline()
+    return "ipykernel_launcher" in command and "-I" not in command
 
 
 def settled(process: psutil.Process) -> bool:
