@@ -180,9 +180,7 @@ class Executor:
             if stopped():
                 raise asyncio.CancelledError
             kernel.beat()  # from now on its guard wants to hear of the lease
-            client.attach(await kernel.connect())
-            if kernel.speaks_python:
-                await client.prepare(variables)
+            client.attach(await kernel.connect(), kernel.waits_for_reader)
             await client.run()
             progress(client.code_cells_executed, len(cells))
         except DeadKernelError:

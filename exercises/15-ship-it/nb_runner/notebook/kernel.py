@@ -1,16 +1,20 @@
 """Kernels that die with the worker, and one that is kept warm."""
 
+import logging
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from .provisioner import GuardedProvisioner
 
+log = logging.getLogger(__name__)
+
+INSIDE_KERNEL = Path(__file__).with_name("inside_kernel.py").read_text(encoding="utf-8")
 START_SECONDS = 60  # how long a kernel may take to come up
 ANSWER_SECONDS = 5  # how long a kernel that is up may take to answer
 KILL_TIMEOUT = 5  # seconds
@@ -24,6 +28,7 @@ class Kernel:
     def __init__(self, name: str, beat_timeout: float) -> None:
         self.name = name
         self.client: AsyncKernelClient | None = None
+        self.waits_for_reader = False  # with what it puts out, so nothing of it is lost
         self.manager = AsyncKernelManager(kernel_name=name, transport="ipc")
         self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
         # Sockets are files in a folder only we can read: no port for others to find or to take.
@@ -72,7 +77,19 @@ class Kernel:
                 raise
             client.allow_stdin = False
             self.client = client
+            if self.speaks_python:
+                await self._set_up(client)
         return self.client
+
+    async def _set_up(self, client: AsyncKernelClient) -> None:
+        """Have an ipykernel lose no output."""
+        try:
+            answer = await _execute(client, f"exec({INSIDE_KERNEL!r}, {{}})", START_SECONDS)
+        except TimeoutError:
+            raise RuntimeError(f"it did not answer within {START_SECONDS} s") from None
+        self.waits_for_reader = answer["content"]["status"] == "ok"
+        if not self.waits_for_reader:
+            log.warning("The kernel could not be told to wait for its reader: %s", answer)
 
     async def answers(self) -> bool:
         """Whether a kernel that is up can still be used: whether it does not hang, either."""
@@ -84,6 +101,17 @@ class Kernel:
         except TimeoutError:
             return False
         return True
+
+    async def takes(self, variables: dict[str, str]) -> bool:
+        """Put variables into the environment of a Python kernel that is up. Says whether it did."""
+        if not await self.manager.is_alive():
+            return False
+        source = f"__import__('os').environ.update({variables!r})"
+        try:
+            answer = await _execute(await self.connect(), source, ANSWER_SECONDS)
+        except TimeoutError:
+            return False
+        return bool(answer["content"]["status"] == "ok")
 
     @property
     def speaks_python(self) -> bool:
@@ -109,9 +137,10 @@ class Kernel:
 
     async def shutdown(self) -> None:
         """Kill it, wait until it is gone, and free what its manager holds."""
-        self.process.end(KILL_TIMEOUT)
+        self.process.end(timeout=0)
         if self.client:
             self.client.stop_channels()
+        self.process.end(KILL_TIMEOUT)
         await self.manager.cleanup_resources()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -147,7 +176,7 @@ class WarmKernel:
             usable = False
             try:
                 fits = kernel.speaks_python and self._fits(name, folder)
-                usable = fits and await kernel.answers()
+                usable = fits and await kernel.takes(variables)
             finally:
                 if not usable:
                     await kernel.shutdown()
@@ -163,6 +192,18 @@ class WarmKernel:
 
     def _fits(self, name: str, folder: Path) -> bool:
         return self._made_for == _identity(name, folder)
+
+
+async def _execute(client: AsyncKernelClient, source: str, timeout: float) -> dict[str, Any]:
+    """Execute code that is not a cell. The kernel's answer.
+
+    Raises:
+        TimeoutError: none has come within `timeout` seconds.
+    """
+    answer: dict[str, Any] = await client.execute(
+        source, silent=True, store_history=False, reply=True, timeout=timeout
+    )
+    return answer
 
 
 def _identity(name: str, folder: Path) -> object:

@@ -63,9 +63,9 @@ def issue(engine: Engine, run_id: str) -> int:
     number is never written with, so it keeps nobody out: a write is compared with the numbers of
     those that have written, not with all that were issued.
     """
-    metadata.create_all(engine)
     row = (
         insert(tokens).values(run_id=run_id, issued_at=datetime.now(UTC)).returning(tokens.c.token)
     )
     with engine.begin() as connection:
+        metadata.create_all(connection)
         return int(connection.execute(row).scalar_one())

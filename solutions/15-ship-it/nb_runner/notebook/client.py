@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import zmq
@@ -25,10 +24,9 @@ from ..output.outputs import Outputs
 
 log = logging.getLogger(__name__)
 
-INSIDE_KERNEL = Path(__file__).with_name("inside_kernel.py").read_text(encoding="utf-8")
 EXIT_WITHOUT_ERROR = ("", "0", "None")  # what sys.exit() and sys.exit(0) come to
 SILENCE = 10  # seconds without a message after a cell's end: then the rest is missing
-AHEAD = 100  # messages that may wait here; a kernel that was told to waits with the next one
+AHEAD = 100  # messages that may wait here; a kernel that waits for us keeps the next one
 AHEAD_OF_OTHERS = 100_000  # the same for kernels that know no waiting, and drop the next one
 WAKE_UP = (0.1, 0.5, 2)  # seconds between messages that only wake a kernel up
 AT_ONCE = 100  # messages that are taken before others of this event loop get their turn
@@ -60,23 +58,11 @@ class Client(NotebookClient):
         self._next: int | None = None  # number of the next message; None: they have none
         self._taken = 0
 
-    def attach(self, connection: AsyncKernelClient) -> None:
-        """Talk to the kernel by this connection."""
+    def attach(self, connection: AsyncKernelClient, kernel_waits: bool) -> None:
+        """Talk to the kernel by this connection. `kernel_waits`: for us, when we do not keep up."""
         self.kc = self._connection = connection
-        connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, AHEAD_OF_OTHERS)
-
-    async def prepare(self, variables: dict[str, str]) -> None:
-        """Tell an ipykernel the variables of this run, and to lose no output.
-
-        (A warm kernel was started before anybody knew the variables.)
-        """
-        source = f"__import__('os').environ.update({variables!r}); exec({INSIDE_KERNEL!r}, {{}})"
-        request = self._connection.execute(source, silent=True, store_history=False)
-        reply = await self.async_wait_for_reply(request)
-        if reply is None or reply["content"]["status"] != "ok":
-            log.warning("The kernel could not be told to wait for its reader: %s", reply)
-            return
-        self._connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, AHEAD)
+        ahead = AHEAD if kernel_waits else AHEAD_OF_OTHERS
+        connection.iopub_channel.socket.setsockopt(zmq.RCVHWM, ahead)
 
     async def run(self) -> None:
         """Run the cells. sys.exit() or sys.exit(0) in one of them is the end of the notebook.

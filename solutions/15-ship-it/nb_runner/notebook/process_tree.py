@@ -73,7 +73,7 @@ def kill_kernels(timeout: float, grace: float = 0) -> bool:
                     os.waitpid(pid, os.WNOHANG)
             if waited >= grace + timeout:
                 return False
-            time.sleep(0.002)
+            time.sleep(0.001)
     return True
 
 
