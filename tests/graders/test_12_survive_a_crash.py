@@ -6,7 +6,9 @@ The grader keeps two runners of the project, on two databases of one Redis:
   not exist, so a run fails at once, and all points of a run are tried in a second. Nothing waits
   here: time passes for the data.
 - `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
-  a file named after its kernel's process id, and waits until the grader lets it end.
+  a file named after its kernel's process id, and waits until the grader lets it end. What its API
+  takes is a lease of an hour, which becomes one of seconds when a worker has begun the run: so it
+  does not matter how long a worker takes to come up.
 """
 
 import functools
@@ -45,8 +47,7 @@ from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-HOUR = 3600.0  # seconds
-LEASE = HOUR  # LEASE_SECONDS where time passes for the data only
+LEASE = 3600.0  # seconds; LEASE_SECONDS where time passes for the data only
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
 SHORT_LEASE = 3.0  # where time passes
 KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
@@ -267,16 +268,16 @@ class Beats:
         self.kernels = Kernels(submission.state / "marks-of-beats")
         write_notebook(notebook, self.kernels.source)
         self._submission = submission
-        self._env = {"LEASE_SECONDS": f"{SHORT_LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        self._env = {**env, "LEASE_SECONDS": f"{SHORT_LEASE:g}", "REDIS_URL": redis_url}
         self.gated = Gated(
             submission,
             apis=1,
             gated_workers=1,
-            env=self._env,
+            env=env,
             worker_env={"LEASE_SECONDS": f"{KILLED_LEASE:g}"},
             redis_url=redis_url,
         )
-        self._env["REDIS_URL"] = redis_url
         self.worker: GatedWorker = self.gated.workers[0]
         self.api: Api = self.gated.apis[0].api
         self.data: Data = self.gated.data
@@ -357,6 +358,7 @@ class Beats:
         eventually(lambda: status(self.api, run_id) != "QUEUED")
         now = status(self.api, run_id)
         require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
+        self.data.shorten(SHORT_LEASE)
         return run_id
 
     def take_started(self) -> str:
@@ -633,7 +635,6 @@ def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
     with paused(beats.worker_of(kernel)):
         beats.data.advance(SHORT_LEASE + 1)
         beats.begin()
-        beats.data.advance(-HOUR)  # the new lease is to last until a worker comes to it
     require(
         eventually(lambda: not alive(kernel), GONE_TIMEOUT),
         PAUSED,
