@@ -6,7 +6,6 @@ from typing import Self, cast
 from redis import Redis
 from redis.exceptions import ResponseError
 
-
 # In one step, else a key that is given a shorter time meanwhile gets the longer one back.
 SHORTEN = """
 if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[1]) then
