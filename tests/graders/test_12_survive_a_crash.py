@@ -54,6 +54,7 @@ KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end
 SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
 TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
+END_TIMEOUT = 20.0  # seconds for a run to end when its last cell has: it takes two
 LATE_TIMEOUT = 20.0  # seconds for a kernel to start, where nothing depends on it
 GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
 POLL_INTERVAL = 0.02  # seconds
@@ -76,10 +77,12 @@ LONG_RUN += f"({SHORT_LEASE:g} s here)"
 AT_WORK = "RUNNING, for as long as the notebook runs: the worker lives, and says so"
 PAUSED = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
 
-WAITS = """
+BEGINS = """
 import os, pathlib, time
 here = pathlib.Path({here!r})
 (here / f"{{os.getpid()}}.ran").touch()
+"""
+WAITS = BEGINS + """
 end = time.monotonic() + 200
 while not (here / f"{{os.getpid()}}.go").exists() and time.monotonic() < end:
     time.sleep(0.02)
@@ -100,6 +103,7 @@ class Kernels:
         marks.mkdir()
         self.marks = marks
         self.source = WAITS.format(here=str(marks))
+        self.ends_at_once = BEGINS.format(here=str(marks))
         self._known: set[int] = set()
 
     def any(self) -> bool:
@@ -170,7 +174,7 @@ class Steps:
     def begin(self) -> None:
         """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
         self.worker.reset()
-        write_notebook(self.notebook, "print('done')")
+        write_notebook(self.notebook, self.kernels.ends_at_once)
         answer = self.api.post("/start").expect(202, "no run is in the way", START)
         self._started = run_id_of(answer)
 
@@ -186,7 +190,12 @@ class Steps:
         return run_id, ended
 
     def _end_of(self, run_id: str) -> str:
-        eventually(lambda: status(self.api, run_id) not in ACTIVE, KERNEL_TIMEOUT)
+        def over() -> bool:
+            return status(self.api, run_id) not in ACTIVE
+
+        eventually(lambda: self.kernels.any() or over(), KERNEL_TIMEOUT)
+        self.kernels.new()
+        eventually(over, END_TIMEOUT)
         return status(self.api, run_id)
 
     @contextmanager
@@ -408,6 +417,8 @@ class Beats:
     def require_renewal(self, run_id: str, did: str) -> None:
         """Wait until the lease is renewed. Raises Wrong when it ends before."""
         before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        got = "nothing in Redis ends by itself: the lease has no end"
+        require(bool(before), did, "a lease that is renewed", got, TAKE)
         while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
             got = "the lease has no end, or nobody prolongs it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
@@ -720,26 +731,31 @@ def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> No
 @pytest.mark.task("12.4")
 @undisturbed
 def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Beats) -> None:
+    run_id, kernel = beats.take_running()
+    beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
+    did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+    require_cancelled(beats.api, run_id, did)
+    gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
+    require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
+    answers: list[Answer] = []
+
+    def started() -> bool:
+        answers.append(beats.api.post("/start"))
+        return answers[-1].status == 202
+
+    eventually(started, GONE_TIMEOUT)
+    answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+    require_cancelled_late(steps)
+
+
+def require_cancelled_late(steps: Steps) -> None:
+    """Raise Wrong unless a cancel is obeyed that comes just before the notebook begins."""
     queued, all_but_last = steps.commands()
     with steps.waiting_notebook():
-        run_id, kernel = beats.take_running()
-        beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
-        late = steps.cancel_late(queued, all_but_last)  # while the other run ends
-        did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
-        require_cancelled(beats.api, run_id, did)
-        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
-        require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
-        answers: list[Answer] = []
-
-        def started() -> bool:
-            answers.append(beats.api.post("/start"))
-            return answers[-1].status == 202
-
-        eventually(started)
-        answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+        run_id = steps.cancel_late(queued, all_but_last)
         did = f"{curl('POST', '/start')}\nand, when the worker is about to begin the run,\n"
-        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{late}')}"
-        require_cancelled(steps.api, late, did, TIMEOUT)
+        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+        require_cancelled(steps.api, run_id, did, TIMEOUT)
 
 
 def require_cancelled(api: Api, run_id: str, did: str, seconds: float = GONE_TIMEOUT) -> None:
