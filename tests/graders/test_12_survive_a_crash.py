@@ -12,8 +12,6 @@ The grader keeps two runners of the project, on two databases of one Redis:
 """
 
 import functools
-import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,6 +42,7 @@ from kit.grading.gated import (
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
+from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
@@ -52,14 +51,11 @@ LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
 SHORT_LEASE = 3.0  # where time passes
 KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
 SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
-TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
 END_TIMEOUT = 20.0  # seconds for a run to end when its last cell has: it takes two
 LATE_TIMEOUT = 20.0  # seconds for a kernel to start, where nothing depends on it
 GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
-POLL_INTERVAL = 0.02  # seconds
 NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
-STALL = 0.2  # seconds that a process stood still
 TRIES = 3
 NO_KERNEL = "there-is-none"
 
@@ -82,11 +78,14 @@ import os, pathlib, time
 here = pathlib.Path({here!r})
 (here / f"{{os.getpid()}}.ran").touch()
 """
-WAITS = BEGINS + """
+WAITS = (
+    BEGINS
+    + """
 end = time.monotonic() + 200
 while not (here / f"{{os.getpid()}}.go").exists() and time.monotonic() < end:
     time.sleep(0.02)
 """
+)
 
 
 def write_notebook(path: Path, source: str, kernel: str = "python3") -> None:
@@ -139,16 +138,6 @@ def paused(child: Child) -> Iterator[None]:
         yield
     finally:
         processes.wake(child.pid)
-
-
-def eventually(check: Callable[[], object], seconds: float = TIMEOUT) -> bool:
-    """Wait until `check` is true. Whether it was true in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_INTERVAL)
-    return True
 
 
 class Steps:
@@ -254,21 +243,6 @@ class Steps:
         return game
 
 
-class Stalls:
-    """Notes when this process was not let go on in time. Then other processes were not, either."""
-
-    def __init__(self) -> None:
-        self.last = -math.inf
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while True:
-            began = time.monotonic()
-            time.sleep(POLL_INTERVAL)
-            if time.monotonic() - began > POLL_INTERVAL + STALL:
-                self.last = time.monotonic()
-
-
 class Beats:
     """An API process and workers with a lease of seconds. The first worker has a gate."""
 
@@ -303,6 +277,7 @@ class Beats:
 
     def close(self) -> None:
         self._starter.shutdown()
+        self.stalls.close()
         self.gated.close()
 
     def _run_and_kill(self) -> str:
@@ -447,7 +422,7 @@ def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
                 return test(beats=beats, **others)
             except Wrong:
                 beats.reset()
-                if not left or beats.stalls.last < began:
+                if not left or not beats.stalls.since(began):
                     raise
 
     return repeated
@@ -598,7 +573,7 @@ def require_lost(api: Api, run_id: str) -> None:
 def test_a_run_whose_worker_died_is_lost(beats: Beats) -> None:
     for _ in range(TRIES):
         require_lost(beats.api, beats.take_dead())
-        if beats.stalls.last < beats.began:
+        if not beats.stalls.since(beats.began):
             break  # else whoever would have kept the lease may have stood still, too
     beats.begin()
 
