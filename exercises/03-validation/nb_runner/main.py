@@ -19,9 +19,9 @@ async def ping() -> str:
 #   `start` that answers POST /start with a new run and status 202. Nothing is executed yet.
 #   https://fastapi.tiangolo.com/tutorial/response-status-code/
 
-# TODO(3.2): a model `StartRequest` for the body of POST /start. The body is optional, and so is each
-#   field: requested_by (text of 1 to 100 characters, else None), seconds (a number from 0 to 600,
-#   else 1), rows (a whole number from 0 to 1000000, else 100). Other values get 422.
+# TODO(3.2): a model `StartRequest` for the body of POST /start. The body is optional, and so is
+#   each field: requested_by (text of 1 to 100 characters, else None), seconds (a number from 0 to
+#   600, else 1), rows (a whole number from 0 to 1000000, else 100). Other values get 422.
 #   https://fastapi.tiangolo.com/tutorial/body-fields/
 
 # TODO(3.3): keep each run in a dict `records`. A function `status` answers GET /status/{run_id}
