@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The finished runner: the solution of the exercise that calls itself the product.
 PRODUCT := $(patsubst exercises/%/exercise.toml,solutions/%,$(shell grep -l '^product = true' exercises/*/exercise.toml))
 GROUPS := test lint docs bench $(PRODUCT)/pyproject.toml:notebook
-TYPED := kit explorer tests benchmarks tools docs/hooks.py slides/pdf.py slides/_ext slides/demos workshop
+TYPED := kit explorer tests benchmarks tools docs/hooks.py docs/examples slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
 PINNED := $(wildcard solutions/*/pyproject.toml)

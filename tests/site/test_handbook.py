@@ -95,11 +95,14 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
     }
     known = {
         "docs.celeryq.dev",
+        "docs.pydantic.dev",
+        "docs.pytest.org",
         "fastapi.tiangolo.com",
         "github.com",
         "nbclient.readthedocs.io",
         "python-poetry.org",
         "redis.io",
+        "redis.readthedocs.io",
     }
     assert {host for host in hosts if not host.startswith("127.0.0.1")} <= known
 

@@ -11,4 +11,4 @@
 #   means (response_description).
 
 # TODO(2.4): write a test of `ping` in test_main.py, beside this file. It has to fail when the
-#   answer is another one.
+#   answer is another one. https://fastapi.tiangolo.com/tutorial/testing/

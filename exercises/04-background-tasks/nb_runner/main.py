@@ -22,8 +22,8 @@ class StartRequest(BaseModel):
     rows: int = Field(100, ge=0, le=1_000_000, description="How many rows it works through")
 
 
-# TODO(4.1): a run has a status now: QUEUED, RUNNING, SUCCEEDED. Make an enumeration of these words
-#   (StrEnum), and give Run a field `status` that begins with QUEUED.
+# TODO(4.1): a run has a status now: QUEUED, RUNNING or SUCCEEDED. Make an enumeration of these
+#   words (StrEnum), and give Run a field `status` that begins with QUEUED.
 class Run(BaseModel):
     """A run, as the API shows it."""
 
@@ -47,8 +47,9 @@ async def ping() -> str:
     return "pong"
 
 
-# TODO(4.1): a function `work` that does the job for one record: it marks it RUNNING, sleeps for the
-#   seconds that were asked for, and marks it SUCCEEDED. A plain `def`: the README says why.
+# TODO(4.1): a function `work` that does the job of one record: it marks the record RUNNING, sleeps
+#   for the seconds of the request, and marks the record SUCCEEDED. A plain `def`: the chapter says
+#   why.
 
 
 # TODO(4.2): a function `busy` that says whether a run is queued or running.
@@ -57,8 +58,8 @@ async def ping() -> str:
 @app.post("/start", status_code=202, response_model=Run)
 async def start(request: Request, body: StartRequest | None = None) -> Record:
     """Ask for a run."""
-    # TODO(4.2): when a run is in the way, refuse with 409 and say so. Between this look and the
-    #   note in `records`, no other start may be handled: no `await` there.
+    # TODO(4.2): when a run is queued or running, refuse with 409 and a sentence. No other start may
+    #   be handled between this look and the new entry in `records`: no `await` there.
     body = body or StartRequest()
     record = Record(
         run_id=secrets.token_hex(4),
@@ -67,8 +68,8 @@ async def start(request: Request, body: StartRequest | None = None) -> Record:
         client=request.client.host if request.client else "",
     )
     records[record.run_id] = record
-    # TODO(4.1): have `work` called after the answer has gone out. FastAPI hands a BackgroundTasks
-    #   to a function that has a parameter of this type.
+    # TODO(4.1): have `work` called after the answer. FastAPI passes a BackgroundTasks to a function
+    #   that has a parameter of this type.
     #   https://fastapi.tiangolo.com/tutorial/background-tasks/
     return record
 
