@@ -366,7 +366,7 @@ def test_each_failure_mode_names_the_tests_that_show_it() -> None:
     # Each number names a test that shows it, or the file of its tests.
     shown = set(re.findall(r"test_(\d\d)_", page)) | set(re.findall(r"_and_(\d\d)_", page))
     assert shown == {f"{number:02}" for number in numbers}
-    assert page.count("**Mended by**") == len(numbers)
+    assert page.count("**Fixed by**") == len(numbers)
 
 
 def test_the_glossary_has_every_word_with_a_tooltip() -> None:
