@@ -6,6 +6,13 @@ from typing import Self, cast
 from redis import Redis
 from redis.exceptions import ResponseError
 
+# In one step, else a key that is given a shorter time meanwhile gets the longer one back.
+SHORTEN = """
+if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[1]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[1])
+end
+"""
+
 
 class Data:
     """The data of one Redis, looked at without a gate."""
@@ -49,3 +56,8 @@ class Data:
             left = int(self.redis.pttl(key))
             if left >= 0:
                 self.redis.pexpire(key, left - passed)  # not more than nothing left: it is gone
+
+    def shorten(self, seconds: float) -> None:
+        """Every key that ends by itself ends `seconds` from now at the latest."""
+        for key in self.redis.scan_iter(count=1000):
+            self.redis.eval(SHORTEN, 1, key, int(seconds * 1000))

@@ -6,12 +6,12 @@ The grader keeps two runners of the project, on two databases of one Redis:
   not exist, so a run fails at once, and all points of a run are tried in a second. Nothing waits
   here: time passes for the data.
 - `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
-  a file named after its kernel's process id, and waits until the grader lets it end.
+  a file named after its kernel's process id, and waits until the grader lets it end. What its API
+  takes is a lease of an hour, which becomes one of seconds when a worker has begun the run: so it
+  does not matter how long a worker takes to come up.
 """
 
 import functools
-import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,22 +42,20 @@ from kit.grading.gated import (
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
+from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-HOUR = 3600.0  # seconds
-LEASE = HOUR  # LEASE_SECONDS where time passes for the data only
+LEASE = 3600.0  # seconds; LEASE_SECONDS where time passes for the data only
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
 SHORT_LEASE = 3.0  # where time passes
 KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
 SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives
-TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 KERNEL_TIMEOUT = 60.0  # seconds for a kernel to start
+END_TIMEOUT = 20.0  # seconds for a run to end when its last cell has: it takes two
 LATE_TIMEOUT = 20.0  # seconds for a kernel to start, where nothing depends on it
 GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED: it takes one
-POLL_INTERVAL = 0.02  # seconds
 NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
-STALL = 0.2  # seconds that a process stood still
 TRIES = 3
 NO_KERNEL = "there-is-none"
 
@@ -75,14 +73,19 @@ LONG_RUN += f"({SHORT_LEASE:g} s here)"
 AT_WORK = "RUNNING, for as long as the notebook runs: the worker lives, and says so"
 PAUSED = f"./workshop break pause\n{curl('POST', '/start')}\nand the paused worker wakes up"
 
-WAITS = """
+BEGINS = """
 import os, pathlib, time
 here = pathlib.Path({here!r})
 (here / f"{{os.getpid()}}.ran").touch()
+"""
+WAITS = (
+    BEGINS
+    + """
 end = time.monotonic() + 200
 while not (here / f"{{os.getpid()}}.go").exists() and time.monotonic() < end:
     time.sleep(0.02)
 """
+)
 
 
 def write_notebook(path: Path, source: str, kernel: str = "python3") -> None:
@@ -99,6 +102,7 @@ class Kernels:
         marks.mkdir()
         self.marks = marks
         self.source = WAITS.format(here=str(marks))
+        self.ends_at_once = BEGINS.format(here=str(marks))
         self._known: set[int] = set()
 
     def any(self) -> bool:
@@ -136,16 +140,6 @@ def paused(child: Child) -> Iterator[None]:
         processes.wake(child.pid)
 
 
-def eventually(check: Callable[[], object], seconds: float = TIMEOUT) -> bool:
-    """Wait until `check` is true. Whether it was true in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_INTERVAL)
-    return True
-
-
 class Steps:
     """Two API processes and a worker, each with a gate, and a lease of an hour."""
 
@@ -169,7 +163,7 @@ class Steps:
     def begin(self) -> None:
         """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
         self.worker.reset()
-        write_notebook(self.notebook, "print('done')")
+        write_notebook(self.notebook, self.kernels.ends_at_once)
         answer = self.api.post("/start").expect(202, "no run is in the way", START)
         self._started = run_id_of(answer)
 
@@ -185,7 +179,12 @@ class Steps:
         return run_id, ended
 
     def _end_of(self, run_id: str) -> str:
-        eventually(lambda: status(self.api, run_id) not in ACTIVE, KERNEL_TIMEOUT)
+        def over() -> bool:
+            return status(self.api, run_id) not in ACTIVE
+
+        eventually(lambda: self.kernels.any() or over(), KERNEL_TIMEOUT)
+        self.kernels.new()
+        eventually(over, END_TIMEOUT)
         return status(self.api, run_id)
 
     @contextmanager
@@ -244,21 +243,6 @@ class Steps:
         return game
 
 
-class Stalls:
-    """Notes when this process was not let go on in time. Then other processes were not, either."""
-
-    def __init__(self) -> None:
-        self.last = -math.inf
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while True:
-            began = time.monotonic()
-            time.sleep(POLL_INTERVAL)
-            if time.monotonic() - began > POLL_INTERVAL + STALL:
-                self.last = time.monotonic()
-
-
 class Beats:
     """An API process and workers with a lease of seconds. The first worker has a gate."""
 
@@ -267,16 +251,16 @@ class Beats:
         self.kernels = Kernels(submission.state / "marks-of-beats")
         write_notebook(notebook, self.kernels.source)
         self._submission = submission
-        self._env = {"LEASE_SECONDS": f"{SHORT_LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
+        self._env = {**env, "LEASE_SECONDS": f"{SHORT_LEASE:g}", "REDIS_URL": redis_url}
         self.gated = Gated(
             submission,
             apis=1,
             gated_workers=1,
-            env=self._env,
+            env=env,
             worker_env={"LEASE_SECONDS": f"{KILLED_LEASE:g}"},
             redis_url=redis_url,
         )
-        self._env["REDIS_URL"] = redis_url
         self.worker: GatedWorker = self.gated.workers[0]
         self.api: Api = self.gated.apis[0].api
         self.data: Data = self.gated.data
@@ -293,6 +277,7 @@ class Beats:
 
     def close(self) -> None:
         self._starter.shutdown()
+        self.stalls.close()
         self.gated.close()
 
     def _run_and_kill(self) -> str:
@@ -357,6 +342,7 @@ class Beats:
         eventually(lambda: status(self.api, run_id) != "QUEUED")
         now = status(self.api, run_id)
         require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
+        self.data.shorten(SHORT_LEASE)
         return run_id
 
     def take_started(self) -> str:
@@ -406,6 +392,8 @@ class Beats:
     def require_renewal(self, run_id: str, did: str) -> None:
         """Wait until the lease is renewed. Raises Wrong when it ends before."""
         before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        got = "nothing in Redis ends by itself: the lease has no end"
+        require(bool(before), did, "a lease that is renewed", got, TAKE)
         while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
             got = "the lease has no end, or nobody prolongs it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
@@ -434,7 +422,7 @@ def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
                 return test(beats=beats, **others)
             except Wrong:
                 beats.reset()
-                if not left or beats.stalls.last < began:
+                if not left or not beats.stalls.since(began):
                     raise
 
     return repeated
@@ -585,7 +573,7 @@ def require_lost(api: Api, run_id: str) -> None:
 def test_a_run_whose_worker_died_is_lost(beats: Beats) -> None:
     for _ in range(TRIES):
         require_lost(beats.api, beats.take_dead())
-        if beats.stalls.last < beats.began:
+        if not beats.stalls.since(beats.began):
             break  # else whoever would have kept the lease may have stood still, too
     beats.begin()
 
@@ -633,7 +621,6 @@ def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
     with paused(beats.worker_of(kernel)):
         beats.data.advance(SHORT_LEASE + 1)
         beats.begin()
-        beats.data.advance(-HOUR)  # the new lease is to last until a worker comes to it
     require(
         eventually(lambda: not alive(kernel), GONE_TIMEOUT),
         PAUSED,
@@ -719,26 +706,31 @@ def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> No
 @pytest.mark.task("12.4")
 @undisturbed
 def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Beats) -> None:
+    run_id, kernel = beats.take_running()
+    beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
+    did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+    require_cancelled(beats.api, run_id, did)
+    gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
+    require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
+    answers: list[Answer] = []
+
+    def started() -> bool:
+        answers.append(beats.api.post("/start"))
+        return answers[-1].status == 202
+
+    eventually(started, GONE_TIMEOUT)
+    answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+    require_cancelled_late(steps)
+
+
+def require_cancelled_late(steps: Steps) -> None:
+    """Raise Wrong unless a cancel is obeyed that comes just before the notebook begins."""
     queued, all_but_last = steps.commands()
     with steps.waiting_notebook():
-        run_id, kernel = beats.take_running()
-        beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
-        late = steps.cancel_late(queued, all_but_last)  # while the other run ends
-        did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
-        require_cancelled(beats.api, run_id, did)
-        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT)
-        require(gone, did, "that the run's kernel is gone", "it still runs", CANCEL)
-        answers: list[Answer] = []
-
-        def started() -> bool:
-            answers.append(beats.api.post("/start"))
-            return answers[-1].status == 202
-
-        eventually(started)
-        answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+        run_id = steps.cancel_late(queued, all_but_last)
         did = f"{curl('POST', '/start')}\nand, when the worker is about to begin the run,\n"
-        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{late}')}"
-        require_cancelled(steps.api, late, did, TIMEOUT)
+        did += f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
+        require_cancelled(steps.api, run_id, did, TIMEOUT)
 
 
 def require_cancelled(api: Api, run_id: str, did: str, seconds: float = GONE_TIMEOUT) -> None:

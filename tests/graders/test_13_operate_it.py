@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
@@ -13,12 +12,12 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
 from kit.grading.failure import Wrong, require
 from kit.grading.submission import Env, Submission
+from kit.grading.waiting import TIMEOUT, eventually
 from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import free_port, free_socket
 from kit.processes.project import start_api
 
-TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
 # The bounds of LEASE_SECONDS. Two API processes have them: the first, and one without Redis.
 UPPER, LOWER = "3600", "2"
@@ -30,13 +29,6 @@ METRICS = "nb_runner/health.py: _Snapshot.collect()"
 START = "nb_runner/main.py: start()"
 REFUSED = "nb_runner_refused_starts_total"
 REFUSALS = 3  # how many starts the test has refused
-
-
-def eventually(check: Callable[[], object], seconds: float) -> None:
-    """Wait until `check` is true, or for so long."""
-    deadline = time.monotonic() + seconds
-    while not check() and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 class Runner:

@@ -16,9 +16,8 @@ import json
 import math
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -37,16 +36,14 @@ from kit.grading.probe import Probe, gate
 from kit.grading.runner_data import RunnerData
 from kit.grading.runs import ACTIVE, status
 from kit.grading.submission import Submission
+from kit.grading.waiting import TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
 LEASE = 60.0  # seconds; where time passes for the data only
 SHORT_LEASE = 3.0  # seconds; where time passes
 KEPT = SHORT_LEASE  # seconds for which a kernel whose worker beats has to live
-TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 GONE_TIMEOUT = 8.0  # seconds for processes to be gone that end in a moment
-POLL_INTERVAL = 0.02  # seconds
-STALL = 0.2  # seconds that a process stood still
 TRIES = 3
 
 CANCEL = "nb_runner/main.py: cancel()"
@@ -119,16 +116,6 @@ def alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def eventually(check: Callable[[], object], seconds: float = TIMEOUT) -> bool:
-    """Wait until `check` is true. Whether it was true in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_INTERVAL)
-    return True
 
 
 class Runner:
@@ -275,38 +262,15 @@ def watch(runner: Runner) -> Silence:
 def watch_undisturbed(runner: Runner) -> Silence:
     """The same, again where the machine was so busy that processes stood still."""
     for left in reversed(range(TRIES)):
+        began = time.monotonic()
         with Stalls() as stalls:
             seen = watch(runner)
-        if seen.right or not left or not stalls.noted:
+        if seen.right or not left or not stalls.since(began):
             break
         runner.kill_runs()
         runner.signal_worker(signal.SIGKILL)
         runner.worker = runner.new_worker()
     return seen
-
-
-class Stalls:
-    """Notes when this process was not let go on in time. Then others were not, either."""
-
-    def __init__(self) -> None:
-        self.noted = False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        began = time.monotonic()
-        while not self._over.wait(POLL_INTERVAL):
-            now = time.monotonic()
-            self.noted |= now > began + POLL_INTERVAL + STALL
-            began = now
 
 
 @pytest.fixture(scope="module")

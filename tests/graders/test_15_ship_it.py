@@ -1,8 +1,7 @@
 """Exercise 15: fencing tokens, a redeploy in the middle of a run, and the API key."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import nbformat
@@ -15,10 +14,10 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.failure import Wrong, require
 from kit.grading.runner_data import RunnerData
 from kit.grading.submission import Submission
+from kit.grading.waiting import TIMEOUT, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
 
-TIMEOUT = 30.0  # seconds for steps that take long on a busy machine only
 STOP_TIMEOUT = 15.0  # seconds for a worker that is told to stop
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
 KEY = "open-sesame"
@@ -29,16 +28,6 @@ STOP = "nb_runner/worker/pool.py: EndsRuns.close()"
 CHECK = "nb_runner/api/security.py: check()"
 START = "nb_runner/main.py: start()"
 TABLE = "fencing_tokens"
-
-
-def eventually(check: Callable[[], object], seconds: float) -> bool:
-    """Wait until `check` is true. Whether it was true in time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 class Runner:
