@@ -97,12 +97,18 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
         "docs.celeryq.dev",
         "docs.pydantic.dev",
         "docs.pytest.org",
+        "docs.python.org",
+        "docs.sqlalchemy.org",
         "fastapi.tiangolo.com",
         "github.com",
+        "jupyter-client.readthedocs.io",
         "nbclient.readthedocs.io",
+        "nbformat.readthedocs.io",
+        "prometheus.github.io",
         "python-poetry.org",
         "redis.io",
         "redis.readthedocs.io",
+        "www.starlette.io",
     }
     assert {host for host in hosts if not host.startswith("127.0.0.1")} <= known
 

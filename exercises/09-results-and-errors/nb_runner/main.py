@@ -79,6 +79,6 @@ def recent(limit: Annotated[int, Query(ge=1, le=100)] = 10) -> list[Record]:
     return runs.recent(limit)
 
 
-# TODO(9.1): GET /output/{run_id} answers what the run left: its id, status and result.
+# TODO(9.1): GET /output/{run_id} answers with what the run left: its id, status and result.
 
-# TODO(9.3): no such run: 404. Not at its end yet: 409, with a word on why.
+# TODO(9.3): if there is no such run: 404. If it has not ended yet: 409. Both say why.

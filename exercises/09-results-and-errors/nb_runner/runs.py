@@ -48,12 +48,12 @@ class Run(BaseModel):
     status: Status = Status.QUEUED
     requested_by: str | None
     queued: datetime
-    # TODO(9.2): `error`, why the run failed, in words. None for all others.
+    # TODO(9.2): `error`: why the run failed, readable. None for all other runs.
 
 
-# TODO(9.1): a model `Output` of what a run leaves: run_id, status, result.
+# TODO(9.1): a model `Output` of what a run leaves: run_id, status and result.
 
-# TODO(9.2): it has `error` and `traceback` as well.
+# TODO(9.2): `Output` has `error` and `traceback`, too.
 
 
 class Record(Run):
@@ -120,17 +120,17 @@ def get(run_id: str) -> Record | None:
     if kept is None:
         return None
     record = Record.model_validate_json(str(kept))
-    # TODO(9.2): of a task that failed, Celery keeps the exception where others have their result.
-    #   An exception is not JSON, so put it into words: its name and its message.
+    # TODO(9.2): when a task fails, Celery stores the exception in the place of its result.
+    #   An exception is not JSON, so make a readable text of it: its name and its message.
     record.status = STATUSES[AsyncResult(run_id, app=app).state]
     return record
 
 
-# TODO(9.1): `output(record)`: what the run left. Look at `result`, not `get()`: that one waits for
-#   the end, and raises here what was raised there.
+# TODO(9.1): write `output(record)`: what the run left. Use `result` and not `get()`: `get()` waits
+#   for the end of the run, and raises the task's exception here.
 #   https://docs.celeryq.dev/en/stable/reference/celery.result.html
 
-# TODO(9.2): of a run that failed, the traceback. Nobody but us can read the worker's log.
+# TODO(9.2): add the traceback of a run that failed. The caller cannot read the worker's log.
 
 
 def latest() -> Record | None:

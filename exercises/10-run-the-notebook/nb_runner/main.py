@@ -21,8 +21,8 @@ class StartRequest(BaseModel):
     """What a start may ask for. The job itself is a stand-in until exercise 10."""
 
     requested_by: str | None = Field(None, min_length=1, max_length=100, examples=["ada"])
-    # TODO(10.1): the notebook takes as long as it takes. These two can go; and no field for the
-    #   notebook may come: which one is run is decided where the runner is deployed.
+    # TODO(10.1): remove these two fields: the notebook decides how long it takes. Do not add a
+    #   field for the notebook: it is chosen where the runner is deployed.
     seconds: float = Field(1, ge=0, le=600, description="How long the job takes")
     rows: int = Field(100, ge=0, le=1_000_000, description="How many rows it works through")
 

@@ -141,8 +141,8 @@ def output(record: Record) -> Output:
         out.result = result.result
     elif record.status is Status.FAILED:
         out.traceback = str(result.traceback)
-        # TODO(10.2): if the error is a NotebookFailed, it carries what the notebook had printed:
-        #   show that, too.
+        # TODO(10.2): a NotebookFailed carries what the notebook had printed. Make that the
+        #   result.
     return out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-# TODO(10.1): take it from `settings`, as everything that comes from the environment.
+# TODO(10.1): take it from `settings`, as all that comes from the environment.
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 app = Celery("nb_runner", broker=REDIS_URL, backend=REDIS_URL)
@@ -23,8 +23,8 @@ def run_notebook(seconds: float, rows: int) -> dict[str, Any]:
 
     What it returns has to survive JSON: text, numbers, lists, dictionaries, true, false, null.
     """
-    # TODO(10.1): no arguments, no pretending: run the notebook, by executor.run(settings), and
-    #   return what that returns.
+    # TODO(10.1): the task takes no arguments. It runs the notebook, by executor.run(settings), and
+    #   returns what that returns.
     time.sleep(seconds)
     delays = [row % 60 for row in range(rows)]
     return {"rows": rows, "mean_delay": sum(delays) / len(delays)}

@@ -27,12 +27,12 @@ class NotebookFailed(Exception):
         return self.why
 
 
-# TODO(11.1): run() is to be told whom to tell how many cells are done, and of how many: cells of
-#   code, for text has nothing to do. And what it returns has to carry the two numbers as well,
+# TODO(11.1): run() gets a function, and calls it with the numbers of cells: how many are done, and
+#   how many there are. Only cells of code count. What run() returns has the two numbers, too:
 #   cells_done and cells_total.
 #   https://nbclient.readthedocs.io/en/latest/client.html
-# TODO(11.3): it is to be told the run's id, too, and to keep what was executed in a file of that
-#   name, also after a failure.
+# TODO(11.3): run() gets the run's id, too. It keeps the executed notebook in a file of that name,
+#   also after a failure.
 def run(settings: Settings) -> dict[str, Any]:
     """Run a fresh copy of the notebook, in its own folder. What it left, as JSON can say it.
 

@@ -71,9 +71,9 @@ def status(run_id: Annotated[str, Path(max_length=40)]) -> Record:
     raise HTTPException(404, f"No run {run_id!r} is known.")
 
 
-# TODO(11.2): GET /status/{run_id}/events: the run as server-sent events. One at once, one at each
-#   change, the last at its end; then the stream ends. 404 for a run that nobody knows: said before
-#   the stream begins.
+# TODO(11.2): GET /status/{run_id}/events: the run as server-sent events. One event comes at once,
+#   one at each change, and the last one at the run's end. Then the stream ends. For a run that
+#   nobody has started: 404, before the stream begins.
 #   https://fastapi.tiangolo.com/tutorial/server-sent-events/
 
 
@@ -91,5 +91,5 @@ def output(run_id: Annotated[str, Path(max_length=40)]) -> Output:
         raise HTTPException(404, f"No run {run_id!r} is known.")
     if record.status.active:
         raise HTTPException(409, f"Run {run_id} is {record.status}: its output comes at its end.")
-    # TODO(11.3): with ?format=ipynb, the executed notebook.
+    # TODO(11.3): with ?format=ipynb, send the executed notebook.
     return runs.output(record)

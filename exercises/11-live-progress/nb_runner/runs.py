@@ -37,7 +37,7 @@ class Status(StrEnum):
 STATUSES = {
     "PENDING": Status.QUEUED,
     "STARTED": Status.RUNNING,
-    # TODO(11.1): a run in a state of your own is running, too.
+    # TODO(11.1): a run whose task is in your own state is running, too.
     "SUCCESS": Status.SUCCEEDED,
     "FAILURE": Status.FAILED,
     "REVOKED": Status.CANCELLED,
@@ -51,7 +51,7 @@ class Run(BaseModel):
     status: Status = Status.QUEUED
     requested_by: str | None
     queued: datetime
-    # TODO(11.1): cells_done and cells_total, null as long as nobody has counted.
+    # TODO(11.1): cells_done and cells_total; null as long as they are not known.
     error: str | None = Field(None, description="Why it failed, in words")
 
 
@@ -133,8 +133,8 @@ def get(run_id: str) -> Record | None:
     record.status = STATUSES[result.state]
     if record.status is Status.FAILED:
         record.error = in_words(result.result)
-    # TODO(11.1): fill in the two numbers, from whatever the task has told: its progress, its
-    #   result, or what it left when it failed.
+    # TODO(11.1): fill in the two numbers. They are in the task's progress, in its result, or in
+    #   the exception of a task that failed.
     return record
 
 

@@ -15,8 +15,8 @@ app.conf.update(
 )
 
 
-# TODO(11.1): have Celery hand the task itself to you (bind=True), and write how far the run is into
-#   a state of your own, PROGRESS.
+# TODO(11.1): let Celery give the task itself to the function (bind=True), and write how far the run
+#   is into a state of your own, PROGRESS.
 #   https://docs.celeryq.dev/en/stable/userguide/tasks.html#custom-states
 @app.task(name="nb_runner.run_notebook")
 def run_notebook() -> dict[str, Any]:

@@ -19,10 +19,10 @@ ANSWER_TIMEOUT = settings.lease_seconds * 2 / 3  # without an answer for so long
 
 def take(run_id: str) -> bool:
     """Take the lease, if no run holds it."""
-    # TODO(12.1): a lease that ends by itself.
-    #   This one is a lock: whoever holds it and dies holds it for ever. Redis can be told, in the
-    #   same command, when to let go (LEASE_MS). A second command for it could be the one that never
-    #   comes. https://redis.io/docs/latest/commands/set/
+    # TODO(12.1): make it a lease that ends by itself.
+    #   This is a lock: a run whose worker dies holds it for ever. Tell Redis in the same command
+    #   when the key ends (LEASE_MS). A process may die before it sends a second command.
+    #   https://redis.io/docs/latest/commands/set/
     return bool(redis.set(LEASE, run_id, nx=True))
 
 
@@ -33,9 +33,10 @@ def holder() -> str | None:
 
 def renew(run_id: str) -> bool:
     """Hold it for another while, if it is still ours."""
-    # TODO(12.2): hold it for another LEASE_MS, if it is still ours.
-    #   To look and to act has to be one step, or the lease may change hands between the two: a
-    #   script that Redis runs. https://redis.io/docs/latest/develop/programmability/eval-intro/
+    # TODO(12.2): renew it for another LEASE_MS, if it is still ours.
+    #   Look and act in one step, by a script that Redis runs. In two steps, another run may take
+    #   the lease between them.
+    #   https://redis.io/docs/latest/develop/programmability/eval-intro/
     return holder() == run_id
 
 
@@ -44,9 +45,9 @@ def release(run_id: str, record: str, **fields: str) -> bool:
 
     False: another run holds it by now, and keeps it.
     """
-    # TODO(12.3): only if it is still ours.
-    #   A worker that was asleep for longer than its lease comes here too, and by now the lease may
-    #   be another run's. Compare, write and delete: again one step.
+    # TODO(12.3): do this only if the lease is still ours.
+    #   A worker that was paused for longer than its lease comes here, too. By then the lease may be
+    #   another run's. Compare, write and delete in one step.
     pairs = [part for pair in fields.items() for part in pair]
     redis.hset(record, items=pairs)
     redis.delete(LEASE)
@@ -89,11 +90,11 @@ class Heartbeat:
 
     def _beat(self) -> None:
         # TODO(12.2): keep the lease while the notebook runs.
-        #   Every BEAT seconds, until the run is over: renew. When the lease is somebody else's by
-        #   now, or gone, the kernel has to go too: `_end("lost")`. A Redis that does not answer
-        #   (RedisError) is another matter: it may be back in a moment. But after ANSWER_TIMEOUT
-        #   seconds without an answer the lease is not sure any more.
-        # TODO(12.4): look whether the run is to end (`_cancelled`), at each beat.
+        #   Renew it every BEAT seconds, until the run is over. When the lease is gone or another
+        #   run's, end the kernel: `_end("lost")`. When Redis does not answer (RedisError), try
+        #   again: it may answer at the next beat. But after ANSWER_TIMEOUT seconds without an
+        #   answer, the lease may be lost: `_end("lost")`.
+        # TODO(12.4): at each beat, look whether the run is cancelled (`_cancelled`).
         self._over.wait()
 
     def _end(self, order: str) -> None:

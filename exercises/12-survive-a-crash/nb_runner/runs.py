@@ -135,9 +135,9 @@ def get(run_id: str) -> Record | None:
     record = Record.model_validate(kept)
     if record.status is Status.QUEUED and record.cancel_requested:
         record.status = Status.CANCELLED
-    # TODO(12.1): a run that calls itself active, while the lease is not its own, is LOST.
-    #   Say so here, where it is read: its worker is dead, and cannot. In `error`, say it in words.
-    #   (Who holds the lease is the second thing that `both` answers.)
+    # TODO(12.1): a run that is active while the lease is not its own is LOST.
+    #   Say so here, where the run is read: its worker is dead, and cannot. Give a readable `error`.
+    #   (The second answer of `both` is the holder of the lease.)
     return record
 
 

@@ -31,7 +31,7 @@ def run_notebook(self: Task[Any, Any]) -> None:
         log.warning("Run %s came too late: its lease is gone.", run_id)
         return
     # TODO(12.4): a run that was cancelled while no worker was there must not begin.
-    #   Its message came all the same: messages know nothing of what happened since.
+    #   Its message comes all the same: a cancel does not remove it from the queue.
     runs.note(run_id, status=Status.RUNNING.value)
     ending = _run(run_id)
     if not lease.release(run_id, runs.key(run_id), **ending):

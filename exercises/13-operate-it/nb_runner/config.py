@@ -27,10 +27,10 @@ class Settings(BaseSettings):
     )
     cell_timeout: int = Field(600, ge=1, le=86_400, description="whole seconds, from 1 to 86400")
     # A worker that is silent for longer counts as dead.
-    # TODO(13.1): refuse a lease that cannot work: anything but 2 to 3600 seconds.
-    #   A much shorter one is over before a worker has looked up; and after a crash nobody wants to
-    #   wait for more than an hour. The fields around this one show how. The description is what
-    #   people are told, so it has to say what is allowed.
+    # TODO(13.1): refuse a lease that cannot work. Allow 2 to 3600 seconds.
+    #   A shorter one is over before a worker has looked at it, and after a crash nobody wants to
+    #   wait for more than an hour. The fields around this one show how. People read the
+    #   description, so it has to say what is allowed.
     lease_seconds: float = 15
     # Executed notebooks; API and worker share it.
     artifacts_dir: Path = Field(Path("artifacts"), description="the path of a folder")

@@ -30,14 +30,14 @@ def ready(response: Response) -> Readiness:
     state = Readiness()
     try:
         # TODO(13.2): ready means that a start would work. Without a worker it would not.
-        #   `runs.workers()` knows how many there are. What is missing is said in `worker`.
+        #   `runs.workers()` counts them. Say in `worker` what is missing.
         runs.workers()
     except RedisError as error:
         state.redis = f"Redis does not answer ({type(error).__name__})."
         state.worker = "Unknown without Redis."
-    # TODO(13.2): nor would it with a notebook that cannot be read.
-    #   Notebooks change, so it has to be read for each answer. `executor.read` of the settings'
-    #   notebook raises Unusable, with the words for it.
+    # TODO(13.2): with a notebook that cannot be read, a start would not work, either.
+    #   Notebooks change, so read it for each answer. `executor.read` of the settings' notebook
+    #   raises Unusable, which says what is wrong.
     if state != Readiness():
         response.status_code = 503
     return state
@@ -68,6 +68,6 @@ class _Snapshot:
         active = bool(self._latest and self._latest.status.active)
         yield GaugeMetricFamily("nb_runner_active", "1 while a run is queued or running", active)
         # TODO(13.3): nb_runner_refused_starts_total, how many starts were answered 409.
-        #   They are counted already, in Redis (see `runs.admit`): what this process alone has
-        #   counted would be a part of them only. To Prometheus, what only ever grows is a counter;
-        #   the library puts the `_total` behind its name.
+        #   Redis counts them already (see `runs.admit`). A number of this process would be a part
+        #   of them only. For Prometheus, a number that only grows is a counter. The library adds
+        #   the `_total` to its name.

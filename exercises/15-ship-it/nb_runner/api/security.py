@@ -13,9 +13,9 @@ header = APIKeyHeader(name="X-API-Key", auto_error=False)
 async def check(given: Annotated[str | None, Security(header)]) -> None:
     """Let the request in, or answer 401, as late for a nearly right key as for any other."""
     # TODO(15.3): answer 401 to a request without the key, and to one with a wrong key.
-    #   The key is RUNNER_API_KEY: a SecretStr, so that no log shows it. Compare by
-    #   secrets.compare_digest(), of bytes: `==` answers sooner when the first letter is wrong
-    #   already, and a patient client could guess the key letter by letter.
+    #   The key is RUNNER_API_KEY: a SecretStr, so that no log shows it. Compare bytes, by
+    #   secrets.compare_digest(): `==` answers sooner when the first letter is wrong, so a patient
+    #   client could guess the key letter by letter.
 
 
 def key_needed() -> list[params.Depends]:

@@ -64,9 +64,9 @@ def issue(engine: Engine, run_id: str) -> int:
     those that have written, not with all that were issued.
     """
     # TODO(15.1): take the number from the database.
-    #   This counter is the worker's own: it starts anew with each worker, so a run of today gets a
-    #   smaller number than one of yesterday, and its writes are refused for ever. One in Redis
-    #   would start anew whenever Redis forgets. The database that is to be protected never forgets
-    #   what it has given out: a new row in `tokens` has the next number. Nothing has made that
-    #   table yet: it is made here, if it is not there.
+    #   This counter is the worker's own, and starts at 1 with each worker. So a run of today gets a
+    #   smaller number than a run of yesterday, and the database refuses its writes. A counter in
+    #   Redis would start at 1 whenever Redis loses its data. The database that is to be protected
+    #   knows its numbers: a new row in `tokens` has the next one. Nothing has made that table yet,
+    #   so make it here, if it is not there.
     return next(numbers)

@@ -73,7 +73,7 @@ class EndsRuns(bootsteps.StartStopStep):
     def close(self, _: Any) -> None:
         """Celery's worker begins to stop."""
         # TODO(15.2): send SIGTERM to each pool process.
-        #   Celery would now wait until the run has ended by itself, hours perhaps, or until the
-        #   platform loses patience and kills all. A pool process that gets SIGTERM in a run ends
-        #   it, writes into its record why, and then ends itself: see signals_end_the_run() above.
-        #   `billiard.active_children()` are the pool processes; one may have ended a moment ago.
+        #   Without it, Celery waits until the run has ended by itself, or until the platform kills
+        #   all processes. A pool process that gets SIGTERM in a run ends the run, writes the
+        #   reason into its record, and then ends itself: see signals_end_the_run() above.
+        #   `billiard.active_children()` are the pool processes. One may have ended a moment ago.
