@@ -1,6 +1,6 @@
-"""Atomic writes of files and folders. Standard library only: set-up uses it too.
+"""Texts that are read, and files and folders that are replaced whole or not at all.
 
-The new content is written to a temporary name in the same file system, and then renamed. A reader
+Standard library only: set-up uses it too. The new content is written to a temporary name in the same file system, and then renamed. A reader
 sees the old content or the new, never a part of it.
 """
 
@@ -11,6 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def text_of(file: Path) -> str:
+    """The text in a file that a person writes. Raises OSError, or ValueError when it is no UTF-8.
+
+    Editors of Windows put a byte order mark in front, which is no part of the text.
+    """
+    return file.read_text(encoding="utf-8-sig")
 
 
 def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
