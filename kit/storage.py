@@ -1,7 +1,7 @@
 """Texts that are read, and files and folders that are replaced whole or not at all.
 
-Standard library only: set-up uses it too. The new content is written to a temporary name in the same file system, and then renamed. A reader
-sees the old content or the new, never a part of it.
+Standard library only: set-up uses it too. The new content is written to a temporary name in the
+same file system, and then renamed. A reader sees the old content or the new, never a part of it.
 """
 
 import contextlib

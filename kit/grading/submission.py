@@ -31,7 +31,7 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
 from kit.processes.stack import Stack
-from kit.workspace import shown
+from kit.workspace import shown, sqlite_url
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -114,7 +114,7 @@ class Submission:
         more = more or {}
         given = {name: value for name, value in more.items() if value is not None}
         own = {
-            "DATABASE_URL": f"sqlite:///{self.state / 'check.db'}",
+            "DATABASE_URL": sqlite_url(self.state / "check.db"),
             "ARTIFACTS_DIR": str(self.state / "artifacts"),
         }
         redis_url = self.redis_url if self.project.has_worker else ""

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_from_the_first_failure_to_the_next_exercise(learner: Learner) -> None:
     assert "01 Hello: passed" in whole.stdout
     assert "`./workshop check 02` opens work/02-parrot" in whole.stdout
     assert learner.states() == {HELLO: "passed", PARROT: "not started"}
+
+
+def test_the_name_of_the_folder_does_not_matter(tmp_path: Path) -> None:
+    learner = Learner(tmp_path / "[a] $HOME x#y x:y a?b a%20b;&='zoë")
+    learner.run("reset", HELLO)
+    learner.solve(HELLO)
+    done = learner.run("check")
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_after_the_last_one_there_is_nothing_left(learner: Learner) -> None:
