@@ -26,6 +26,7 @@ from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
+from kit.processes.environment import kept
 from kit.workspace import shown
 
 if TYPE_CHECKING:
@@ -288,8 +289,10 @@ def _run_grader(arguments: _GraderArguments, confine: Callable[[], None] | None)
     os.dup2(arguments.log.number, 1)
     os.dup2(arguments.log.number, 2)
     tempfile.tempdir = arguments.temporary  # the other process removes it
-    os.environ[MARK] = arguments.mark
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # What is set for pytest, or for a library that graders use, is not meant for a grader.
+    env = kept(os.environ) | {MARK: arguments.mark, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ.clear()
+    os.environ.update(env)
     import pytest  # here, because the process that waits for graders does not need it
 
     from kit.grading.plugin import CollectedIn, OptionsPlugin

@@ -39,7 +39,8 @@ def main(argv: list[str]) -> NoReturn:
         sys.exit(130)
     # With this variable, each of the many processes would compile thousands of modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.execv(PYTHON, [str(PYTHON), "-m", "kit", *argv])
+    # -E: what is set for Python, such as PYTHONPATH or PYTHONWARNINGS, is not meant for the kit.
+    os.execv(PYTHON, [str(PYTHON), "-E", "-m", "kit", *argv])
 
 
 def is_set_up() -> bool:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from kit.errors import KitError
 from kit.processes.child import wait_until
+from kit.processes.environment import kept, only
 from kit.processes.ports import free_socket
 from kit.processes.redis_tiers import INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
@@ -107,7 +108,9 @@ def redis() -> Finding:
     """The Redis tier, and a real task through a real worker on it."""
     from celery import Celery
 
-    with tempfile.TemporaryDirectory() as folder, Stack() as stack:
+    url = os.environ.get("REDIS_URL", "")
+    env = kept(os.environ) | ({"REDIS_URL": url} if url else {})
+    with only(env), tempfile.TemporaryDirectory() as folder, Stack() as stack:
         url = stack.redis()
         choice = stack.redis_choice
         assert choice is not None

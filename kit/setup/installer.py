@@ -69,7 +69,7 @@ class Installer:
         self._run(step, argv, uv_env(os.environ, self._pip_settings()))
 
     def _pip(self) -> list[str]:
-        return [str(self.python), "-m", "pip", "--disable-pip-version-check"]
+        return [str(self.python), "-E", "-m", "pip", "--disable-pip-version-check"]
 
     def _pip_settings(self) -> dict[str, str]:
         listed = subprocess.run(
@@ -87,7 +87,7 @@ class Installer:
 
 def make_venv(folder: Path) -> None:
     """Make an empty virtual environment, whatever was there before."""
-    argv = [sys.executable, "-m", "venv", "--clear", str(folder)]
+    argv = [sys.executable, "-E", "-m", "venv", "--clear", str(folder)]
     run_step("making .venv", argv, os.environ)
 
 
@@ -104,7 +104,9 @@ def link(venv: Path, root: Path) -> None:
 def is_healthy(python: Path) -> bool:
     """Whether `python` is there, starts, and has a pip."""
     try:
-        done = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        done = subprocess.run(
+            [python, "-E", "-m", "pip", "--version"], capture_output=True, check=False
+        )
     except OSError:
         return False
     return done.returncode == 0

@@ -312,8 +312,8 @@ def table_of(files: Files, name: str, purpose: str) -> dict[str, Any]:
         if isinstance(content, OSError):
             raise content
         if content.startswith(codecs.BOM_UTF8):  # Poetry does not read such a file
-            got = "it begins with a byte order mark: save it as UTF-8 without one"
-            raise Wrong(did, "a file in TOML", got, name)
+            mark = "it begins with a byte order mark: save it as UTF-8 without one"
+            raise Wrong(did, "a file in TOML", mark, name)
         return tomllib.loads(content.decode())
     except FileNotFoundError:
         raise Wrong("ls", f"{name}: {purpose}", "there is no such file", name) from None
