@@ -12,6 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+LONGEST = 70  # bytes of a folder for sockets: on macOS, the path of a socket has at most 103
+SHORT = Path("/tmp")
+
 
 def text_of(file: Path) -> str:
     """The text in a file that a person writes. Raises OSError, or ValueError when it is no UTF-8.
@@ -70,6 +73,12 @@ def unused(path: Path) -> Path:
     """`path`, or the first of `path`-2, `path`-3 … that does not exist."""
     others = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
     return next(each for each in itertools.chain([path], others) if not each.exists())
+
+
+def short_temporary_folder() -> Path:
+    """The folder for temporary files that are sockets: TMPDIR, or /tmp where that is too long."""
+    named = Path(tempfile.gettempdir())
+    return named if len(os.fsencode(named)) <= LONGEST or not SHORT.is_dir() else SHORT
 
 
 def timestamp() -> str:
