@@ -15,6 +15,7 @@ from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
+from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
@@ -24,10 +25,8 @@ class Checker:
     """One check at a time, in processes of its own, which can be stopped at any moment."""
 
     def __init__(self) -> None:
-        from kit.grading.submission import OURS
-
         start_forkserver(everything=True)
-        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        env = kept(os.environ)
         self._stack = Stack(env=env)
         self._fork_server: ForkServer | None = None
         if sys.platform == "linux":

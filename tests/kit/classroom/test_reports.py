@@ -99,6 +99,10 @@ def test_points_by_task_and_by_exercise(tmp_path: Path) -> None:
     assert [points_by_task[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
 
 
+def test_a_file_of_points_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert points_of('\ufeff[points]\n"07.1" = 2\n', tmp_path)["7.1"] == 2
+
+
 def test_the_other_tasks_share_the_remaining_points_of_an_exercise(tmp_path: Path) -> None:
     points_by_task = points_of('[points]\n"07" = 5\n"07.2" = 3\n', tmp_path)
     assert [points_by_task[f"7.{n}"] for n in (1, 2, 3)] == [1, 3, 1]
