@@ -12,6 +12,7 @@ A macro stands alone on its line, outside of code blocks:
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
+    [[what-to-say NN]]         what instructors say to those whose answer is wrong
     [[agenda TRACK]]           the running order of a track
     [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
     [[crash-points]] [[schedules]]      what was tried on the finished runner, and what came of it
@@ -143,6 +144,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return timetable.tracks()
         case "agenda", [track]:
             return timetable.timetable(track)
+        case "what-to-say", [number]:
+            return exercises.what_to_say(number)
         case "slides", []:
             return slides()
         case "verbs", []:
