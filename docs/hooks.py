@@ -52,9 +52,10 @@ ICON = "assets/favicon.svg"
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Add the version to the foot, and the chapters to the navigation, below their list."""
+    """Add the version, the address to edit at, and the chapters to the navigation."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     config.copyright = f"Version {project['version']}. {config.copyright}"
+    config.edit_uri = f"{project['urls']['Repository'].removesuffix('.git')}/edit/main/docs/"
     for part in config.nav or ():
         for pages in part.values():
             if OVERVIEW in pages:

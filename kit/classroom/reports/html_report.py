@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kit import identity
 from kit.checking.wording import Entry, entries, failure_entries, problem_text
 from kit.classroom import stuck
 from kit.classroom.reports.files import encoded, write_whole
@@ -119,7 +120,7 @@ def as_html(result: ClassResult) -> str:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     script = (HERE / "report.js").read_text(encoding="utf-8")
-    style = (HERE / "report.css").read_text(encoding="utf-8")
+    style = identity.colour() + (HERE / "report.css").read_text(encoding="utf-8")
     style = style.replace("9999px", f"{_width(result)}px")
     style = style.replace("--tile: 27px", f"--tile: {_tile(result)}px")
     bars = _bars(result)
@@ -135,6 +136,7 @@ def as_html(result: ClassResult) -> str:
         marks=MARKS,
         graded=result.started_at[:16].replace("T", " "),
         points=format_points,
+        icon=identity.icon(),
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
