@@ -12,6 +12,7 @@ A macro stands alone on its line, outside of code blocks:
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
+    [[what-to-say NN]]         what instructors say to those whose answer is wrong
     [[agenda TRACK]]           the running order of a track
     [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
     [[crash-points]] [[schedules]]      what was tried on the finished runner, and what came of it
@@ -51,9 +52,10 @@ ICON = "assets/favicon.svg"
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Add the version to the foot, and the chapters to the navigation, below their list."""
+    """Add the version, the address to edit at, and the chapters to the navigation."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     config.copyright = f"Version {project['version']}. {config.copyright}"
+    config.edit_uri = f"{project['urls']['Repository'].removesuffix('.git')}/edit/main/docs/"
     for part in config.nav or ():
         for pages in part.values():
             if OVERVIEW in pages:
@@ -143,6 +145,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return timetable.tracks()
         case "agenda", [track]:
             return timetable.timetable(track)
+        case "what-to-say", [number]:
+            return exercises.what_to_say(number)
         case "slides", []:
             return slides()
         case "verbs", []:

@@ -84,6 +84,12 @@ def test_nothing_would_be_fetched_from_another_host(site: Path) -> None:
     assert static_html.external_requests(site) == []
 
 
+def repository() -> str:
+    """Where the kit is cloned from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
+
+
 def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
     """An address that a reader may follow; a new one deserves a look."""
     hosts = {
@@ -94,6 +100,7 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
         if link.startswith("http")
     }
     known = {
+        repository().split("/")[2],
         "docs.celeryq.dev",
         "docs.pydantic.dev",
         "docs.pytest.org",
@@ -166,6 +173,12 @@ def test_an_address_for_the_site_makes_that_of_the_card_whole(tmp_path: Path) ->
 def test_the_icon_is_the_one_of_the_runner(site: Path) -> None:
     page = catalogue.product().solution / "nb_runner" / "page"
     assert (site / "assets" / "favicon.svg").read_bytes() == (page / "favicon.svg").read_bytes()
+
+
+def test_each_page_has_a_link_to_edit_it(site: Path) -> None:
+    address = repository().removesuffix(".git")
+    text = (site / "set-up" / "index.html").read_text(encoding="utf-8")
+    assert f'href="{address}/edit/main/docs/set-up.md"' in text
 
 
 # The built site, in a browser

@@ -5,7 +5,7 @@ import posixpath
 import re
 import textwrap
 
-from kit.course import catalogue
+from kit.course import advice, catalogue
 from kit.course.catalogue import Exercise
 from kit.course.diff import difference
 from kit.errors import KitError
@@ -72,6 +72,12 @@ def solution(number: str) -> str:
     text = difference(exercise.starter, exercise.solution, old, new)
     blocks = [_changed_file(part) for part in re.split(r"^(?=--- )", text, flags=re.MULTILINE)]
     return folded("success", SOLUTION, "\n\n".join(filter(None, blocks)))
+
+
+def what_to_say(number: str) -> str:
+    """`[[what-to-say NN]]`: ways to be wrong, how each looks, and what instructors say."""
+    rows = [(each.did, each.looks, each.say) for each in advice.of(find(number))]
+    return table(("what they did", "how it looks", "what to say"), rows)
 
 
 def find(number: str) -> Exercise:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def doctor(
-    tmp_path: Path, *arguments: str, here: Path = ROOT, **env: str
+    tmp_path: Path, *arguments: str, here: str | Path = ROOT, **env: str
 ) -> "subprocess.CompletedProcess[str]":
     clean = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "VIRTUAL_ENV")}
     state = {"WORKSHOP_STATE": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "100"}
