@@ -4,11 +4,12 @@ A macro stands alone on its line, outside of code blocks:
 
     [[code PATH]]              a file of the repository
     [[code PATH NAME hl=3-5]]  a function, class, Class.method or assignment of a Python file
-    [[facts NN]]               minutes, tracks and what comes before an exercise
+    [[facts NN]]               its station; minutes, tracks and what comes before an exercise
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
     [[clone]]                  the line that fetches the kit and begins
+    [[line]]                   the course as a line
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
@@ -137,6 +138,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.solution(number)
         case "clone", []:
             return front.clone()
+        case "line", []:
+            return exercises.course_line(page=page)
         case "exercises", []:
             return exercises.exercises(page=page)
         case "tracks", []:

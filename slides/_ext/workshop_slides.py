@@ -35,7 +35,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from sphinx_revealjs.writers import RevealjsSlideTranslator  # type: ignore[import-untyped]
 
-from kit.course import catalogue
+from kit.course import catalogue, line
 from kit.course.decks import TALK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,15 +119,14 @@ class NowYou(Directive):
 
 
 class Course(Directive):
-    """All exercises, in two columns."""
+    """All exercises, as a line in two columns."""
 
     def run(self) -> list[nodes.Node]:
-        rows = "".join(
-            f"<li><b>{exercise.number:02}</b> {_escaped(exercise.title)}"
-            f"<small>{exercise.minutes} min{_dot(exercise)}</small></li>"
-            for exercise in catalogue.load()
+        stations = line.as_html(
+            catalogue.load(),
+            note=lambda each: f"<small>{each.minutes} min{_dot(each)}</small>",
         )
-        return self.raw(f'<ul class="course">{rows}</ul><p class="small">{LEGEND}</p>')
+        return self.raw(f'{stations}<p class="small">{LEGEND}</p>')
 
 
 class Address(Directive):

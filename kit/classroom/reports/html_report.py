@@ -5,9 +5,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kit.checking import as_html as failures
 from kit.checking.wording import Entry, entries, failure_entries, hint_command, problem_text
 from kit.classroom import stuck
 from kit.classroom.reports.files import encoded, write_whole
@@ -98,29 +98,28 @@ def write(result: ClassResult, out: Path) -> None:
 
 def as_html(result: ClassResult) -> str:
     """The page. All text of submissions is escaped. Only the script of the page itself can run."""
-    loader = FileSystemLoader(HERE)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
     script = (HERE / "report.js").read_text(encoding="utf-8")
     style = (HERE / "report.css").read_text(encoding="utf-8").replace("9999px", _width(result))
     bars = _bars(result)
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
-        bars=bars,
-        hardest=_hardest(result),
-        cards=CARDS,
-        names_on_card=NAMES_ON_CARD,
-        totals=_totals(result),
-        legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
-        graded=result.started_at[:16].replace("T", " "),
-        points=format_points,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return (
+        failures.environment(HERE)
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
+            bars=bars,
+            hardest=_hardest(result),
+            cards=CARDS,
+            names_on_card=NAMES_ON_CARD,
+            totals=_totals(result),
+            legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
+            graded=result.started_at[:16].replace("T", " "),
+            points=format_points,
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
     )
 
 
