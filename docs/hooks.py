@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
 from kit.course import catalogue
+from kit.site.drawing import Drawing
 from kit.site.macros import excerpts, exercises, explored, front, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 from kit.workspace import ROOT
@@ -48,6 +49,7 @@ HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 TAG = re.compile(r"<[^>]+>")
 DESCRIPTION = 160  # characters: what a search engine shows
+DARK = '[data-md-color-scheme="slate"]'  # around a page, when its reader wants it dark
 ICON = "assets/favicon.svg"
 
 
@@ -73,9 +75,22 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: Any) -> str:
-    """Describe the page, and make each drawing a link to itself: on a phone its words are small."""
+    """Describe the page, and put its drawings into it."""
     page.meta.setdefault("description", html.escape(described(content)))
-    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', content)
+    return DRAWING.sub(drawn, content)
+
+
+def drawn(found: re.Match[str]) -> str:
+    """A drawing in a page: its steps, or a link to itself, because on a phone its words are small.
+
+    Those that are closed in themselves stay pictures. The steps need the drawing in the page.
+    """
+    name = Path(found[2]).stem
+    source = (ROOT / "docs" / "assets" / f"{name}.svg").read_text(encoding="utf-8")
+    drawing = Drawing(name, source)
+    if drawing.has_steps:
+        return drawing.as_html(f"steps-{name}", DARK)
+    return f'<p class="drawing"><a href="{found[2]}">{found[1]}</a></p>'
 
 
 def described(content: str) -> str:
