@@ -62,7 +62,8 @@ def serving(folder: Path, port: int = 0, learner: ASGIApp | None = None) -> Iter
 
     Raises KitError, naming the program that holds the port, when it is taken.
     """
-    apps = {"": Pages(folder)} if learner is None else {HERE: learner, "": Pages(folder)}
+    apps: dict[str, ASGIApp] = {} if learner is None else {HERE: learner}
+    apps[""] = Pages(folder)
     with free_socket(port) as sock, _running(apps, sock) as address:
         yield address
 
@@ -91,7 +92,7 @@ def serving_both(learner: ASGIApp) -> Iterator[str]:
             except KitError as error:
                 pages.show_error(error)
 
-    apps = {HERE: learner, "/slides": of_slides, "": of_handbook}
+    apps: dict[str, ASGIApp] = {HERE: learner, "/slides": of_slides, "": of_handbook}
     with sock, Stack() as stack, _running(apps, sock) as address:
         builder = threading.Thread(target=build, args=(stack,), daemon=True)
         builder.start()

@@ -98,11 +98,8 @@ class Drawing:
     @cached_property
     def palettes(self) -> dict[str, dict[str, str]]:
         """The colours of each palette, by their names."""
-        light, dark = re.fullmatch(
-            r"\s*\.drawing \{([^}]*)\}.*?\.drawing \{([^}]*)\}.*",
-            self.root.findtext("style") or "",
-            re.DOTALL,
-        ).groups()
+        style = self.root.findtext("style") or ""
+        light, dark = re.findall(r"\.drawing \{([^}]*--ink[^}]*)\}", style)
         colour = r"--([\w-]+): (#[0-9a-f]{6});"
         return {"light": dict(re.findall(colour, light)), "dark": dict(re.findall(colour, dark))}
 
