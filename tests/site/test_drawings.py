@@ -57,6 +57,7 @@ TOLD_IN_STEPS = (
     "lease",
     "released-by-del",
     "fencing-token",
+    "kernel-guard",
 )
 WIDTH = 960
 SMALLEST = 14  # px of text, at that width
@@ -260,6 +261,11 @@ def test_its_text_is_in_the_picture(drawing: Drawing) -> None:
         left -= width if "end" in classes else width / 2 if "mid" in classes else 0
         assert left >= 4 and left + width <= WIDTH - 4, f"{words!r} runs out of the picture"
         assert 20 <= y <= drawing.height - 8, f"{words!r} is above or below the picture"
+
+
+def test_those_told_in_steps_are_all_that_have_steps() -> None:
+    having = [name for name in NAMES if 'id="step-' in Drawing.read(name).source]
+    assert sorted(having) == sorted(TOLD_IN_STEPS)
 
 
 @pytest.mark.parametrize("name", TOLD_IN_STEPS)
