@@ -4,11 +4,12 @@ A macro stands alone on its line, outside of code blocks:
 
     [[code PATH]]              a file of the repository
     [[code PATH NAME hl=3-5]]  a function, class, Class.method or assignment of a Python file
-    [[facts NN]]               minutes, tracks and what comes before an exercise
+    [[facts NN]]               its station; minutes, tracks and what comes before an exercise
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
     [[clone]]                  the line that fetches the kit and begins
+    [[line]]                   the course as a line
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
@@ -37,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
 from kit.course import catalogue
+from kit.site.drawing import Drawing
 from kit.site.macros import excerpts, exercises, explored, front, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 from kit.workspace import ROOT
@@ -48,6 +50,7 @@ HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 TAG = re.compile(r"<[^>]+>")
 DESCRIPTION = 160  # characters: what a search engine shows
+DARK = '[data-md-color-scheme="slate"]'  # around a page, when its reader wants it dark
 ICON = "assets/favicon.svg"
 
 
@@ -74,9 +77,22 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: Any) -> str:
-    """Describe the page, and make each drawing a link to itself: on a phone its words are small."""
+    """Describe the page, and put its drawings into it."""
     page.meta.setdefault("description", html.escape(described(content)))
-    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', content)
+    return DRAWING.sub(drawn, content)
+
+
+def drawn(found: re.Match[str]) -> str:
+    """A drawing in a page: its steps, or a link to itself, because on a phone its words are small.
+
+    Those that are closed in themselves stay pictures. The steps need the drawing in the page.
+    """
+    name = Path(found[2]).stem
+    source = (ROOT / "docs" / "assets" / f"{name}.svg").read_text(encoding="utf-8")
+    drawing = Drawing(name, source)
+    if drawing.has_steps:
+        return drawing.as_html(f"steps-{name}", DARK)
+    return f'<p class="drawing"><a href="{found[2]}">{found[1]}</a></p>'
 
 
 def described(content: str) -> str:
@@ -139,6 +155,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.solution(number)
         case "clone", []:
             return front.clone()
+        case "line", []:
+            return exercises.course_line(page=page)
         case "exercises", []:
             return exercises.exercises(page=page)
         case "tracks", []:

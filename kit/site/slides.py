@@ -13,6 +13,7 @@ SOURCES = (
     "docs/stylesheets",
     "exercises",
     "kit/course",
+    "kit/site",
     "pyproject.toml",
     "slides",
     "solutions",

@@ -5,10 +5,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from kit import identity
+from kit.checking import as_html as failures
 from kit.checking.wording import Entry, entries, failure_entries, problem_text
 from kit.classroom import stuck
 from kit.classroom.reports.files import encoded, write_whole
@@ -114,33 +114,32 @@ def write(result: ClassResult, out: Path) -> None:
 
 def as_html(result: ClassResult) -> str:
     """The page. All text of submissions is escaped. Only the script of the page itself can run."""
-    loader = FileSystemLoader(HERE)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
     script = (HERE / "report.js").read_text(encoding="utf-8")
     style = identity.colour() + (HERE / "report.css").read_text(encoding="utf-8")
     style = style.replace("9999px", f"{_width(result)}px")
     style = style.replace("--tile: 27px", f"--tile: {_tile(result)}px")
     bars = _bars(result)
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
-        bars=bars,
-        hardest=_hardest(result),
-        cards=CARDS,
-        names_on_card=NAMES_ON_CARD,
-        totals=_totals(result),
-        legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
-        marks=MARKS,
-        graded=result.started_at[:16].replace("T", " "),
-        points=format_points,
-        icon=identity.icon(),
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return (
+        failures.environment(HERE)
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
+            bars=bars,
+            hardest=_hardest(result),
+            cards=CARDS,
+            names_on_card=NAMES_ON_CARD,
+            totals=_totals(result),
+            legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
+            marks=MARKS,
+            graded=result.started_at[:16].replace("T", " "),
+            points=format_points,
+            icon=identity.icon(),
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
     )
 
 
