@@ -4,14 +4,16 @@ A macro stands alone on its line, outside of code blocks:
 
     [[code PATH]]              a file of the repository
     [[code PATH NAME hl=3-5]]  a function, class, Class.method or assignment of a Python file
-    [[facts NN]]               minutes, tracks and what comes before an exercise
+    [[facts NN]]               its station; minutes, tracks and what comes before an exercise
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
     [[clone]]                  the line that fetches the kit and begins
+    [[line]]                   the course as a line
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
     [[tracks]]                 how long each takes, and its exercises
+    [[what-to-say NN]]         what instructors say to those whose answer is wrong
     [[agenda TRACK]]           the running order of a track
     [[verbs]] [[api]] [[environment]]   reference, as the programs tell it
     [[crash-points]] [[schedules]]      what was tried on the finished runner, and what came of it
@@ -36,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kit import cli
 from kit.course import catalogue
+from kit.site.drawing import Drawing
 from kit.site.macros import excerpts, exercises, explored, front, runner, timetable, verbs
 from kit.site.macros.markdown import Problem, outside_fences
 from kit.workspace import ROOT
@@ -47,13 +50,15 @@ HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 TAG = re.compile(r"<[^>]+>")
 DESCRIPTION = 160  # characters: what a search engine shows
+DARK = '[data-md-color-scheme="slate"]'  # around a page, when its reader wants it dark
 ICON = "assets/favicon.svg"
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Add the version to the foot, and the chapters to the navigation, below their list."""
+    """Add the version, the address to edit at, and the chapters to the navigation."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     config.copyright = f"Version {project['version']}. {config.copyright}"
+    config.edit_uri = f"{project['urls']['Repository'].removesuffix('.git')}/edit/main/docs/"
     for part in config.nav or ():
         for pages in part.values():
             if OVERVIEW in pages:
@@ -72,9 +77,22 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: Any) -> str:
-    """Describe the page, and make each drawing a link to itself: on a phone its words are small."""
+    """Describe the page, and put its drawings into it."""
     page.meta.setdefault("description", html.escape(described(content)))
-    return DRAWING.sub(r'<p class="drawing"><a href="\2">\1</a></p>', content)
+    return DRAWING.sub(drawn, content)
+
+
+def drawn(found: re.Match[str]) -> str:
+    """A drawing in a page: its steps, or a link to itself, because on a phone its words are small.
+
+    Those that are closed in themselves stay pictures. The steps need the drawing in the page.
+    """
+    name = Path(found[2]).stem
+    source = (ROOT / "docs" / "assets" / f"{name}.svg").read_text(encoding="utf-8")
+    drawing = Drawing(name, source)
+    if drawing.has_steps:
+        return drawing.as_html(f"steps-{name}", DARK)
+    return f'<p class="drawing"><a href="{found[2]}">{found[1]}</a></p>'
 
 
 def described(content: str) -> str:
@@ -137,12 +155,16 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.solution(number)
         case "clone", []:
             return front.clone()
+        case "line", []:
+            return exercises.course_line(page=page)
         case "exercises", []:
             return exercises.exercises(page=page)
         case "tracks", []:
             return timetable.tracks()
         case "agenda", [track]:
             return timetable.timetable(track)
+        case "what-to-say", [number]:
+            return exercises.what_to_say(number)
         case "slides", []:
             return slides()
         case "verbs", []:

@@ -11,21 +11,35 @@ LEFT, TOP, ROW, CARD = 56, 20, 66, 46
 CHARACTER = 10.4  # px, of a letter of the font for code; narrow fonts leave room
 COLOURS = ("d-api", "d-worker", "d-kernel", "d-database")
 STYLE = """
+    .drawing {
+      --ink: #1c2333; --ground: #f7f8fb; --edge: #8a94a8; --quiet: #475066; --api: #d9e7fd;
+      --api-edge: #1d5fb8; --redis: #fdebc8; --redis-edge: #96590a; --worker: #d8f0dc;
+      --worker-edge: #21783a; --kernel: #eadffb; --kernel-edge: #6c3fb5; --database: #d2eeef;
+      --database-edge: #0e7078; --fault: #fde3e2; --fault-edge: #c21b22;
+    }
+    @media (prefers-color-scheme: dark) {
+      .drawing {
+        --ink: #e8ebf2; --ground: #1b212b; --edge: #7f8aa0; --quiet: #b4bccb; --api: #172c4d;
+        --api-edge: #7fb2f7; --redis: #43300f; --redis-edge: #e8b04f; --worker: #173a22;
+        --worker-edge: #74cf8d; --kernel: #33244f; --kernel-edge: #bf9cf5; --database: #103a3d;
+        --database-edge: #62cbd3; --fault: #4c1a1a; --fault-edge: #ff7d76;
+      }
+    }
     .drawing { font: 18px system-ui, sans-serif; }
-    .drawing text { fill: #1c2333; stroke: none; }
-    .drawing .panel { fill: #f7f8fb; stroke: #8a94a8; stroke-width: 2; }
+    .drawing text { fill: var(--ink); stroke: none; }
+    .drawing .panel { fill: var(--ground); stroke: var(--edge); stroke-width: 2; }
     .drawing .name { font-size: 19px; font-weight: 700; }
     .drawing .code { font-family: ui-monospace, monospace; }
     .drawing .mid { text-anchor: middle; }
     .drawing .say {
-      paint-order: stroke; stroke: #f7f8fb; stroke-width: 6px; stroke-linejoin: round; }
-    .drawing .quiet { fill: #475066; }
-    .d-api { fill: #d9e7fd; stroke: #1d5fb8; stroke-width: 2; }
-    .d-redis { fill: #fdebc8; stroke: #96590a; stroke-width: 2; }
-    .d-worker { fill: #d8f0dc; stroke: #21783a; stroke-width: 2; }
-    .d-kernel { fill: #eadffb; stroke: #6c3fb5; stroke-width: 2; }
-    .d-database { fill: #d2eeef; stroke: #0e7078; stroke-width: 2; }
-    .d-fault { fill: #fde3e2; stroke: #c21b22; stroke-width: 3; }
+      paint-order: stroke; stroke: var(--ground); stroke-width: 6px; stroke-linejoin: round; }
+    .drawing .quiet { fill: var(--quiet); }
+    .d-api { fill: var(--api); stroke: var(--api-edge); stroke-width: 2; }
+    .d-redis { fill: var(--redis); stroke: var(--redis-edge); stroke-width: 2; }
+    .d-worker { fill: var(--worker); stroke: var(--worker-edge); stroke-width: 2; }
+    .d-kernel { fill: var(--kernel); stroke: var(--kernel-edge); stroke-width: 2; }
+    .d-database { fill: var(--database); stroke: var(--database-edge); stroke-width: 2; }
+    .d-fault { fill: var(--fault); stroke: var(--fault-edge); stroke-width: 3; }
     .drawing .life { fill: none; stroke-width: 2.5; stroke-dasharray: 3 6; }
 """
 

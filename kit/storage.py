@@ -1,7 +1,7 @@
-"""Atomic writes of files and folders. Standard library only: set-up uses it too.
+"""Texts that are read, and files and folders that are replaced whole or not at all.
 
-The new content is written to a temporary name in the same file system, and then renamed. A reader
-sees the old content or the new, never a part of it.
+Standard library only: set-up uses it too. The new content is written to a temporary name in the
+same file system, and then renamed. A reader sees the old content or the new, never a part of it.
 """
 
 import contextlib
@@ -11,6 +11,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+LONGEST = 70  # bytes of a folder for sockets: on macOS, the path of a socket has at most 103
+SHORT = Path("/tmp")
+
+
+def text_of(file: Path) -> str:
+    """The text in a file that a person writes. Raises OSError, or ValueError when it is no UTF-8.
+
+    Editors of Windows put a byte order mark in front, which is no part of the text.
+    """
+    return file.read_text(encoding="utf-8-sig")
 
 
 def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
@@ -62,6 +73,12 @@ def unused(path: Path) -> Path:
     """`path`, or the first of `path`-2, `path`-3 … that does not exist."""
     others = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
     return next(each for each in itertools.chain([path], others) if not each.exists())
+
+
+def short_temporary_folder() -> Path:
+    """The folder for temporary files that are sockets: TMPDIR, or /tmp where that is too long."""
+    named = Path(tempfile.gettempdir())
+    return named if len(os.fsencode(named)) <= LONGEST or not SHORT.is_dir() else SHORT
 
 
 def timestamp() -> str:

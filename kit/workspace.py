@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent  # of the kit's repository
 NOTEBOOKS = ROOT / "notebooks"
@@ -64,6 +65,11 @@ class Workspace:
 def workspace() -> Workspace:
     """The workspace that the environment names, read when it is first asked for."""
     return Workspace.from_env(os.environ)
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file. The name of a folder may have `?`, `#` or `%` in it."""
+    return f"sqlite:///{quote(str(file.absolute()))}"
 
 
 def shown(path: Path) -> str:

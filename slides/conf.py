@@ -8,7 +8,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
 from kit.course import catalogue  # noqa: E402
 
-project = "Notebook runner workshop"
+project = "The notebook runner workshop"
 author = "The workshop's authors"
 copyright = "CC BY 4.0"
 language = "en"
@@ -23,7 +23,8 @@ smartquotes = False
 
 revealjs_html_theme = "revealjs-simple"
 revealjs_style_theme = "workshop.css"
-revealjs_static_path = ["_static"]
+revealjs_static_path = ["_static", "../docs/stylesheets/colour.css"]
+revealjs_css_files = ["colour.css"]
 revealjs_js_files = ["speaker.js", "overview.js"]
 revealjs_use_section_ids = True
 html_additional_pages = {"index": "index.html"}

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.storage import text_of
 from kit.workspace import shown
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ def read(file: Path) -> list[Answer]:
 def entries(file: Path, key: str, made: Callable[[str, dict[str, Any]], T]) -> list[T]:
     """What `made` makes of each entry of a list, given the exercise's slug. Raises KitError."""
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        told = tomllib.loads(text_of(file))
         return [made(file.stem, entry) for entry in told[key]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(

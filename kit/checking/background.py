@@ -9,12 +9,13 @@ from typing import Self
 import psutil
 
 from kit.checking.grader_process import Grading
-from kit.checking.job import Job, job
+from kit.checking.job import Job, follow, give_up, job
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
+from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
@@ -24,10 +25,8 @@ class Checker:
     """One check at a time, in processes of its own, which can be stopped at any moment."""
 
     def __init__(self) -> None:
-        from kit.grading.submission import OURS
-
         start_forkserver(everything=True)
-        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        env = kept(os.environ)
         self._stack = Stack(env=env)
         self._fork_server: ForkServer | None = None
         if sys.platform == "linux":
@@ -75,6 +74,7 @@ class Checker:
             self._ensure_redis()
         self._job = job(exercise, folder)
         self._grading = Grading(exercise, folder, self._options(), stop_early=True)
+        follow(self._job, ())
 
     def take(self) -> tuple[Job, Verdict]:
         """The verdict, and what it is about. Waits for the end of the check."""
@@ -86,10 +86,11 @@ class Checker:
 
     def stop(self) -> None:
         """End the check that is under way, if there is one, with all its processes."""
-        if self._grading is not None:
+        if self._grading is not None and self._job is not None:
             self._grading.cancel()
             self._grading = None
             self._kill_leftovers()
+            give_up(self._job)
 
     def close(self) -> None:
         """End everything."""

@@ -26,7 +26,8 @@ from kit.course.catalogue import Exercise
 from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
-from kit.workspace import shown, workspace
+from kit.processes.environment import kept
+from kit.workspace import shown
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -288,28 +289,27 @@ def _run_grader(arguments: _GraderArguments, confine: Callable[[], None] | None)
     os.dup2(arguments.log.number, 1)
     os.dup2(arguments.log.number, 2)
     tempfile.tempdir = arguments.temporary  # the other process removes it
-    os.environ[MARK] = arguments.mark
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # What is set for pytest, or for a library that graders use, is not meant for a grader.
+    env = kept(os.environ) | {MARK: arguments.mark, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ.clear()
+    os.environ.update(env)
     import pytest  # here, because the process that waits for graders does not need it
 
-    from kit.grading.plugin import OptionsPlugin
+    from kit.grading.plugin import CollectedIn, OptionsPlugin
 
     task = arguments.task
-    words = [str(task.exercise.grader), "--submission", str(task.folder)]
+    grader = task.exercise.grader
+    words = [grader.name, "--submission", str(task.folder)]
     words += ["--verdict", str(arguments.report.number)]
     # Without --rootdir, pytest would read the folders beside the course.
-    words += [
-        "--rootdir",
-        str(workspace().course),
-        "-o",
-        "addopts=",
-        "-o",
-        "filterwarnings=default",
-    ]
+    words += ["--rootdir", ".", "-o", "addopts=", "-o", "filterwarnings=default"]
     words += ["--noconftest", "-p", "kit.grading.plugin", "-q"]
     words += [word for name in UNUSED_PLUGINS for word in ("-p", f"no:{name}")]
     words += ["-x"] if task.stop_early else []
-    raise SystemExit(int(pytest.main(words, [OptionsPlugin(task.options)])))
+    # Paths in pytest's arguments have a syntax: a `$` in the name of a folder is a variable, and a
+    # `[` begins the parameters of a test. So pytest gets the name of the file alone.
+    plugins = [OptionsPlugin(task.options), CollectedIn(grader.parent)]
+    raise SystemExit(int(pytest.main(words, plugins)))
 
 
 def _end_with_parent() -> None:

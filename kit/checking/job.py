@@ -1,9 +1,11 @@
 """One check of a project, and the record of its result."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.checking import latest
 from kit.course import progress
 from kit.course.catalogue import Exercise
 from kit.grading.verdict import Verdict
@@ -29,12 +31,27 @@ def job(exercise: Exercise, folder: Path) -> Job:
     return Job(exercise, folder, progress.hash_of_work(folder), progress.hash_of_grader(exercise))
 
 
+def follow(job: Job, decided: Iterable[tuple[str, bool]]) -> None:
+    """Note which tasks of the learner's copy are decided, while the others are being checked."""
+    if job.is_learners:
+        latest.under_way(job.exercise, decided)
+
+
+def give_up(job: Job) -> None:
+    """Note that a check of the learner's copy has ended without a verdict."""
+    if job.is_learners:
+        latest.ended(job.exercise, None)
+
+
 def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
     """Record the result of a check of the learner's copy.
 
     `turned_to`: the learner asked for this exercise, so it is now their current one.
     """
-    if verdict.problem or not job.is_learners:
+    if not job.is_learners:
+        return
+    latest.ended(job.exercise, verdict)
+    if verdict.problem:
         return
     with progress.changing() as done:
         if turned_to:

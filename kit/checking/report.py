@@ -26,7 +26,7 @@ def report(verdict: Verdict, exercise: Exercise, folder: Path, hint: str = "") -
     lines = [headline(verdict, exercise, folder), ""]
     for task in verdict.tasks:
         lines.append(fitted(f"  {mark(task.passed)} {task.number}  {task.title}", MARGIN))
-        seen = [f"      Seen: {_placed(note, folder)}" for note in task.notes]
+        seen = [f"      Seen: {placed(note, folder)}" for note in task.notes]
         lines += [fitted(line, LABEL_WIDTH) for line in seen]
         if not task.passed:
             labelled = entries(task, hint or hint_command(exercise))
@@ -52,8 +52,8 @@ def headline(verdict: Verdict, exercise: Exercise, folder: Path) -> str:
 def failure_lines(labelled: list[Entry], folder: Path) -> Iterator[str]:
     """Labelled texts as lines. File names are relative to the reader's folder."""
     for label, text in labelled:
-        placed = _placed(text, folder, beside=label == LOOK_AT)
-        first, *rest = placed.splitlines() or [""]
+        relative = placed(text, folder, beside=label == LOOK_AT)
+        first, *rest = relative.splitlines() or [""]
         if not label:
             yield from (fitted(line, 0, MARGIN) for line in (first, *rest))
             continue
@@ -77,7 +77,7 @@ def unchecked(verdict: Verdict) -> str:
     return "\n".join([*lines, "This is not about your work. Try: ./workshop doctor"])
 
 
-def _placed(text: str, folder: Path, *, beside: bool = False) -> str:
+def placed(text: str, folder: Path, *, beside: bool = False) -> str:
     """`text` with the paths of the project's files made relative to the reader's folder.
 
     `beside`: also those of the files beside the package.

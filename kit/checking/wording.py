@@ -12,6 +12,7 @@ MIB = 1 << 20
 CUT = " … (cut short)"
 WE_DID, EXPECTED, GOT, LOOK_AT, HINT = "We did", "Expected", "Got", "Look at", "Hint"
 ORDER = "In order"
+SEEN = "Seen"
 
 NOT_HANDED_IN = "Not handed in."
 NOT_REACHED = "Not checked yet: what comes before it has to pass first."

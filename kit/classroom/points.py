@@ -15,6 +15,7 @@ from typing import Any
 
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.storage import text_of
 from kit.workspace import shown
 
 # Points are read as binary floats: this makes 0.1 a tenth again.
@@ -32,7 +33,7 @@ class _InvalidEntry(Exception):
 def read(file: Path, course: Sequence[Exercise]) -> dict[str, Fraction]:
     """Points by task number (7.1). Raises KitError, which names the line."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = text_of(file)
         document = tomllib.loads(text)
     except OSError as error:
         raise KitError(f"{shown(file)} cannot be read: {error.strerror}") from None

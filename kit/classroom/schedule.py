@@ -19,10 +19,10 @@ from kit.classroom.intake.sources import Source
 from kit.classroom.normalise import ProjectLocation, normalised, replace_unprintable
 from kit.classroom.reports.json_report import PreviousResults
 from kit.classroom.results import LearnerResult
-from kit.course import progress
+from kit.course import progress, work
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.grading.verdict import ProblemCode, Verdict, not_checked
+from kit.grading.verdict import ProblemCode, State, Verdict, all_tasks, not_checked
 from kit.sandbox.bubblewrap import protection
 from kit.sandbox.folder_removal import remove
 from kit.sandbox.limits import Limits
@@ -150,11 +150,18 @@ class Schedule:
     def _reuse_verdicts(
         self, learner: LearnerResult, copied: CopiedWork
     ) -> list[tuple[Exercise, Path]]:
-        """Add the verdicts that still hold to `learner`; return the exercises to grade."""
+        """Add the verdicts that still hold to `learner`; return the exercises to grade.
+
+        A starter that the learner has not changed is not graded: nothing of it is the learner's.
+        """
         to_grade = []
         for exercise in self._exercises:
             slug = exercise.slug
             if slug not in copied.projects:
+                continue
+            if work.is_untouched(exercise, copied.projects[slug]):
+                learner.verdicts.append(all_tasks(exercise, State.NOT_HANDED_IN))
+                learner.notes.append(f"{slug} is the starter, unchanged.")
                 continue
             key = learner.cache_keys[slug] = self._cache_key(slug, copied.digests[slug])
             known = self._previous.verdict(learner.name, slug, key)

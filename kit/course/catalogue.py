@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
+from kit.storage import text_of
 from kit.workspace import shown, workspace
 
 TRACKS = ("evening", "half-day", "self-paced")
@@ -117,7 +118,7 @@ def product(course: Sequence[Exercise] | None = None) -> Exercise:
 
 def _read(file: Path) -> Exercise:
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        told = tomllib.loads(text_of(file))
         return Exercise(
             slug=file.parent.name,
             title=told["title"],

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from kit.storage import text_of
+
 # What a learner writes. A poetry.lock is written by Poetry, and runs to thousands of lines.
 PATTERNS = ("nb_runner/**/*", "pyproject.toml", "poetry.toml")
 
@@ -40,4 +42,4 @@ def _diff(old: Path, new: Path, old_name: str, new_name: str) -> Iterator[str]:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
+    return text_of(file).splitlines(keepends=True) if file.is_file() else []

@@ -55,6 +55,11 @@ def missing_files(exercise: Exercise) -> list[str]:
     return [name for name in needed if not (exercise.work / name).exists()]
 
 
+def is_untouched(exercise: Exercise, folder: Path) -> bool:
+    """Whether a copy of the exercise holds nothing but files of the starter, as they are."""
+    return _hashes(folder).items() <= _hashes(exercise.starter).items()
+
+
 def changed_files(exercise: Exercise, done: Progress) -> list[str]:
     """The files of the starter that have changed since the learner has opened the exercise.
 

@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from kit.data import flights
 from kit.errors import KitError
-from kit.workspace import workspace
+from kit.workspace import sqlite_url, workspace
 
 BATCH = 20_000
 """Rows sent at a time: few round trips, a bar that still moves, a few megabytes."""
@@ -97,7 +97,7 @@ def database_url(text: str | None = None) -> URL:
 
     Hosting services hand out `postgres://` and `postgresql://`; SQLAlchemy wants the driver named.
     """
-    text = text or os.environ.get("DATABASE_URL") or f"sqlite:///{workspace().state / 'flights.db'}"
+    text = text or os.environ.get("DATABASE_URL") or sqlite_url(workspace().state / "flights.db")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

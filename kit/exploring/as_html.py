@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from explorer import as_svg, find
+from kit import identity
 from kit.exploring.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent, title_of
 from kit.exploring.findings import RULE, Exploration, finding_of, table, ways_of
 
@@ -31,7 +32,8 @@ def as_html(found: Exploration) -> str:
         ways_of=ways_of,
         sign=lambda kept: "✓" if kept else "✗",
         drawings=list(_drawings(found)),
-        style=Markup((HERE / "explore.css").read_text(encoding="utf-8")),
+        icon=identity.icon(),
+        style=Markup(identity.colour() + (HERE / "explore.css").read_text(encoding="utf-8")),
     )
 
 

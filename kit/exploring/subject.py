@@ -22,8 +22,9 @@ from kit.grading.gated import Gated, gate
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.options import GraderOptions
 from kit.grading.runner_data import RunnerData
-from kit.grading.submission import OURS, Submission
+from kit.grading.submission import Submission
 from kit.processes.child import Child, wait_until
+from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 from kit.processes.stack import Stack
 
@@ -199,7 +200,7 @@ def opened(folder: Path) -> Iterator[Subject]:
     with ExitStack() as ending:
         options = GraderOptions.from_env(os.environ)
         if sys.platform == "linux":  # an API process that was killed is back ten times as quickly
-            env = {name: value for name, value in os.environ.items() if name not in OURS}
+            env = kept(os.environ)
             log = ending.enter_context(Stack(env=env)).logs / "forkserver.log"
             server = ending.enter_context(ForkServer(log, env))
             options = GraderOptions(fork_server=server.client, start_timeout=options.start_timeout)

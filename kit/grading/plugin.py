@@ -35,6 +35,17 @@ class OptionsPlugin:
         config.stash[_options] = self._options
 
 
+class CollectedIn:
+    """A plugin that has pytest find tests from a folder, and the tests run where we are now."""
+
+    def __init__(self, folder: Path) -> None:
+        self._here = os.open(".", os.O_RDONLY)  # not its name, which may be gone
+        os.chdir(folder)
+
+    def pytest_collection_finish(self) -> None:
+        os.fchdir(self._here)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("workshop")
     group.addoption("--submission", metavar="DIR", type=Path, help="The project to grade.")

@@ -20,6 +20,7 @@ from kit.grading.failure import Wrong
 from kit.grading.options import GraderOptions
 from kit.grading.values import Kind
 from kit.processes.child import Child, NotReady
+from kit.processes.environment import kept
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
@@ -31,7 +32,7 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
 from kit.processes.stack import Stack
-from kit.workspace import shown
+from kit.workspace import shown, sqlite_url
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,15 +40,6 @@ if TYPE_CHECKING:
 # We hand over a socket, and then uvicorn names that.
 OWN_SERVER = re.compile(r"Uvicorn running on (http\S+)")
 LARGEST_FILE = 64 << 20  # bytes; endless output must not fill the disk
-# Of our own environment, what could change how a project runs stays with us.
-OURS = (
-    "REDIS_URL",
-    "DATABASE_URL",
-    "NOTEBOOK_PATH",
-    "RUNNER_API_KEY",
-    "VIRTUAL_ENV",
-    "PYTHONPATH",
-)
 
 Env = Mapping[str, str | None]  # variables in addition to the usual ones; None: not set
 
@@ -69,11 +61,6 @@ class Submission:
         self._started_with: dict[str, tuple[socket.socket, Mapping[str, str]]] = {}
         self._starting = threading.Lock()  # some tests start processes in threads
         self._redis_url = ""
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in OURS and not name.startswith("PYTEST_")
-        }
         # A project must see its own files only, and compile anew what was saved a moment ago.
         package = self.folder / "nb_runner"
         if not package.is_symlink():  # to a place where we have nothing to remove
@@ -82,9 +69,8 @@ class Submission:
         for folder_of_ours in (self.state, self._logs):
             values.note(Kind.FOLDER, folder_of_ours)
         # A shared folder is emptied by the program that shares it.
-        self.stack = Stack(
-            self.state, env, self._logs, temporary=shared, fork_server=options.fork_server
-        )
+        env, server = kept(os.environ), options.fork_server
+        self.stack = Stack(self.state, env, self._logs, temporary=shared, fork_server=server)
         self.stack.largest_file = LARGEST_FILE
 
     def __enter__(self) -> Self:
@@ -114,7 +100,7 @@ class Submission:
         more = more or {}
         given = {name: value for name, value in more.items() if value is not None}
         own = {
-            "DATABASE_URL": f"sqlite:///{self.state / 'check.db'}",
+            "DATABASE_URL": sqlite_url(self.state / "check.db"),
             "ARTIFACTS_DIR": str(self.state / "artifacts"),
         }
         redis_url = self.redis_url if self.project.has_worker else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from kit.errors import KitError
 from kit.processes.child import Child, wait_until
 from kit.processes.stack import Stack
-from kit.workspace import NOTEBOOKS, shown
+from kit.workspace import NOTEBOOKS, shown, sqlite_url
 
 OFFLINE_DOCS = Path(__file__).with_name("offline_docs.py")
 START_TIMEOUT = 60.0  # seconds; a cold disk and two busy cores can take half of it
@@ -52,7 +52,7 @@ def project_env(
 ) -> dict[str, str]:
     """What a runner's processes get: `env`, and defaults for what it leaves open."""
     return {
-        "DATABASE_URL": f"sqlite:///{state.absolute() / 'flights.db'}",
+        "DATABASE_URL": sqlite_url(state / "flights.db"),
         "ARTIFACTS_DIR": str(state.absolute() / "artifacts"),
         "PYTHONUNBUFFERED": "1",
         **env,

@@ -94,7 +94,7 @@ class Stack:
         self._temporary_folders: list[Path] = []
         if temporary is None:
             # Not below `state`: kernels make sockets in it, and the path of a socket must be short.
-            temporary = _new_folder("workshop-", self.env.get("TMPDIR"))
+            temporary = _new_folder("workshop-", _existing(self.env.get("TMPDIR")))
             self._temporary_folders.append(temporary)
         self._temporary = temporary
         if logs is None:
@@ -195,6 +195,11 @@ class Stack:
 def _new_folder(prefix: str, place: Path | str | None) -> Path:
     """A new folder with the pid of this process in its name, for `_remove_leftovers`."""
     return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
+
+
+def _existing(folder: str | None) -> str | None:
+    """None for a TMPDIR that is not there: then the module tempfile takes another folder, too."""
+    return folder if folder and Path(folder).is_dir() else None
 
 
 def _remove_leftovers(state: Path, temporary: Path) -> None:

@@ -20,8 +20,9 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "workshop-stamp"
 
-# The content of the stamp from the first step to the last. Found later, set-up was interrupted.
-UNFINISHED = "unfinished"
+# The stamp is bytes, as the name of a folder may be no text. From the first step to the last, it
+# begins with this. Found later, set-up was interrupted.
+UNFINISHED = b"unfinished"
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -38,29 +39,42 @@ def main(argv: list[str]) -> NoReturn:
         sys.exit(130)
     # With this variable, each of the many processes would compile thousands of modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.execv(PYTHON, [str(PYTHON), "-m", "kit", *argv])
+    # -E: what is set for Python, such as PYTHONPATH or PYTHONWARNINGS, is not meant for the kit.
+    os.execv(PYTHON, [str(PYTHON), "-E", "-m", "kit", *argv])
 
 
 def is_set_up() -> bool:
     """Whether the last set-up was finished, and nothing it depends on has changed since."""
     with contextlib.suppress(OSError):
-        return os.access(PYTHON, os.X_OK) and STAMP.read_text() == stamp()
+        return os.access(PYTHON, os.X_OK) and STAMP.read_bytes() == stamp()
     return False
 
 
-def stamp() -> str:
-    """What `.venv` was made from and of. Different when the kit is moved: a venv cannot be."""
+def stamp() -> bytes:
+    """What `.venv` was made from and of, and its place: a venv cannot be moved."""
     digest = hashlib.sha256()
     for file in (LOCK, ROOT / "pyproject.toml"):
         digest.update(file.read_bytes())
     # The Python behind it: after an upgrade of the system's it would look for other packages.
-    return f"{digest.hexdigest()}\n{ROOT}\n{PYTHON.resolve()}\n"
+    return _stamp(digest.hexdigest().encode())
+
+
+def _stamp(state: bytes) -> bytes:
+    return b"\n".join([state, os.fsencode(ROOT), os.fsencode(PYTHON.resolve()), b""])
+
+
+def _was_moved() -> bool:
+    """Whether `.venv` was made in another place: its programs name the Python that was there."""
+    with contextlib.suppress(OSError):
+        return os.fsencode(ROOT) not in STAMP.read_bytes().split(b"\n")
+    return False
 
 
 def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
     """Do all the steps. Raises KitError in words."""
     if wheelhouse is not None and not wheelhouse.is_dir():
         raise KitError(f"there is no folder {wheelhouse} to install from", "./workshop setup")
+    _refuse_impossible_place()
     _say(f"setting up in {VENV}")
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
@@ -73,19 +87,41 @@ def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
         raise explain(f"set-up failed: {error}", str(error), wheelhouse) from None
 
 
+def _refuse_impossible_place() -> None:
+    why = ""
+    if os.pathsep in str(ROOT):
+        why = f"PATH cannot name a folder with a `{os.pathsep}` in it"
+    elif not _is_text(str(ROOT)):
+        why = "that name is not UTF-8"
+    if why:
+        raise KitError(
+            f"the kit cannot be used in {ROOT}: {why}",
+            "give the folder another name, and there: ./workshop setup",
+        )
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a file's name are UTF-8, whatever the locale takes them for."""
+    try:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _steps(wheelhouse: Path | None) -> None:
-    from kit.setup.installer import Installer, is_healthy, make_venv
+    from kit.setup.installer import Installer, is_healthy, link, make_venv
     from kit.storage import write_whole
 
-    interrupted = STAMP.is_file() and STAMP.read_text() == UNFINISHED
-    if not is_healthy(PYTHON):
+    interrupted = STAMP.is_file() and STAMP.read_bytes().startswith(UNFINISHED)
+    if _was_moved() or not is_healthy(PYTHON):
         make_venv(VENV)
-    STAMP.write_text(UNFINISHED)
+    STAMP.write_bytes(_stamp(UNFINISHED))
     installer = Installer(PYTHON, LOCK, wheelhouse, again=interrupted)
     installer.install_uv()
     installer.install_packages()
-    installer.install_kit(ROOT)
-    write_whole(STAMP, stamp().encode())
+    link(VENV, ROOT)
+    write_whole(STAMP, stamp())
 
 
 @contextlib.contextmanager

@@ -4,19 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from kit.errors import KitError
 from kit.processes.child import wait_until
+from kit.processes.environment import kept, only
 from kit.processes.ports import free_socket
 from kit.processes.redis_tiers import INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
+from kit.storage import short_temporary_folder
 from kit.workspace import ROOT
 
 PORT = 8000
@@ -107,7 +109,9 @@ def redis() -> Finding:
     """The Redis tier, and a real task through a real worker on it."""
     from celery import Celery
 
-    with tempfile.TemporaryDirectory() as folder, Stack() as stack:
+    url = os.environ.get("REDIS_URL", "")
+    env = kept(os.environ) | ({"REDIS_URL": url} if url else {})
+    with only(env), TemporaryDirectory() as folder, Stack() as stack:
         url = stack.redis()
         choice = stack.redis_choice
         assert choice is not None
@@ -142,16 +146,19 @@ def kernel() -> Finding:
         if text:
             said.append(text)
 
-    manager = KernelManager(kernel_name="python3", transport="ipc")
-    manager.start_kernel()
-    client = manager.blocking_client()
-    try:
-        client.start_channels()
-        client.wait_for_ready(timeout=CHECK_TIMEOUT)
-        client.execute_interactive("1 + 1", timeout=CHECK_TIMEOUT, output_hook=listen)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+    # Sockets would lie in the current folder, which may not be ours to write to.
+    with TemporaryDirectory(prefix="workshop-", dir=short_temporary_folder()) as folder:
+        manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{folder}/s")
+        manager.connection_file = f"{folder}/kernel.json"
+        manager.start_kernel()
+        client = manager.blocking_client()
+        try:
+            client.start_channels()
+            client.wait_for_ready(timeout=CHECK_TIMEOUT)
+            client.execute_interactive("1 + 1", timeout=CHECK_TIMEOUT, output_hook=listen)
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
     if said != ["2"]:
         raise KitError(f"a kernel was asked for 1 + 1 and answered {said}", "./workshop setup")
     return Finding("kernel", "ok", "a Jupyter kernel started and added 1 and 1")
@@ -179,7 +186,7 @@ def _browsers() -> Iterator[str]:
 def poetry() -> Finding:
     """Poetry, which exercise 1 is about."""
     done = subprocess.run(
-        [sys.executable, "-m", "poetry", "--version", "--no-ansi"],
+        [sys.executable, "-I", "-m", "poetry", "--version", "--no-ansi"],
         capture_output=True,
         text=True,
         timeout=CHECK_TIMEOUT,
@@ -207,7 +214,7 @@ def encoding() -> Finding:
     if name.lower().replace("-", "") == "utf8":
         return Finding("encoding", "ok", "the terminal speaks UTF-8")
     message = f"the terminal speaks {name}; names and dashes may come out as question marks"
-    return Finding("encoding", "warning", message, "export PYTHONUTF8=1 LC_ALL=C.UTF-8")
+    return Finding("encoding", "warning", message, "export LC_ALL=C.UTF-8")
 
 
 CHECKS: dict[str, Callable[[], Finding]] = {

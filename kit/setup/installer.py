@@ -47,7 +47,7 @@ class Installer:
     def install_uv(self) -> None:
         """Install uv, alone, with pip: plain pip would take minutes for the rest."""
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
-            wanted.write(locked("uv", self.lock.read_text()))
+            wanted.write(locked("uv", self.lock.read_text(encoding="utf-8")))
             wanted.flush()
             options = ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
             if self.again:
@@ -63,22 +63,21 @@ class Installer:
         again = ["--reinstall"] if self.again else []
         self._uv("installing the packages", "sync", "--require-hashes", *again, str(self.lock))
 
-    def install_kit(self, root: Path) -> None:
-        """Install the kit itself, so that it runs from any folder."""
-        options = ["--no-deps", "--no-build-isolation", "--editable", str(root)]
-        self._uv("installing the kit", "install", *options)
-
     def _uv(self, step: str, command: str, *arguments: str) -> None:
         uv = self.python.with_name("uv")
         argv = [str(uv), "pip", command, "--python", str(self.python), *self.source, *arguments]
         self._run(step, argv, uv_env(os.environ, self._pip_settings()))
 
     def _pip(self) -> list[str]:
-        return [str(self.python), "-m", "pip", "--disable-pip-version-check"]
+        return [str(self.python), "-E", "-m", "pip", "--disable-pip-version-check"]
 
     def _pip_settings(self) -> dict[str, str]:
         listed = subprocess.run(
-            [*self._pip(), "config", "list"], capture_output=True, text=True, check=False
+            [*self._pip(), "config", "list"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
         return pip_settings(listed.stdout)
 
@@ -88,14 +87,26 @@ class Installer:
 
 def make_venv(folder: Path) -> None:
     """Make an empty virtual environment, whatever was there before."""
-    argv = [sys.executable, "-m", "venv", "--clear", str(folder)]
+    argv = [sys.executable, "-E", "-m", "venv", "--clear", str(folder)]
     run_step("making .venv", argv, os.environ)
+
+
+def link(venv: Path, root: Path) -> None:
+    """Let the Python of `venv` import the kit from any folder.
+
+    The path is relative: Python reads this file in the encoding of the locale, and the path from
+    here to the kit is ASCII also where the name of the kit's folder is not.
+    """
+    for packages in venv.glob("lib/python3*/site-packages"):
+        (packages / "workshop.pth").write_text(f"{os.path.relpath(root, packages)}\n", "ascii")
 
 
 def is_healthy(python: Path) -> bool:
     """Whether `python` is there, starts, and has a pip."""
     try:
-        done = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        done = subprocess.run(
+            [python, "-E", "-m", "pip", "--version"], capture_output=True, check=False
+        )
     except OSError:
         return False
     return done.returncode == 0

@@ -8,8 +8,9 @@ from kit.workspace import ROOT
 
 # A page tells of all of these.
 SOURCES = ("docs", "exercises", "kit", "mkdocs.yml", "notebooks", "solutions")
-# Otherwise it would be about another course, and MkDocs would advertise its successor.
-ENVIRONMENT = {"WORKSHOP_COURSE": "", "NO_MKDOCS_2_WARNING": "1"}
+# Otherwise it would be about another course, and MkDocs would advertise its successor. Its pages
+# ask the server that shows them for the learner's place; those of `make site` do not.
+ENVIRONMENT = {"WORKSHOP_COURSE": "", "NO_MKDOCS_2_WARNING": "1", "HANDBOOK_LIVE": "1"}
 
 
 def up_to_date(stack: Stack) -> Path:

@@ -19,6 +19,7 @@ from kit.processes.stack import Stack
 from kit.site import handbook, slides
 
 PORT = 8001  # of handbook and slides together, when it is free
+HERE = "/here"  # where pages of the handbook ask for the learner's place
 STOP_POLL_INTERVAL = 0.2  # seconds
 BEING_BUILT = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>In a moment</title><body style="font: 1.2rem system-ui; margin: 3rem">
@@ -54,18 +55,24 @@ class _Files(StaticFiles):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[str]:
+def serving(folder: Path, port: int = 0, learner: ASGIApp | None = None) -> Iterator[str]:
     """Serve `folder`; yields its address. `port` 0 is any free one.
+
+    `learner` answers below `/here`, where the pages ask for the learner's place.
 
     Raises KitError, naming the program that holds the port, when it is taken.
     """
-    with free_socket(port) as sock, _running({"": Pages(folder)}, sock) as address:
+    apps: dict[str, ASGIApp] = {} if learner is None else {HERE: learner}
+    apps[""] = Pages(folder)
+    with free_socket(port) as sock, _running(apps, sock) as address:
         yield address
 
 
 @contextlib.contextmanager
-def serving_both() -> Iterator[str]:
+def serving_both(learner: ASGIApp) -> Iterator[str]:
     """Serve the handbook, and the slides below it at slides/. Yields the address.
+
+    `learner` answers below `/here`.
 
     Both are built meanwhile, where a source is newer.
     """
@@ -85,7 +92,8 @@ def serving_both() -> Iterator[str]:
             except KitError as error:
                 pages.show_error(error)
 
-    with sock, Stack() as stack, _running({"/slides": of_slides, "": of_handbook}, sock) as address:
+    apps: dict[str, ASGIApp] = {HERE: learner, "/slides": of_slides, "": of_handbook}
+    with sock, Stack() as stack, _running(apps, sock) as address:
         builder = threading.Thread(target=build, args=(stack,), daemon=True)
         builder.start()
         try:
@@ -106,9 +114,9 @@ def wait_for_interrupt(what: str, address: str) -> None:
 
 
 @contextlib.contextmanager
-def _running(pages: Mapping[str, Pages], sock: socket.socket) -> Iterator[str]:
-    """Serve pages by their paths, on a listening socket. Yields the address."""
-    app = Starlette(routes=[Mount(path, each) for path, each in pages.items()])
+def _running(apps: Mapping[str, ASGIApp], sock: socket.socket) -> Iterator[str]:
+    """Serve apps by their paths, on a listening socket. Yields the address."""
+    app = Starlette(routes=[Mount(path, each) for path, each in apps.items()])
     config = uvicorn.Config(
         app,
         lifespan="off",

@@ -8,7 +8,16 @@ from kit.site import builder
 from kit.workspace import ROOT
 
 # A slide shows of all of these.
-SOURCES = ("docs/assets", "exercises", "kit/course", "pyproject.toml", "slides", "solutions")
+SOURCES = (
+    "docs/assets",
+    "docs/stylesheets",
+    "exercises",
+    "kit/course",
+    "kit/site",
+    "pyproject.toml",
+    "slides",
+    "solutions",
+)
 # Otherwise they would be about another course.
 ENVIRONMENT = {"WORKSHOP_COURSE": ""}
 

@@ -35,8 +35,9 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from sphinx_revealjs.writers import RevealjsSlideTranslator  # type: ignore[import-untyped]
 
-from kit.course import catalogue
+from kit.course import catalogue, line
 from kit.course.decks import TALK
+from kit.site.drawing import alone
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE_PAPER = ' data-background-color="#0b4a57"'  # --deep, in workshop.css
@@ -119,15 +120,14 @@ class NowYou(Directive):
 
 
 class Course(Directive):
-    """All exercises, in two columns."""
+    """All exercises, as a line in two columns."""
 
     def run(self) -> list[nodes.Node]:
-        rows = "".join(
-            f"<li><b>{exercise.number:02}</b> {_escaped(exercise.title)}"
-            f"<small>{exercise.minutes} min{_dot(exercise)}</small></li>"
-            for exercise in catalogue.load()
+        stations = line.as_html(
+            catalogue.load(),
+            note=lambda each: f"<small>{each.minutes} min{_dot(each)}</small>",
         )
-        return self.raw(f'<ul class="course">{rows}</ul><p class="small">{LEGEND}</p>')
+        return self.raw(f'{stations}<p class="small">{LEGEND}</p>')
 
 
 class Address(Directive):
@@ -192,7 +192,7 @@ class Drawing(Directive):
             svg, steps = re.subn(r'<g id="step-(\d+)"(?: class="([^"]*)")?', _fragment, svg)
             if not steps:
                 raise self.error(f"{name} has no groups step-1, step-2, …")
-        return self.raw(f'<div class="picture" id="{place}">{_alone(svg, place)}</div>')
+        return self.raw(f'<div class="picture" id="{place}">{alone(svg, place)}</div>')
 
 
 class Demo(Directive):
@@ -438,19 +438,6 @@ def _cropped(svg: str) -> str:
         return f'viewBox="{left} {top} {width - left - right} {height - top - bottom}"'
 
     return re.sub(r'viewBox="0 0 (\d+) (\d+)"', crop, svg, count=1)
-
-
-def _alone(svg: str, place: str) -> str:
-    """The drawing with names of its own: ids are the page's, and so are styles."""
-    for name in set(re.findall(r'\bid="([^"]+)"', svg)):
-        mine = f"{place}-{name}"
-        svg = svg.replace(f'id="{name}"', f'id="{mine}"').replace(f"#{name})", f"#{mine})")
-        svg = svg.replace(f'href="#{name}"', f'href="#{mine}"')
-        svg = re.sub(rf'(aria-labelledby="[^"]*?)\b{re.escape(name)}(?=[ "])', rf"\1{mine}", svg)
-    # Only rules about the whole drawing: those of the family (.d-api and so on) are the same in
-    # all, and would not reach into a <use> if they spoke of what is around it.
-    style = re.compile(r"<style>.*?</style>", re.DOTALL)
-    return style.sub(lambda css: css[0].replace(".drawing", f"#{place} .drawing"), svg)
 
 
 def _dot(exercise: catalogue.Exercise) -> str:

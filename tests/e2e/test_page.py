@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -9,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import TIMEOUT, Runner, start_runner, write_notebook
+from tests.e2e.runner import TIMEOUT, Runner, kill_worker, start_runner, write_notebook
+from tests.support import axe
 from tests.support.browser import OpenPage, browser, open_page
 
 pytestmark = pytest.mark.slow
@@ -18,6 +20,7 @@ __all__ = ["browser", "open_page"]
 
 expect.set_options(timeout=TIMEOUT * 1000)
 KEY = "open sesame"
+LOCKED_UP = r"Content Security Policy|sandboxed"  # what it logs of a script that must not run
 BROKEN_OFF = r"net::ERR_"  # what Chromium logs when a server dies
 HOSTILE = """
 from IPython.display import HTML, display
@@ -32,6 +35,32 @@ display(HTML('''
 print("<script>document.title = 'taken over'</script>"
       "<img src=nowhere onerror=\\"document.title = 'taken over'\\">")
 """
+
+
+# A picture of one pixel, of which the chart's code says the title.
+FIGURE = """
+from IPython.display import display
+def set_title(text): return {"image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0"
+  "lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="}
+display(set_title("Delays by hour"), raw=True)
+"""
+SHOWN = """
+from IPython.display import HTML, SVG, display
+display(SVG("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><circle r='9'/></svg>"))
+display(HTML("<b>in bold</b>"))
+display({"text/html": "<table><tr><td>12</td></tr></table>", "text/plain": "  12"}, raw=True)
+"""
+
+
+@contextmanager
+def other_cells(gate: Gate, *cells: str) -> Iterator[None]:
+    """The notebook of the runner has these cells, for a while."""
+    good = gate.notebook.read_text(encoding="utf-8")
+    write_notebook(gate.notebook, *cells)
+    try:
+        yield
+    finally:
+        gate.notebook.write_text(good, encoding="utf-8")
 
 
 def start_button(page: Page) -> Locator:
@@ -135,6 +164,8 @@ def test_a_run_is_cancelled(runner: Runner, open_page: OpenPage) -> None:
     with page.expect_request(re.compile("/cancel")) as request:
         page.get_by_role("button", name="Cancel").click()
     expect(status(page)).to_have_text("Cancelled")
+    expect(page.locator("#run-error")).to_contain_text("Cancelled. It was at: Cell 2 of 3.")
+    expect(page.locator("#run .problem")).to_have_count(0)  # it was asked for
     expect(start_button(page)).to_be_focused()
     run = runner.client.get("/status").json()
     assert run["status"] == "CANCELLED"
@@ -254,32 +285,160 @@ def test_a_phone_needs_no_sideways_scrolling(
 def test_a_failure_is_shown_in_words_with_what_came_before(
     runner: Runner, gate: Gate, open_page: OpenPage
 ) -> None:
-    good = gate.notebook.read_text(encoding="utf-8")
-    write_notebook(gate.notebook, "print('so far so good')", "1 / 0", "print('never')")
-    try:
+    with other_cells(gate, "print('so far so good')", "1 / 0", "print('never')"):
         page = open_page(runner.url)
         start_button(page).click()
         expect(status(page)).to_have_text("Failed")
         expect(page.locator("#run-error")).to_have_text(
             "Cell 2 of 3 raised ZeroDivisionError: division by zero"
         )
+        expect(page.locator("#run-error")).to_have_class("problem")
+        expect(page.locator("#run-reason")).to_have_text("a cell raised an error")
+        expect(page.get_by_role("row").nth(1)).to_contain_text("Failed a cell raised an error")
         expect(page.locator("pre")).to_contain_text("so far so good")
-    finally:
-        gate.notebook.write_text(good, encoding="utf-8")
+
+
+def test_each_reason_has_words(runner: Runner, open_page: OpenPage) -> None:
+    page = open_page(runner.url)
+    schema = runner.client.get("/openapi.json").json()["components"]["schemas"]["Reason"]
+    for reason in schema["enum"]:
+        run = {"reason": reason, "signal": None, "exit_code": None}
+        assert re.fullmatch("[a-z ]+", in_words(page, run))
+    died: dict[str, object] = {"reason": "kernel_died", "signal": None, "exit_code": None}
+    assert in_words(page, died | {"signal": "SIGKILL"}) == "the kernel died (SIGKILL)"
+    assert in_words(page, died | {"exit_code": 0}) == "the kernel died (exit code 0)"
+
+
+def in_words(page: Page, run: dict[str, object]) -> str:
+    script = "run => import('./page/words.js').then(words => words.reason(run))"
+    return str(page.evaluate(script, run))
+
+
+def test_figures_and_html_are_shown_at_once_and_a_figure_has_a_text(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    with other_cells(gate, "print('before it')", FIGURE, SHOWN):
+        page = open_page(runner.url)
+        start_button(page).click()
+        figure = page.get_by_role("img", name="Delays by hour", exact=True)
+        expect(figure).to_have_js_property("naturalWidth", 1)
+        expect(figure).to_be_visible()
+        svg = page.locator("#figures img").nth(1)
+        expect(svg).to_have_js_property("naturalWidth", 9)
+        expect(svg).to_have_attribute("alt", "from IPython.display import HTML, SVG, display")
+        expect(page.locator("#figures figure")).to_have_count(3)  # the table is there as text
+        shown = page.frame_locator("#figures iframe").frame_locator("iframe")
+        expect(shown.get_by_text("in bold")).to_be_visible()
+        expect(page.locator("pre")).to_contain_text("12")
+        expect(page.locator("#report")).to_be_hidden()
+        page.get_by_role("button", name="As a page").click()
+        whole = page.frame_locator("#report iframe").frame_locator("iframe")
+        expect(whole.get_by_role("img", name="Delays by hour", exact=True)).to_be_visible()
+    gate.open()
+    start_button(page).click()
+    expect(page.locator("pre")).to_contain_text("after the gate")
+    expect(page.locator("#figures")).to_be_empty()
+
+
+def test_of_a_large_notebook_no_figures_are_fetched_by_themselves(
+    runner: Runner, gate: Gate, open_page: OpenPage
+) -> None:
+    with other_cells(gate, FIGURE, "print('x' * 20_000_000)"):
+        run = runner.run()
+        page = open_page(runner.url)
+        expect(page.get_by_text("These are the first 200,000 characters")).to_be_visible()
+        expect(page.get_by_role("heading", level=2)).to_contain_text(run["run_id"])
+        expect(page.locator("#figures")).to_be_empty()
+
+
+def test_an_idle_page_says_that_there_is_no_worker(tmp_path: Path, open_page: OpenPage) -> None:
+    notebook = write_notebook(tmp_path / "it.ipynb", "print('hello')")
+    with start_runner(tmp_path, notebook=notebook, workers=0) as runner:
+        page = open_page(runner.url, allowed=BROKEN_OFF)
+        notice = page.locator("#readiness[role=status]")
+        expect(notice).to_contain_text("No worker has been heard of lately.")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        runner.add_worker()
+        expect(notice).to_be_empty()
+        with page.expect_request(re.compile("/runs$")):
+            pass
+        with page.expect_request(re.compile("/runs$")):
+            pass
+        times = [url.rpartition("/")[2] for url in asked]
+        assert times.count("ready") <= times.count("runs"), "it asks no more often than for runs"
+        assert times[-2:] == ["runs", "runs"], "while all is well, it asks seldom"
+
+
+def test_demo_mode_starts_twenty_at_once_and_shows_how_the_lease_drains(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    gate = Gate(tmp_path)
+    env = {"DEMO_MODE": "true", "LEASE_SECONDS": "3"}
+    with start_runner(tmp_path, notebook=gate.notebook, env=env) as runner:
+        page = open_page(runner.url, allowed=BROKEN_OFF)
+        lease = page.get_by_role("progressbar", name="Lease")
+        left = page.locator("#lease-left")
+        expect(left).to_have_text("free: the next start gets in")
+        page.get_by_role("button", name="Twenty at once").click()
+        told = page.locator("#answers-told[role=status]")
+        expect(told).to_contain_text("1 got in (202): run ")
+        run_id = runner.client.get("/status").json()["run_id"]
+        expect(told).to_contain_text(re.compile(rf"run {run_id}\. 19 were refused \(409\)\."))
+        expect(page.locator("#dots .in")).to_have_count(1)
+        expect(page.locator("#dots .out")).to_have_count(19)
+        expect(page.get_by_role("button", name="Twenty at once")).to_be_focused()
+        expect(left).to_have_text(re.compile(r"\d\.\d of 3 s left"))
+        expect(status(page)).to_have_text("Running")
+        assert not axe.findings(page)
+        kill_worker(runner.workers[0])
+        expect(left).to_have_text(re.compile(r"[01]\.\d of 3 s left"))
+        assert lease.evaluate("bar => bar.value / bar.max") < 2 / 3
+        expect(left).to_have_text("free: the next start gets in")
+        expect(status(page)).to_have_text("Lost")
+        page.get_by_role("button", name="Twenty at once").click()
+        expect(told).not_to_contain_text(run_id)
+        expect(told).to_contain_text("1 got in (202): run ")
+
+
+def test_without_demo_mode_there_is_no_such_button_and_no_such_call(
+    runner: Runner, open_page: OpenPage
+) -> None:
+    page = open_page(runner.url)
+    expect(start_button(page)).to_be_visible()
+    expect(page.get_by_role("button", name="Twenty at once")).to_have_count(0)
+    assert runner.client.get("/lease").status_code == 404
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_while_a_run_goes_on_and_when_it_is_done(
+    runner: Runner, gate: Gate, open_page: OpenPage, scheme: str
+) -> None:
+    page = open_page(runner.url, color_scheme=scheme)
+    runner.start()
+    start_button(page).click()
+    expect(page.locator("#problem")).to_contain_text("in the way")
+    page.mouse.move(0, 0)
+    assert not axe.findings(page)
+    page.get_by_role("button", name="Cancel").click()
+    expect(status(page)).to_have_text("Cancelled")
+    assert not axe.findings(page)
+    with other_cells(gate, FIGURE, SHOWN, "1 / 0"):
+        start_button(page).click()
+        expect(status(page)).to_have_text("Failed")
+        expect(page.locator("#figures figure")).to_have_count(3)
+        page.mouse.move(0, 0)
+        assert not axe.findings(page)
 
 
 def test_of_a_huge_output_the_beginning_is_shown(
     runner: Runner, gate: Gate, open_page: OpenPage
 ) -> None:
-    good = gate.notebook.read_text(encoding="utf-8")
-    write_notebook(gate.notebook, "print('é' * 300_000)")
-    try:
+    with other_cells(gate, "print('é' * 300_000)"):
         runner.run()
         page = open_page(runner.url)
         expect(page.get_by_text("These are the first 200,000 characters")).to_be_visible()
         assert page.locator("pre").evaluate("e => e.textContent") == "é" * 200_000
-    finally:
-        gate.notebook.write_text(good, encoding="utf-8")
 
 
 def test_a_lost_connection_is_said_and_the_run_followed_when_the_api_is_back(
@@ -308,7 +467,7 @@ def test_a_lost_connection_is_said_and_the_run_followed_when_the_api_is_back(
 def test_a_wrong_key_is_refused_and_the_right_one_opens_the_page(
     locked_runner: Runner, open_page: OpenPage
 ) -> None:
-    page = open_page(locked_runner.url)
+    page = open_page(locked_runner.url, allowed=LOCKED_UP)
     expect(page.get_by_label("API key")).to_be_focused()
     expect(start_button(page)).to_be_hidden()
     page.keyboard.type("open barley\N{SNOWMAN}")
@@ -334,10 +493,12 @@ def test_a_hostile_notebook_cannot_script_the_page_but_shows_its_styles_and_pict
     locked_runner: Runner, open_page: OpenPage
 ) -> None:
     locked_runner.run()
-    page = open_page(locked_runner.url, allowed=r"Content Security Policy|sandboxed")
+    page = open_page(locked_runner.url, allowed=LOCKED_UP)
     page.get_by_label("API key").fill(KEY)
     page.get_by_role("button", name="Use key").click()
     expect(page.locator("pre")).to_contain_text("<script>")
+    at_once = page.frame_locator("#figures iframe").frame_locator("iframe")
+    expect(at_once.get_by_text("look at my style", exact=True)).to_have_css("color", "rgb(1, 2, 3)")
     page.get_by_role("button", name="As a page").click()
     notebook = page.frame_locator("#report iframe").frame_locator("iframe")
     expect(notebook.get_by_text("look at my style", exact=True)).to_have_css(
@@ -360,7 +521,7 @@ def test_a_hostile_notebook_opened_directly_runs_no_script(
     run_id = locked_runner.run()["run_id"]
     page = open_page(
         f"{locked_runner.url}/output/{run_id}?format=html",
-        allowed=r"Content Security Policy|sandboxed",
+        allowed=LOCKED_UP,
         extra_http_headers={"X-API-Key": KEY},
     )
     expect(page.get_by_text("look at my style", exact=True)).to_have_css("color", "rgb(1, 2, 3)")

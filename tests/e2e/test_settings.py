@@ -29,6 +29,7 @@ WRONG = [
     ),
     ("NAMESPACE", "a b", "NAMESPACE is 'a b'. Allowed: up to 40 letters, digits"),
     ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml'. Allowed: text or json ("),
+    ("DEMO_MODE", "perhaps", "DEMO_MODE is 'perhaps'. Allowed: true or false ("),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
     ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),

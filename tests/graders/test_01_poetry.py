@@ -1,5 +1,6 @@
 """Exercise 01: a project that others can install. It needs no network and starts no API."""
 
+import codecs
 import os
 import re
 import shutil
@@ -310,6 +311,9 @@ def table_of(files: Files, name: str, purpose: str) -> dict[str, Any]:
     try:
         if isinstance(content, OSError):
             raise content
+        if content.startswith(codecs.BOM_UTF8):  # Poetry does not read such a file
+            mark = "it begins with a byte order mark: save it as UTF-8 without one"
+            raise Wrong(did, "a file in TOML", mark, name)
         return tomllib.loads(content.decode())
     except FileNotFoundError:
         raise Wrong("ls", f"{name}: {purpose}", "there is no such file", name) from None

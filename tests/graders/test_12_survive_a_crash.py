@@ -392,14 +392,18 @@ class Beats:
     def require_renewal(self, run_id: str, did: str) -> None:
         """Wait until the lease is renewed. Raises Wrong when it ends before."""
         before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        self._require_at_work(run_id, did)
         got = "nothing in Redis ends by itself: the lease has no end"
         require(bool(before), did, "a lease that is renewed", got, TAKE)
         while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
             got = "the lease has no end, or nobody prolongs it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
             time.sleep(POLL_INTERVAL)
-            now = status(self.api, run_id)
-            require(now == "RUNNING", did, AT_WORK, now, HEARTBEAT)
+            self._require_at_work(run_id, did)
+
+    def _require_at_work(self, run_id: str, did: str) -> None:
+        now = status(self.api, run_id)
+        require(now == "RUNNING", did, AT_WORK, now, HEARTBEAT)
 
     def _ends(self) -> dict[bytes, float]:
         """When each key will end that ends by itself."""

@@ -2,7 +2,8 @@
 
 Most are drawn by hand. What all of them share, styles, icons and cards for the actors, stands at
 the top of each, from `<style>` to `</defs>`, letter by letter the same: to change it, change it in
-all. Text is dark on light surfaces of its own, so it does not matter what a page's background is.
+all. Text stands on surfaces of its own, so it does not matter what a page's background is. Each has
+two palettes, light and dark.
 """
 
 import re
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Browser, Page
 
+from kit.site import drawing as site_drawing
 from kit.workspace import ROOT
 from tests.support.browser import browser
 
@@ -46,7 +48,17 @@ NAMES = (
 GENERATED = ("explored-comes-twice", "explored-dead-worker", "explored-two-get-in")
 # It moves and has two palettes: tests/site/test_moving_picture.py looks at it.
 MOVING = ("one-at-a-time",)
-TOLD_IN_STEPS = ("wrong-lock", "right-lock", "dead-worker", "released-by-del", "fencing-token")
+TOLD_IN_STEPS = (
+    "wrong-lock",
+    "right-lock",
+    "cancel",
+    "live-progress",
+    "dead-worker",
+    "lease",
+    "released-by-del",
+    "fencing-token",
+    "kernel-guard",
+)
 WIDTH = 960
 SMALLEST = 14  # px of text, at that width
 READABLE = 4.5  # WCAG AA for text
@@ -85,9 +97,17 @@ class Drawing:
         return shared[0]
 
     @cached_property
-    def rules(self) -> dict[str, dict[str, str]]:
-        """The style, as selector → property → value."""
+    def palettes(self) -> dict[str, dict[str, str]]:
+        """The colours of each palette, by their names."""
         style = self.root.findtext("style") or ""
+        light, dark = re.findall(r"\.drawing \{([^}]*--ink[^}]*)\}", style)
+        colour = r"--([\w-]+): (#[0-9a-f]{6});"
+        return {"light": dict(re.findall(colour, light)), "dark": dict(re.findall(colour, dark))}
+
+    @cached_property
+    def rules(self) -> dict[str, dict[str, str]]:
+        """The style, as selector → property → value. Colours are names: var(--ink)."""
+        style = (self.root.findtext("style") or "").partition("}\n    }\n")[2]
         return {
             selector.strip(): {
                 name.strip(): value.strip()
@@ -95,6 +115,17 @@ class Drawing:
                 if value
             }
             for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", style)
+        }
+
+    def painted(self, palette: str) -> dict[str, dict[str, str]]:
+        """The rules with the colours of a palette."""
+        colours = self.palettes[palette]
+        return {
+            selector: {
+                name: re.sub(r"var\(--([\w-]+)\)", lambda found: colours[found[1]], value)
+                for name, value in rule.items()
+            }
+            for selector, rule in self.rules.items()
         }
 
     @cached_property
@@ -179,14 +210,15 @@ def test_it_has_no_looks_of_its_own(drawing: Drawing) -> None:
         classes = set(element.get("class", "").split())
         assert classes <= known | {"step"}, f"no style for {classes - known}"
         assert not PAINT & set(element.attrib), element.attrib
-        if element.tag not in ("g", "use", "text", "tspan"):
+        if element.tag not in ("g", "use", "text", "tspan", "desc"):
             assert classes, f"{element.tag} {element.attrib} has no class: it would be black"
 
 
-def test_its_colours_can_be_told_apart() -> None:
+@pytest.mark.parametrize("palette", ["light", "dark"])
+def test_its_colours_can_be_told_apart(palette: str) -> None:
     """Any text on any surface, so that nobody has to know what stands on what."""
-    rules = Drawing.read(NAMES[0]).rules
-    lines = (".life", ".line", ".rule", ".stop", ".cross")
+    rules = Drawing.read(NAMES[0]).painted(palette)
+    lines = (".life", ".line", ".rule", ".stop", ".cross", ".d-tip", ".d-tip-bad")
     texts = {
         selector: rule["fill"]
         for selector, rule in rules.items()
@@ -231,11 +263,52 @@ def test_its_text_is_in_the_picture(drawing: Drawing) -> None:
         assert 20 <= y <= drawing.height - 8, f"{words!r} is above or below the picture"
 
 
+def test_those_told_in_steps_are_all_that_have_steps() -> None:
+    having = [name for name in NAMES if 'id="step-' in Drawing.read(name).source]
+    assert sorted(having) == sorted(TOLD_IN_STEPS)
+
+
 @pytest.mark.parametrize("name", TOLD_IN_STEPS)
 def test_it_can_be_told_step_by_step(name: str) -> None:
-    groups = [group.get("id") for group in Drawing.read(name).root if group.tag == "g"]
-    assert groups == [f"step-{number}" for number in range(1, len(groups) + 1)]
+    groups = [group for group in Drawing.read(name).root if group.tag == "g"]
+    numbers = range(1, len(groups) + 1)
+    assert [group.get("id") for group in groups] == [f"step-{number}" for number in numbers]
     assert len(groups) >= 5
+    for group in groups:
+        assert len(group.findtext("desc") or "") > 15, "Each step has its sentence."
+
+
+def test_a_step_tells_who_writes_what_to_whom() -> None:
+    source = (ASSETS / "wrong-lock.svg").read_text(encoding="utf-8")
+    steps = site_drawing.Drawing("wrong-lock", source).steps
+    assert steps[0].caption == "A client sends POST /start. The API takes a lock in Redis."
+    assert [(it.sender, it.receiver, it.words) for it in steps[1].messages] == [
+        ("API", "Redis", "queue the run"),
+        ("API", "client", "202"),
+        ("Redis", "worker 1", "the run"),
+    ]
+
+
+@pytest.mark.parametrize("name", TOLD_IN_STEPS)
+def test_nothing_that_is_written_in_a_step_gets_lost(name: str) -> None:
+    drawing = Drawing.read(name)
+    for group, step in zip(
+        (each for each in drawing.root if each.tag == "g"),
+        site_drawing.Drawing(name, drawing.source).steps,
+        strict=True,
+    ):
+        told = " ".join([step.caption, *(message.words for message in step.messages)])
+        for text in group.iter("text"):
+            words = " ".join("".join(text.itertext()).split())
+            assert words in told or "name" in text.get("class", ""), words
+
+
+def test_a_drawing_within_a_page_is_dark_where_the_page_says_so() -> None:
+    source = (ASSETS / "lease.svg").read_text(encoding="utf-8")
+    dark, light = (site_drawing.alone(source, "here", by) for by in (".night", ""))
+    assert "prefers-color-scheme" not in dark + light
+    assert ".night #here .drawing {" in dark and dark.count("--ink:") == 2
+    assert light.count("--ink:") == 1
 
 
 # A text must stay in the picture, off all other text, and not run over the edge of a box.

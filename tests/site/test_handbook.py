@@ -84,6 +84,12 @@ def test_nothing_would_be_fetched_from_another_host(site: Path) -> None:
     assert static_html.external_requests(site) == []
 
 
+def repository() -> str:
+    """Where the kit is cloned from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
+
+
 def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
     """An address that a reader may follow; a new one deserves a look."""
     hosts = {
@@ -94,6 +100,7 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
         if link.startswith("http")
     }
     known = {
+        repository().split("/")[2],
         "docs.celeryq.dev",
         "docs.pydantic.dev",
         "docs.pytest.org",
@@ -166,6 +173,12 @@ def test_an_address_for_the_site_makes_that_of_the_card_whole(tmp_path: Path) ->
 def test_the_icon_is_the_one_of_the_runner(site: Path) -> None:
     page = catalogue.product().solution / "nb_runner" / "page"
     assert (site / "assets" / "favicon.svg").read_bytes() == (page / "favicon.svg").read_bytes()
+
+
+def test_each_page_has_a_link_to_edit_it(site: Path) -> None:
+    address = repository().removesuffix(".git")
+    text = (site / "set-up" / "index.html").read_text(encoding="utf-8")
+    assert f'href="{address}/edit/main/docs/set-up.md"' in text
 
 
 # The built site, in a browser
@@ -281,6 +294,80 @@ def test_axe_finds_nothing_serious_on_the_page_of_the_runner(
         runner.start()
         expect(page.locator("#run-status")).to_contain_text("Waiting")
         assert axe.findings(page) == []
+
+
+# Drawings that are told in steps
+
+
+def test_a_drawing_is_walked_through_with_buttons_and_keys(
+    address: str, open_page: OpenPage
+) -> None:
+    page = open_page(f"{address}exercises/07-one-at-a-time/")
+    figure = page.locator("#steps-wrong-lock")
+    steps, told = figure.locator("svg .step"), figure.locator(".steps-told > li")
+    expect(steps).to_have_count(6)
+
+    def at() -> list[bool]:
+        assert [each.is_visible() for each in told.all()].count(True) == 1
+        return [
+            bool(each.evaluate("step => getComputedStyle(step).visibility == 'visible'"))
+            for each in steps.all()
+        ]
+
+    assert at() == [True] + [False] * 5
+    figure.get_by_role("button", name="Next step").click()
+    assert at() == [True] * 2 + [False] * 4
+    expect(told.nth(1)).to_contain_text("The API queues the run and answers 202.")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert at() == [True] * 2 + [False] * 4
+    figure.get_by_role("button", name="Step back").press("Enter")
+    figure.get_by_role("button", name="Step back").press("Enter")  # there is none before it
+    assert at() == [True] + [False] * 5
+    figure.get_by_role("button", name="All steps").click()
+    assert at() == [True] * 6
+    expect(figure).to_contain_text("Step 6 of 6")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_without_a_script_all_steps_are_seen(width: int, address: str, open_page: OpenPage) -> None:
+    page = open_page(
+        f"{address}exercises/07-one-at-a-time/",
+        java_script_enabled=False,
+        viewport={"width": width, "height": 800},
+    )
+    figure = page.locator("#steps-wrong-lock")
+    assert all(each.is_visible() for each in figure.locator(".steps-told > li").all())
+    seen = [each.is_visible() for each in figure.locator("svg .step").all()]
+    assert seen == [width == 1280] * 6
+
+
+def test_on_a_phone_each_step_is_a_card(address: str, open_page: OpenPage) -> None:
+    page = open_page(
+        f"{address}exercises/07-one-at-a-time/", viewport={"width": 390, "height": 800}
+    )
+    cards = page.locator("#steps-wrong-lock .steps-told > li")
+    expect(cards).to_have_count(6)
+    expect(cards.nth(1)).to_contain_text("API → client 202")
+    for card in cards.all():
+        box = card.bounding_box()
+        assert card.is_visible() and box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert card.evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_drawing_follows_the_palette_that_the_reader_chooses(
+    scheme: str, address: str, open_page: OpenPage
+) -> None:
+    """Whatever the system says: in the page, and as a picture of its own."""
+    page = open_page(f"{address}exercises/06-start-and-status/", color_scheme=scheme)
+    told = "() => getComputedStyle(document.querySelector('.drawing img')).colorScheme"
+    assert page.evaluate(told) == scheme
+    page.locator("[title^='Switch to']:visible").click()
+    assert page.evaluate(told) == ("dark" if scheme == "light" else "light")
+    page.goto(f"{address}exercises/07-one-at-a-time/")
+    ink = page.locator("#steps-wrong-lock text").first.evaluate("it => getComputedStyle(it).fill")
+    assert ink == ("rgb(232, 235, 242)" if scheme == "light" else "rgb(28, 35, 51)")
 
 
 # The words

@@ -18,8 +18,8 @@ from kit.checking.grader_process import grade
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
-from kit.grading.submission import OURS
 from kit.grading.verdict import Verdict
+from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 
 PROCESSES = 3
@@ -52,7 +52,7 @@ def _get_ready() -> None:
     global _fork_server
     start_forkserver(everything=True)
     if sys.platform == "linux":
-        env = {name: value for name, value in os.environ.items() if name not in OURS}
+        env = kept(os.environ)
         _fork_server = ForkServer(Path(os.devnull), env)
 
 

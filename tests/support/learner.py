@@ -30,7 +30,6 @@ class Learner:
         self.env = inherited | {
             "WORKSHOP_COURSE": str(self.home),
             "WORKSHOP_STATE": str(self.state),
-            "PYTHONPATH": str(ROOT),
             "COLUMNS": "100",
             **self.mark.env,
         }
@@ -38,7 +37,7 @@ class Learner:
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Start a command, and do not wait for its end."""
         return subprocess.Popen(
-            [sys.executable, "-m", "kit", *words],
+            [sys.executable, "-E", "-m", "kit", *words],
             cwd=self.home,
             env=self.env | env,
             stdin=subprocess.DEVNULL,

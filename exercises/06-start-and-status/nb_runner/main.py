@@ -22,8 +22,8 @@ class StartRequest(BaseModel):
     rows: int = Field(100, ge=0, le=1_000_000, description="How many rows it works through")
 
 
-# TODO(6.2): a dictionary of this process is out of the other processes' sight. It can go when all
-#   calls below ask runs.py.
+# TODO(6.2): other processes cannot see a dictionary of this process. Remove it when all calls below
+#   ask runs.py.
 records: dict[str, Record] = {}
 
 
@@ -33,8 +33,8 @@ async def ping() -> str:
     return "pong"
 
 
-# TODO(6.1): make the run known first (runs.save), then put the task into the queue, under the run's
-#   own id. Redis is asked over a connection that waits, so make it a plain `def` too.
+# TODO(6.1): save the record first (runs.save), then put the task into the queue, with the run's own
+#   id. A question to Redis blocks, so make `start` a plain `def`.
 #   https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task.apply_async
 @app.post("/start", status_code=202, response_model=Run)
 async def start(request: Request, body: StartRequest | None = None) -> Record:
@@ -45,7 +45,7 @@ async def start(request: Request, body: StartRequest | None = None) -> Record:
     return record
 
 
-# TODO(6.3): GET /status, without an id, is the newest run; 404 when there has been none yet.
+# TODO(6.3): GET /status, without an id, is the newest run: 404 when there is none yet.
 
 
 # TODO(6.2): ask runs.py for the run: 404 when nobody started it.

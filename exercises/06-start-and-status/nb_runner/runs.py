@@ -22,8 +22,8 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
-# TODO(6.2): Celery has words of its own: PENDING, STARTED, SUCCESS, FAILURE. Say here which of ours
-#   each of them means.
+# TODO(6.2): Celery has words of its own: PENDING, STARTED, SUCCESS, FAILURE. Make a dictionary from
+#   these to ours.
 
 
 class Run(BaseModel):
@@ -49,12 +49,13 @@ class Record(Run):
         )
 
 
-# TODO(6.1): save(record) makes a run known: it keeps the record in Redis, as JSON, under a key with
-#   the run's id in it.
+# TODO(6.1): save(record) writes the record to Redis, as JSON, under a key with the run's id in it.
+#   https://redis.io/docs/latest/commands/set/
 
 # TODO(6.2): get(run_id) returns the run of that id, with the status that Celery's AsyncResult
-#   knows now; None for an id that nobody saved.
+#   has now. It returns None for an id that nobody saved.
 #   https://docs.celeryq.dev/en/stable/reference/celery.result.html
 
 # TODO(6.3): latest() returns the newest run or None, and recent(limit) the last ones, newest first.
-#   Keys in Redis have no order, so save() should note the ids in a list as well.
+#   Keys in Redis have no order, so save() should add the id to a list as well.
+#   https://redis.io/docs/latest/commands/lpush/

@@ -33,8 +33,8 @@ async def ping() -> str:
 @app.post("/start", status_code=202, response_model=Run)
 def start(request: Request, body: StartRequest | None = None) -> Record:
     """Start a run: a worker will take it."""
-    # TODO(7.1): a start is refused while another run is queued or running. Ask `runs` to admit the
-    #   record instead of merely saving it, and tell in the docstring what a second start gets.
+    # TODO(7.1): a start is refused while another run is queued or running. Let `runs` admit the
+    #   record instead of saving it, and say in the docstring what a second start gets.
     body = body or StartRequest()
     record = Record.new(body.requested_by, request.client.host if request.client else "")
     # Known first, queued second. When the API dies between the two, a run lacks its message, and
@@ -44,9 +44,9 @@ def start(request: Request, body: StartRequest | None = None) -> Record:
     return record
 
 
-# TODO(7.1): whoever is refused gets 409 and two fields: `detail`, a sentence, and `running`, the
-#   id of the run in the way. HTTPException knows `detail` only; an exception of your own and a
-#   handler for it can say both. https://fastapi.tiangolo.com/tutorial/handling-errors/
+# TODO(7.1): a start that is refused gets 409 and two fields: `detail`, a sentence, and `running`,
+#   the id of the active run. HTTPException has `detail` only. An exception of your own and a
+#   handler for it can have both. https://fastapi.tiangolo.com/tutorial/handling-errors/
 
 
 @app.get("/status", response_model=Run)

@@ -23,8 +23,8 @@ class Status(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
-    # TODO(7.1): a property `active` that says whether such a run is in the way of another.
-    #   Think of the one that waits for a worker, too.
+    # TODO(7.1): a property `active` that says whether such a run blocks the next start. A run that
+    #   waits for a worker does.
 
 
 # Celery's words for it. PENDING only means that Celery has nothing to say about that id.
@@ -62,12 +62,12 @@ class Record(Run):
 # TODO(7.1): `admit(record)` saves the record, unless the newest run is still active. Then it raises
 #   an exception that names that run.
 
-# TODO(7.2): two who look at the same moment both see nothing in the way, and both write. Put a
-#   Redis lock around looking and writing, in `admit` and nowhere else: no worker has anything to do
-#   with it. https://redis.readthedocs.io/en/stable/lock.html
+# TODO(7.2): two starts that look at the same moment both see no active run, and both write. Put a
+#   Redis lock around the look and the write, in `admit` and nowhere else. The worker does not use
+#   the lock. https://redis.readthedocs.io/en/stable/lock.html
 
-# TODO(7.3): a lock whose holder died stays shut. Give it a time after which it opens by itself, and
-#   those who wait for it an end of their patience.
+# TODO(7.3): a lock stays shut when its holder has died. Give it a timeout after which it opens by
+#   itself, and another timeout for those that wait for it.
 
 
 def save(record: Record) -> None:

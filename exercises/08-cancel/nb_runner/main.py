@@ -49,10 +49,10 @@ async def busy(_: Request, error: Busy) -> JSONResponse:
     return JSONResponse({"detail": str(error), "running": error.running}, 409)
 
 
-# TODO(8.1): POST /cancel stops the run in progress and answers 202 with that run: accepted, as it
-#   ends a moment later.
+# TODO(8.1): POST /cancel stops the run in progress and answers 202 with that run: it ends a moment
+#   later.
 
-# TODO(8.3): when there is nothing to cancel, it says so, with 409.
+# TODO(8.3): when there is nothing to cancel, the answer is 409 and a sentence.
 
 
 @app.get("/status", response_model=Run)

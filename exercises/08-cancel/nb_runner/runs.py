@@ -23,7 +23,7 @@ class Status(StrEnum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-    # TODO(8.1): a run can end in one way more.
+    # TODO(8.1): a run can end in one more way.
 
     @property
     def active(self) -> bool:
@@ -96,12 +96,12 @@ def save(record: Record) -> None:
     redis.lpush(INDEX, record.run_id)
 
 
-# TODO(8.1): `cancel()` stops the current run and returns its record, or None when none is active.
-#   Celery calls it to revoke.
+# TODO(8.1): `cancel()` stops the active run and returns its record, or None when no run is active.
+#   Celery's word for it is "revoke".
 #   https://docs.celeryq.dev/en/stable/userguide/workers.html#revoke-revoking-tasks
 
-# TODO(8.2): by itself, revoke only stops what has not begun. Stop the process that works on it,
-#   with a signal that nothing can swallow.
+# TODO(8.2): revoke alone stops only a task that has not begun. End the process that works on the
+#   task, with a signal that no process can ignore.
 
 
 def get(run_id: str) -> Record | None:

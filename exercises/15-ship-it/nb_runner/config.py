@@ -92,6 +92,9 @@ class Settings(BaseSettings):
         description="URLs of Apprise, with spaces between them, such as mailto://…; "
         "unset: nobody is told when a run ends",
     )
+    demo_mode: bool = Field(
+        False, description="true or false (true: the page can start twenty runs at once)"
+    )
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 
     @property

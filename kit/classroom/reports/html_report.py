@@ -5,15 +5,18 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from kit.checking.wording import Entry, entries, failure_entries, hint_command, problem_text
+from kit import identity
+from kit.checking import as_html as failures
+from kit.checking.wording import Entry, entries, failure_entries, problem_text
 from kit.classroom import stuck
 from kit.classroom.reports.files import encoded, write_whole
 from kit.classroom.results import ClassResult, LearnerResult, format_points
 from kit.classroom.stuck import TaskStatistics
+from kit.course import advice
 from kit.course.catalogue import Exercise, Task
+from kit.grading.failure import Failure
 from kit.grading.verdict import State, TaskVerdict
 
 NAME = "report.html"
@@ -29,7 +32,7 @@ WORDS = {
     State.PASSED: "passed",
     State.FAILED: "not passed",
     State.NOT_REACHED: "not checked yet: what comes before it has to pass first",
-    State.NOT_HANDED_IN: "not handed in, or not to be read",
+    State.NOT_HANDED_IN: "not handed in, not begun, or not to be read",
     State.NOT_CHECKED: "could not be graded because of a fault of the workshop",
 }
 # Sorting by a task: what the instructor has to look at comes first.
@@ -40,11 +43,24 @@ RANKS = {
     State.NOT_HANDED_IN: 3,
     State.PASSED: 4,
 }
+# The marks beside the states: how each looks, and what it says.
+MARKS = (
+    (
+        "tile passed noted",
+        SIGNS[State.PASSED],
+        "with a dot: something was seen that is worth reading",
+    ),
+    ("remark", "!", "the work could not be read"),
+    ("remark", "i", "a remark about what was handed in"),
+)
+SAY = "Say"
 CARDS = 3  # of the hardest tasks, each with its most frequent failure
 NAMES_ON_CARD = 8  # of learners
 # Widths in pixels, as in report.css: a window as wide as all together shows the grid without a
-# scroll bar of its own.
-TILE_WIDTH, GAP_WIDTH, OTHER_COLUMNS_WIDTH = 30, 12, 390
+# scroll bar of its own. Where there are many tasks, their tiles are narrower, so that the grid fits
+# a window of 1280. In between two tiles are 3 pixels.
+WIDEST_TILE, NARROWEST_TILE, BETWEEN, GAP_WIDTH, OTHER_COLUMNS_WIDTH = 27, 21, 3, 12, 390
+WINDOW = 1280
 
 
 @dataclass(frozen=True)
@@ -98,29 +114,32 @@ def write(result: ClassResult, out: Path) -> None:
 
 def as_html(result: ClassResult) -> str:
     """The page. All text of submissions is escaped. Only the script of the page itself can run."""
-    loader = FileSystemLoader(HERE)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
     script = (HERE / "report.js").read_text(encoding="utf-8")
-    style = (HERE / "report.css").read_text(encoding="utf-8").replace("9999px", _width(result))
+    style = identity.colour() + (HERE / "report.css").read_text(encoding="utf-8")
+    style = style.replace("9999px", f"{_width(result)}px")
+    style = style.replace("--tile: 27px", f"--tile: {_tile(result)}px")
     bars = _bars(result)
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
-        bars=bars,
-        hardest=_hardest(result),
-        cards=CARDS,
-        names_on_card=NAMES_ON_CARD,
-        totals=_totals(result),
-        legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
-        graded=result.started_at[:16].replace("T", " "),
-        points=format_points,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return (
+        failures.environment(HERE)
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
+            bars=bars,
+            hardest=_hardest(result),
+            cards=CARDS,
+            names_on_card=NAMES_ON_CARD,
+            totals=_totals(result),
+            legend=[(state, SIGNS[state], words) for state, words in WORDS.items()],
+            marks=MARKS,
+            graded=result.started_at[:16].replace("T", " "),
+            points=format_points,
+            icon=identity.icon(),
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
     )
 
 
@@ -144,7 +163,7 @@ def _cell(
 ) -> Cell:
     verdict = learner.verdict_on(exercise)
     state = verdict.state(task)
-    words = entries(task, hint_command(exercise))
+    words = entries(task) + (_to_say(exercise, task.failure) if task.failure else [])
     if verdict.problem is not None:
         words = [("", problem_text(verdict.problem))]
     return Cell(
@@ -171,8 +190,14 @@ def _hardest(result: ClassResult) -> list[TaskBar]:
 def _bar(each: TaskStatistics) -> TaskBar:
     share = 100 * each.passed / each.total if each.total else 0.0
     first = each.task is each.exercise.tasks[0]
-    failure, hint = each.failure, hint_command(each.exercise)
-    return TaskBar(each, share, first, failure_entries(failure, hint) if failure else [])
+    failure = each.failure
+    words = failure_entries(failure) + _to_say(each.exercise, failure) if failure else []
+    return TaskBar(each, share, first, words)
+
+
+def _to_say(exercise: Exercise, failure: Failure) -> list[Entry]:
+    """What an instructor may say to the learner, in place of the learner's own hint."""
+    return [(SAY, f"{each.did}: {each.say}") for each in advice.on(exercise, failure.test)]
 
 
 def _totals(result: ClassResult) -> list[tuple[str, str]]:
@@ -194,9 +219,17 @@ def _totals(result: ClassResult) -> list[tuple[str, str]]:
     return [(f"{count}", "learners"), (f"{passed}", "passed everything"), *totals]
 
 
-def _width(result: ClassResult) -> str:
-    tiles, gaps = TILE_WIDTH * len(result.tasks), GAP_WIDTH * len(result.exercises)
-    return f"{OTHER_COLUMNS_WIDTH + tiles + gaps}px"
+def _tile(result: ClassResult) -> int:
+    """How wide a tile is."""
+    gaps = GAP_WIDTH * len(result.exercises)
+    room = (WINDOW - OTHER_COLUMNS_WIDTH - gaps) // max(1, len(result.tasks)) - BETWEEN
+    return min(WIDEST_TILE, max(NARROWEST_TILE, room))
+
+
+def _width(result: ClassResult) -> int:
+    """How wide a window has to be to show the whole grid."""
+    tiles = (_tile(result) + BETWEEN) * len(result.tasks)
+    return OTHER_COLUMNS_WIDTH + tiles + GAP_WIDTH * len(result.exercises)
 
 
 def _hash(source: str) -> str:

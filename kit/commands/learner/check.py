@@ -11,7 +11,7 @@ import typer
 
 from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
-from kit.checking.job import Job, job, record
+from kit.checking.job import Job, follow, give_up, job, record
 from kit.checking.report import headline, report, ticks, unchecked
 from kit.commands.learner.next_steps import go_to, what_next
 from kit.course import catalogue, progress
@@ -103,6 +103,8 @@ def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]
     by_folder = {job.folder: job for job in jobs}
 
     def meanwhile(under_way: list[Grading]) -> None:
+        for grading in under_way:
+            follow(by_folder[grading.folder], grading.decided)
         names = ", ".join(shown(grading.folder) for grading in under_way)
         if len(jobs) == 1 and under_way:
             line.show(f"checking {names} … {ticks(under_way[0].decided)}")
@@ -127,6 +129,9 @@ def _grade(jobs: Sequence[Job], at_once: int, *, as_json: bool) -> list[Verdict]
                 print(said, flush=True)
     finally:
         line.clear()
+        for each in jobs:
+            if each.folder not in verdicts:
+                give_up(each)
     return [verdicts[job.folder] for job in jobs]
 
 

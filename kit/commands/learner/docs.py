@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from kit.course import catalogue
+from kit.live.app import learner_app
 from kit.processes.stack import Stack
 from kit.site import handbook
 from kit.site.server import serving, wait_for_interrupt
@@ -18,5 +20,5 @@ def docs(
     """
     with Stack() as stack:
         folder = handbook.up_to_date(stack)
-    with serving(folder, port) as address:
+    with serving(folder, port, learner_app(catalogue.load())) as address:
         wait_for_interrupt("The handbook", address)

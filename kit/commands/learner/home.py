@@ -45,8 +45,9 @@ def home() -> None:
     with contextlib.ExitStack() as stack:
         address = ""
         if workspace().course == ROOT:  # handbook and slides are about our own course
+            from kit.live.app import learner_app
             from kit.site.server import serving_both
 
-            address = stack.enter_context(serving_both())
+            address = stack.enter_context(serving_both(learner_app(exercises)))
             print(wrapped(f"Handbook: {address}   Slides: {address}slides/"))
         Watch(exercises, done.here(exercises), Keys(), handbook=address).run()

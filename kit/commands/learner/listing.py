@@ -9,6 +9,7 @@ import typer
 from kit.commands.learner.next_steps import all_passed_but, go_to, starter_news
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
+from kit.course.line import MARKS, as_text
 from kit.course.progress import Progress, State
 from kit.course.standing import Standing, standing
 from kit.terminal.screen import paint, wrapped
@@ -18,7 +19,6 @@ Json = Annotated[bool, typer.Option("--json", help="For programs to read.")]
 
 WIDTH_FOR_TRACKS = 60  # columns; a narrower terminal needs them for the titles
 
-MARKS: dict[State, str] = {"passed": "✓", "check again": "~", "skipped": "-"}
 STYLES: dict[State, str] = {"passed": "green", "check again": "yellow", "skipped": "dim"}
 
 
@@ -102,16 +102,18 @@ def _exercise_as_json(exercise: Exercise, now: Standing) -> dict[str, Any]:
 
 
 def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
-    """The exercises, how each stands, and which tracks have it."""
+    """The line of the course; the exercises, how each stands, and which tracks have it."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     console = Console(highlight=False)
     wide = console.width >= WIDTH_FOR_TRACKS
+    now = standing(exercises, done)
+    if line := as_text(now.states, now.current, console.width):
+        print(f"{line}\n")
     for name in ("", "N", "exercise", "min", "state", *(["tracks"] if wide else [])):
         table.add_column(name, justify="right" if name == "min" else "left")
-    now = standing(exercises, done)
     for each, state in now.states.items():
         here = each == now.current
         words = {"not started": ""}.get(state, state)

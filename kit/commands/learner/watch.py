@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.checking.job import record
+from kit.checking.job import follow, record
 from kit.commands.learner.check import opened
 from kit.commands.learner.next_steps import lost_files, starter_news
 from kit.course import catalogue, progress
@@ -138,7 +138,10 @@ class Watch:
         """Say which tasks are decided, while the others are being checked."""
         from kit.checking.report import ticks
 
-        self.line.show(f"checking {shown(self.exercise.work)} … {ticks(self.checker.decided)}")
+        decided = self.checker.decided
+        if self.checker.job is not None:
+            follow(self.checker.job, decided)
+        self.line.show(f"checking {shown(self.exercise.work)} … {ticks(decided)}")
 
     def show_verdict(self) -> None:
         """Say what came of the check, keep it, and say how to go on."""

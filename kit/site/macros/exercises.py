@@ -5,7 +5,7 @@ import posixpath
 import re
 import textwrap
 
-from kit.course import catalogue
+from kit.course import advice, catalogue, line
 from kit.course.catalogue import Exercise
 from kit.course.diff import difference
 from kit.errors import KitError
@@ -17,7 +17,7 @@ SOLUTION = "Our solution: what becomes of each file"
 
 
 def facts(number: str, *, page: str) -> str:
-    """`[[facts NN]]`: minutes, tracks, and what comes before."""
+    """`[[facts NN]]`: its station on the line; minutes, tracks, and what comes before."""
     exercise = find(number)
     parts = [f"**{exercise.minutes} minutes**", f"Tracks: {', '.join(exercise.tracks)}"]
     before = next((each for each in catalogue.load() if each.number == exercise.number - 1), None)
@@ -25,7 +25,13 @@ def facts(number: str, *, page: str) -> str:
         parts.append("Nothing comes before it")
     else:
         parts.append(f"Before it: [{_title(before)}]({link(before, page)})")
-    return f"{' · '.join(parts)}\n{{ .facts }}"
+    where = _line(page, here=exercise)
+    return f"{where}\n\n{' · '.join(parts)}\n{{ .facts }}"
+
+
+def course_line(*, page: str) -> str:
+    """`[[line]]`: the course as a line, with a station for each exercise."""
+    return _line(page)
 
 
 def exercises(*, page: str) -> str:
@@ -59,7 +65,9 @@ def hints(number: str) -> str:
             folded("note", _nudge(i, len(task.hints)), _hint(text))
             for i, text in enumerate(task.hints)
         ]
-        parts.append(folded("tip", f"{task.number} {task.title}", "\n\n".join(inner)))
+        told = folded("tip", f"{task.number} {task.title}", "\n\n".join(inner))
+        # The served handbook shows one hint after the other; it finds them by the task.
+        parts.append(f'<div data-hints="{task.number}" markdown>\n\n{told}\n\n</div>')
     return "\n\n".join(parts)
 
 
@@ -72,6 +80,12 @@ def solution(number: str) -> str:
     text = difference(exercise.starter, exercise.solution, old, new)
     blocks = [_changed_file(part) for part in re.split(r"^(?=--- )", text, flags=re.MULTILINE)]
     return folded("success", SOLUTION, "\n\n".join(filter(None, blocks)))
+
+
+def what_to_say(number: str) -> str:
+    """`[[what-to-say NN]]`: ways to be wrong, how each looks, and what instructors say."""
+    rows = [(each.did, each.looks, each.say) for each in advice.of(find(number))]
+    return table(("what they did", "how it looks", "what to say"), rows)
 
 
 def find(number: str) -> Exercise:
@@ -97,6 +111,15 @@ def section(text: str, title: str) -> str:
         return ""
     end = next((i for i in heads if i > begin), len(lines))
     return "\n".join(lines[begin + 1 : end]).strip("\n")
+
+
+def _line(page: str, here: Exercise | None = None) -> str:
+    folder = page.removesuffix("index.md").removesuffix(".md") or "."
+
+    def link(exercise: Exercise) -> str:
+        return f"{posixpath.relpath(f'exercises/{exercise.slug}', folder)}/"
+
+    return line.as_html(catalogue.load(), link=link, here=here, small=here is not None)
 
 
 def _title(exercise: Exercise) -> str:

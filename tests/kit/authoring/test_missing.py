@@ -47,7 +47,7 @@ def course(tmp_path: Path, set_workspace: Callable[..., None]) -> Path:
         (TOML, 'title = "Cancel"', 'title = "Stop"', "does not begin with its title"),
         (TOML, 'title = "Cancel"', 'title = "Stop"', "its table of exercises lacks this row"),
         (TOML, "minutes = 10", "minutes = 15", "the minutes of half-day should be"),
-        (TOML, '"Two cases: nothing was ever', '"", "Two cases: nothing was ever', "3 hints"),
+        (TOML, '"There are two cases: no run', '"", "There are two cases: no run', "3 hints"),
         (STARTER, "### 8.2 ", "### 8.4 ", "does not have the tasks of exercise.toml"),
         (CHAPTER, r"\[\[hints 08\]\]", "", "has no line"),
         (CHAPTER, r"\[\[solution 08\]\]", "[[solution 07]]", "has no line"),

@@ -20,7 +20,7 @@ __all__ = ["course"]
 pytestmark = pytest.mark.longest
 
 NEXT = catalogue.load()[-1].number + 1
-SLUG, TITLE, MINUTES = "second-look", "A second look", 25
+SLUG, TITLE, MINUTES = "second-look", "A second look", 20
 FOLDER = f"{NEXT:02}-{SLUG}"
 # What loops over all exercises, and needs neither a browser nor built pages.
 SUITES = (

@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page, expect
 
+from kit.authoring import mistakes
 from kit.classroom import points, stuck
 from kit.classroom.normalise import ProjectLocation, normalised
 from kit.classroom.reports import (
@@ -25,7 +26,7 @@ from kit.classroom.reports import (
 )
 from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
-from kit.course import catalogue
+from kit.course import advice, catalogue
 from kit.errors import KitError
 from kit.grading.failure import Failure
 from kit.grading.values import Kind, Value
@@ -97,6 +98,10 @@ def test_points_by_task_and_by_exercise(tmp_path: Path) -> None:
     assert [points_by_task["7.1"], points_by_task["7.2"]] == [2, 1]
     assert [points_by_task[f"2.{n}"] for n in (1, 2, 3, 4)] == [Fraction(5, 4)] * 4
     assert [points_by_task[f"6.{n}"] for n in (1, 2, 3)] == [1, 0, Fraction(3, 2)]
+
+
+def test_a_file_of_points_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert points_of('\ufeff[points]\n"07.1" = 2\n', tmp_path)["7.1"] == 2
 
 
 def test_the_other_tasks_share_the_remaining_points_of_an_exercise(tmp_path: Path) -> None:
@@ -386,7 +391,7 @@ def report(tmp_path: Path) -> Path:
 
 def test_the_report_is_one_file_that_loads_nothing(report: Path) -> None:
     page = static_html.parse(report)
-    assert page.fetched == []
+    assert [each for each in page.fetched if not each.startswith("data:")] == []
     assert page.links == []
     assert "default-src 'none'" in report.read_text(encoding="utf-8")
     assert "unsafe-inline" not in report.read_text(encoding="utf-8")
@@ -493,6 +498,92 @@ def test_names_and_headings_stay_visible_while_scrolling(
     name = page.locator(".grid").get_by_text("learner 39").bounding_box()
     assert heading and 0 <= heading["y"] < 800
     assert name and 0 <= name["x"] < width and 0 <= name["y"] < 800
+
+
+def a_full_class() -> ClassResult:
+    """Thirty learners with long names, and nine exercises."""
+    nine = [each for each in COURSE if 2 <= each.number <= 10]
+    verdicts = [verdict(each.number, OK, *[wrong("b")] * (len(each.tasks) - 1)) for each in nine]
+    learners = [
+        LearnerResult(f"Maximiliane Oberndorfer-{n:02}", verdicts, notes=["x"]) for n in range(30)
+    ]
+    return replace(a_class(), exercises=nine, learners=learners)
+
+
+def test_thirty_learners_and_nine_exercises_fit_a_window_of_1280_and_a_sheet_of_paper(
+    tmp_path: Path, browser: Browser
+) -> None:
+    html_report.write(a_full_class(), tmp_path)
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    grid = page.locator(".scroll")
+    assert grid.evaluate("e => getComputedStyle(e).overflowX") == "visible"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert grid.evaluate("e => e.scrollWidth <= e.clientWidth")
+    pages = pdf_pages(page.pdf(format="A4", landscape=True, prefer_css_page_size=True))
+    assert pages == 2, "one with the hardest tasks, one with the grid"
+    page.emulate_media(media="print")
+    sheet = round(277 / 25.4 * 96)  # pixels, less the margins
+    page.set_viewport_size({"width": sheet, "height": 718})
+    box = page.locator(".grid").bounding_box()
+    assert box and box["x"] + box["width"] <= sheet
+    context.close()
+
+
+def pdf_pages(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
+
+
+def test_every_mark_of_the_grid_is_in_the_legend(report: Path, open_page: OpenPage) -> None:
+    result = a_class()
+    [first, *others] = result.learners[1].verdicts[0].tasks
+    noted = replace(result.learners[1].verdicts[0], tasks=(replace(first, notes=("x",)), *others))
+    result.learners[1].verdicts[0] = noted
+    html_report.write(result, report.parent)
+    page = open_page(report.as_uri())
+    marks = "es => es.map(e => `${[...e.classList].sort().join(' ')} ${e.textContent.trim()}`)"
+    used = page.locator(".grid tbody :is(.tile, .remark)").evaluate_all(marks)
+    told = page.locator(".legend :is(.tile, .remark)").evaluate_all(marks)
+    assert sorted(set(used)) == sorted(told)
+    assert page.locator(".grid .bar").count() and page.locator(".legend .bar").count()
+
+
+def test_an_instructor_reads_what_to_say_and_not_the_hint_of_the_learner(
+    report: Path, open_page: OpenPage
+) -> None:
+    exercise = CHOSEN[1]
+    [row] = [each for each in advice.of(exercise) if "a lock for each process" in each.mistakes]
+    [test] = {
+        requirement.tests[0]
+        for task in exercise.tasks
+        for requirement in task.requirements
+        if "a lock for each process" in requirement.mistakes
+    }
+    result = a_class()
+    failed = replace(wrong("a"), test=test)
+    result.learners[2].verdicts[1] = verdict(7, OK, failed, NOT_YET)
+    html_report.write(result, report.parent)
+    assert "./workshop hint" not in report.read_text(encoding="utf-8")
+    page = open_page(report.as_uri())
+    page.get_by_role("button", name="Béla, 7.2").click()
+    expect(page.get_by_role("dialog", name="7.2")).to_contain_text(row.say)
+
+
+def test_what_to_say_names_known_wrong_answers() -> None:
+    for exercise in COURSE:
+        known = {each.name for each in mistakes.mistakes_of(exercise)}
+        for each in advice.of(exercise):
+            assert set(each.mistakes) <= known, (exercise.slug, each.did)
+            tests = {
+                test
+                for task in exercise.tasks
+                for requirement in task.requirements
+                if set(requirement.mistakes) & set(each.mistakes)
+                for test in requirement.tests
+            }
+            assert tests or not each.mistakes, (exercise.slug, each.did)
+            assert all(each in advice.on(exercise, test) for test in tests)
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -3,9 +3,11 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from kit.processes.environment import kept
 from tests.support.learner import Learner
 from tests.support.processes import eventually
 
@@ -48,6 +50,28 @@ def test_from_the_first_failure_to_the_next_exercise(learner: Learner) -> None:
     assert "01 Hello: passed" in whole.stdout
     assert "`./workshop check 02` opens work/02-parrot" in whole.stdout
     assert learner.states() == {HELLO: "passed", PARROT: "not started"}
+
+
+def test_the_name_of_the_folder_does_not_matter(tmp_path: Path) -> None:
+    learner = Learner(tmp_path / "[a] $HOME x#y x:y a?b a%20b;&='zoë")
+    learner.run("reset", HELLO)
+    learner.solve(HELLO)
+    done = learner.run("check")
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_what_is_set_for_other_programs_does_not_decide(learner: Learner) -> None:
+    learner.run("reset", HELLO)
+    learner.solve(HELLO)
+    env = {
+        **{"PYTHONWARNINGS": "error", "LC_ALL": "C", "PYTEST_ADDOPTS": "--nonsense"},
+        **{"PYTEST_PLUGINS": "nowhere", "UVICORN_PORT": "1", "UVICORN_ROOT_PATH": "/x"},
+        **{"UVICORN_LOG_LEVEL": "critical", "WEB_CONCURRENCY": "3", "PYTHONPATH": "/nowhere"},
+    }
+    done = learner.run("check", **env)
+    assert done.returncode == 0, done.stderr + done.stdout
+    refused = {"CELERY_BROKER_URL", "REDIS_URL", "RUNNER_API_KEY", *env} - {"LC_ALL"}
+    assert not refused & kept(dict.fromkeys(refused, "x")).keys()
 
 
 def test_after_the_last_one_there_is_nothing_left(learner: Learner) -> None:

@@ -81,8 +81,10 @@ def test_the_chapter_is_named_where_the_handbook_is_served(
 
 
 MEANWHILE = (
-    "import sys\nfrom kit.site.server import serving_both\n"
-    "with serving_both() as address: print(address); sys.stdin.readline()"
+    "import sys\nfrom kit.course import catalogue\nfrom kit.live.app import learner_app\n"
+    "from kit.site.server import serving_both\n"
+    "with serving_both(learner_app(catalogue.load())) as address:\n"
+    "    print(address); sys.stdin.readline()"
 )
 
 

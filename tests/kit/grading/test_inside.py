@@ -14,8 +14,9 @@ from kit.grading import inside
 from kit.grading.failure import Wrong
 from kit.grading.inside import Inside
 from kit.grading.options import GraderOptions
-from kit.grading.submission import OURS, Submission
+from kit.grading.submission import Submission
 from kit.processes.child import Child
+from kit.processes.environment import kept
 from kit.processes.forkserver import PROGRAMS, ForkServer
 
 MAIN = """
@@ -128,7 +129,7 @@ def test_the_fork_server_forks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     package.mkdir(parents=True)
     source = f"import time\nfrom pathlib import Path\n\n{held}\n" + MAIN
     (package / "main.py").write_text(source.replace("{start}", KEEPS))
-    env = {name: value for name, value in os.environ.items() if name not in OURS}
+    env = kept(os.environ)
     with ForkServer(tmp_path / "log", env) as server:
         options = GraderOptions(fork_server=server.client)
         with Submission(package.parent, options) as submission:

@@ -17,12 +17,14 @@ from tests.support.terminal import Terminal
 pytestmark = pytest.mark.slow
 
 
-def doctor(tmp_path: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+def doctor(
+    tmp_path: Path, *arguments: str, here: str | Path = ROOT, **env: str
+) -> "subprocess.CompletedProcess[str]":
     clean = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "VIRTUAL_ENV")}
     state = {"WORKSHOP_STATE": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "100"}
     return subprocess.run(
         [sys.executable, "-m", "kit", "doctor", *arguments],
-        cwd=ROOT,
+        cwd=here,
         env={**clean, **state, **env},
         capture_output=True,
         text=True,
@@ -45,6 +47,16 @@ def test_everything_is_looked_at_and_nothing_is_left(tmp_path: Path) -> None:
     assert all(finding["fix"] for finding in found.values() if finding["state"] != "ok")
     assert "a task went to redis://127.0.0.1:" in found["redis"]["message"]
     assert mark.commands() == []
+
+
+def test_it_needs_no_folder_that_can_be_written_and_no_short_one(tmp_path: Path) -> None:
+    """What a kernel needs is not in the current folder, nor in a TMPDIR that is too long for it."""
+    far = tmp_path / ("deep" * 20)
+    far.mkdir()
+    env = {"TMPDIR": str(far), "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+    found = findings(doctor(tmp_path, "--json", here=far, **env))
+    assert {found[name]["state"] for name in ("kernel", "redis")} == {"ok"}, found
+    assert list(far.iterdir()) == []
 
 
 def test_at_a_terminal_it_says_what_that_speaks(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kit.errors import KitError
 from kit.processes.ports import free_socket
 from kit.processes.stack import Stack
 from kit.site import builder
-from kit.site.server import serving, serving_both
+from kit.site.server import Pages, serving, serving_both
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually
 
@@ -176,7 +176,7 @@ def test_until_they_are_built_a_page_says_so_and_reloads_itself(
 
     monkeypatch.setattr("kit.site.handbook.up_to_date", up_to_date)
     monkeypatch.setattr("kit.site.slides.up_to_date", fail)
-    with serving_both() as address:
+    with serving_both(Pages()) as address:
         for path in ("", "slides/talk.html"):
             early = httpx.get(address + path, trust_env=False)
             assert (early.status_code, 'http-equiv="refresh"' in early.text) == (503, True)

@@ -1,1 +1,1 @@
-"""A runner with the wrong lock: nothing to mend in here, only to break."""
+"""A runner with the wrong lock: nothing to fix in here, only to break."""

@@ -1,4 +1,4 @@
-"""The Celery app and its one task, which releases a lock that somebody else has taken."""
+"""The Celery app and its one task, which releases a lock that the API has taken."""
 
 import os
 import time
@@ -16,7 +16,7 @@ redis = Redis.from_url(REDIS_URL, decode_responses=True)
 
 @app.task(name="nb_runner.run_notebook")
 def run_notebook(seconds: float) -> str:
-    """Stand in for the notebook, then make room for the next run. `finally`: even when we fail."""
+    """Stand in for the notebook, then release the lock. `finally`: also when the work fails."""
     try:
         print("at work")
         time.sleep(seconds)

@@ -7,11 +7,13 @@ FOLDER is the one of the notebook that was executed: pictures in its Markdown ar
 
 import os
 import sys
+from html import escape
 from pathlib import Path
 
 import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
+from nbformat import NotebookNode
 
 # nbconvert's page, without its scripts: they would come from another server.
 TEMPLATE = """
@@ -20,7 +22,16 @@ TEMPLATE = """
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
+{% block data_png scoped %}{{ super() | described(cell) }}{% endblock %}
+{% block data_jpg scoped %}{{ super() | described(cell) }}{% endblock %}
+{% block data_svg scoped %}{{ super() | described(cell) }}{% endblock %}
 """
+
+
+def described(html: str, cell: NotebookNode) -> str:
+    """A picture with the text of its cell: the template of nbconvert leaves that out."""
+    alt = cell.metadata.get("alt")
+    return html.replace("<img ", f'<img alt="{escape(alt)}" ', 1) if alt else html
 
 
 def render(notebook: Path, page: Path, pictures: Path) -> None:
@@ -30,6 +41,7 @@ def render(notebook: Path, page: Path, pictures: Path) -> None:
         extra_loaders=[DictLoader({"report.html.j2": TEMPLATE})],
         embed_images=True,
     )
+    exporter.register_filter("described", described)
     html, _ = exporter.from_notebook_node(
         nbformat.read(notebook, as_version=4),
         resources={"metadata": {"name": notebook.stem, "path": str(pictures)}},

@@ -2,10 +2,11 @@
 // What a notebook printed is somebody else's text: it enters the page by textContent only.
 
 import { showOutput } from "./output.js";
-import { Lost, Refused, ask, events, key, post } from "./server.js";
-import { active, cells, duration, facts, moment, status } from "./words.js";
+import { Lost, Refused, ask, events, key, post, problems } from "./server.js";
+import { active, cells, duration, facts, moment, reason, status } from "./words.js";
 
 const LOOK_EVERY = 5_000; // ms between two looks at the list while nothing runs
+const READY_EVERY = 10_000; // ms between two looks at whether a start would work
 const LONGEST_PAUSE = 5_000; // ms between two tries to reach a server that is away
 const NEWS_EVERY = 5_000; // ms between two announcements of progress to a screen reader
 
@@ -14,6 +15,7 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 let runs = []; // the last runs, newest first
 let chosen = null; // id of a run picked from the list; null: whichever is the newest
+let readyAt = -READY_EVERY; // when that was last asked
 let bell = Promise.withResolvers(); // rung when there is reason to look at once
 
 // --- Learning what goes on -----------------------------------------------------------------
@@ -25,6 +27,7 @@ async function watch() {
       runs = await ask("runs");
       letIn();
       render();
+      await lookAtReadiness();
       if (active(runs[0])) {
         const id = runs[0].run_id;
         for await (const run of events(`status/${id}/events`)) {
@@ -32,6 +35,7 @@ async function watch() {
           connected();
           merge(run);
         }
+        readyAt = -READY_EVERY; // the run may have ended because something is missing now
         if (active(runs.find((run) => run.run_id === id))) throw new Lost("broke off");
       } else {
         failures = 0;
@@ -50,6 +54,16 @@ async function watch() {
     }
   }
 }
+
+/** While no run proves that all is well: say what a start would lack, a worker for example. */
+async function lookAtReadiness() {
+  if (runs[0]?.status === "RUNNING") return;
+  if (!$("readiness").textContent && performance.now() - readyAt < READY_EVERY) return;
+  readyAt = performance.now();
+  show($("readiness"), (await problems()).join(" "));
+}
+
+export const lookAtOnce = () => bell.resolve();
 
 async function pause(ms) {
   await Promise.race([sleep(ms), bell.promise]);
@@ -122,7 +136,7 @@ async function act(call) {
   } catch (error) {
     complain(error);
   }
-  bell.resolve();
+  lookAtOnce();
 }
 
 function complain(error) {
@@ -152,6 +166,7 @@ const current = () => runs.find((known) => known.run_id === chosen) ?? runs[0];
 function render() {
   const run = current();
   $("run").hidden = $("runs").hidden = !run;
+  if (runs[0]?.status === "RUNNING") show($("readiness"), ""); // there is a worker
   runs.forEach((each, place) => renderRow(each, place, each === run));
   while ($("rows").children.length > runs.length) $("rows").lastChild.remove();
   if (run) renderRun(run);
@@ -168,7 +183,10 @@ function renderRun(run) {
   else if (active(run)) $("bar").removeAttribute("value");
   else $("bar").value = 0;
   show($("run-facts"), facts(run));
+  show($("run-reason"), reason(run));
   show($("run-error"), run.error ?? "");
+  // A cancel was asked for: nothing went wrong.
+  $("run-error").className = run.status === "CANCELLED" ? "hint" : "problem";
   if (!active(run)) {
     if (document.activeElement === $("cancel")) $("start").focus(); // it goes, the focus stays
     if ($("problem").textContent.includes(run.run_id)) $("problem").replaceChildren();
@@ -192,7 +210,8 @@ function renderRow(run, place, current) {
   const [head, state, who, queued, took] = row.children;
   head.firstElementChild.setAttribute("aria-current", current);
   state.className = `status ${run.status}`;
-  show(state, status(run));
+  show(state.firstElementChild, status(run));
+  show(state.lastElementChild, reason(run));
   show(who, run.requested_by ?? "–");
   show(queued, moment(run.queued_at));
   show(took, duration(run));
@@ -221,6 +240,6 @@ $("forget-key").onclick = () => {
   key.forget();
   location.reload(); // and nothing of what was shown stays
 };
-window.addEventListener("online", () => bell.resolve());
+window.addEventListener("online", lookAtOnce);
 setInterval(() => runs.some(active) && render(), 1_000); // time passes
 watch();

@@ -8,15 +8,17 @@ export class Lost extends Error {}
 
 /** The server says no: why, in words, and which run is in the way. */
 export class Refused extends Error {
-  constructor(answer, { detail, running }) {
+  constructor(answer, body) {
+    const { detail, running } = body;
     super(typeof detail === "string" ? detail : `The server answered ${answer.status}.`);
     this.status = answer.status;
+    this.body = body;
     this.running = running;
     this.retryAfter = answer.headers.get("Retry-After"); // seconds
   }
 }
 
-const lost = (error) => {
+export const lost = (error) => {
   throw new Lost(error.message);
 };
 
@@ -48,6 +50,16 @@ export async function call(path, { signal = AbortSignal.timeout(PATIENCE), ...op
 
 /** The answer's JSON. */
 export const ask = async (path, options) => (await call(path, options)).json().catch(lost);
+
+/** What a start would lack, in words: nothing, when the runner is ready. */
+export async function problems() {
+  const state = await ask("ready").catch((error) => {
+    if (error.status === 503 && error.body.redis) return error.body;
+    throw error;
+  });
+  const { remark: _, ...parts } = state; // a start works in spite of it
+  return Object.values(parts).filter((words) => words !== "ok");
+}
 
 export const post = (path, body) =>
   ask(path, {

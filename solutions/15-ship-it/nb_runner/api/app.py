@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from redis import RedisError
@@ -21,7 +21,7 @@ from ..connection import api_redis
 from ..extras import logs, redis_words
 from ..extras.notify import Notifier
 from ..notebook import document, process_tree
-from . import answers, health, output
+from . import answers, demo, health, output
 from .security import key_needed
 
 log = logging.getLogger("uvicorn.error")
@@ -41,7 +41,8 @@ def create_app(calls: APIRouter) -> FastAPI:
         lifespan=lifespan,
         max_body_size=10_000,  # bytes; the one body there is has a name in it
     )
-    for router in (calls, output.router):
+    demos = [demo.router] if get_settings().demo_mode else []
+    for router in (calls, output.router, *demos):
         app.include_router(router, tags=["runs"], dependencies=key_needed(), responses=answers.ALL)
     app.include_router(health.router, tags=["health"])
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -82,9 +83,12 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     await api_redis().aclose()
 
 
-async def page() -> FileResponse:
-    """The page for people."""
-    return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": PAGE_RULES})
+def page() -> HTMLResponse:
+    """The page for people; in demo mode, with what a demonstration shows."""
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    more = (PAGE / "demo.html").read_text(encoding="utf-8") if get_settings().demo_mode else ""
+    html = html.replace("<!-- demo -->\n", more)
+    return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_RULES})
 
 
 async def makes_no_sense(_: Request, error: RequestValidationError) -> JSONResponse:

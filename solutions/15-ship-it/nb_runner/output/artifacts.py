@@ -20,6 +20,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..notebook.document import runnable
+from .alt_text import describe_figures
 from .plain_text import Text, parts
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def keep(own: Path, notebook: NotebookNode) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written to.
     """
+    describe_figures(notebook)
     try:
         _write(own, notebook)
     except OSError as error:

@@ -1,9 +1,13 @@
-// The output of a run: its text, while it runs and after; its notebook, that as a page, its files.
+// The output of a run: its text, while it runs and after; its figures; its notebook, that as a
+// page, its files.
 
-import { Lost, Refused, call, pieces } from "./server.js";
+import { figuresOf } from "./figures.js";
+import { frame } from "./frame.js";
+import { Lost, Refused, call, lost, pieces } from "./server.js";
 import { active, size } from "./words.js";
 
 const LONGEST = 200_000; // characters that are shown
+const LARGEST = 20_000_000; // bytes of a notebook that is fetched for its figures
 const PATIENCE = 120_000; // ms for a large notebook on a slow line
 const DRAW_EVERY = 100; // ms
 
@@ -25,11 +29,12 @@ export async function showOutput(run) {
   following.abort();
   closePage();
   if (!same || !going) showFiles(run);
+  $("figures").replaceChildren();
   $("output-forms").hidden = going;
   if (!same) $("output").hidden = true;
   try {
     if (going) await follow(id);
-    else await showText(id);
+    else await Promise.all([showText(id), showFigures(id)]);
   } catch (error) {
     if (id !== shown || going !== live) return; // another one was chosen meanwhile
     if (!(error instanceof Lost || error instanceof Refused)) throw error;
@@ -52,6 +57,17 @@ async function showText(id) {
   if (text.length > LONGEST) note(`${start}The notebook has all of them.`);
   else note(text ? "" : "It printed nothing.");
   $("output").hidden = false;
+}
+
+/** What its cells have shown beside text. */
+async function showFigures(id) {
+  const answer = await fetchOutput(id, "ipynb").catch((error) => {
+    if (error.status !== 404) throw error; // its worker died: there is text, and no notebook
+  });
+  if (!answer) return;
+  if (answer.headers.get("Content-Length") > LARGEST) return answer.body.cancel();
+  const figures = figuresOf(await answer.json().catch(lost));
+  if (id === shown && !live) $("figures").replaceChildren(...figures);
 }
 
 /** The text of a run that goes on: its end. */
@@ -134,17 +150,12 @@ function save(name, content) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** In a sandbox: whatever the notebook printed, it runs no script and reaches nothing of ours. */
 async function togglePage() {
   if (!$("report").hidden) return closePage();
   const id = shown;
   const html = await (await fetchFile(fetchOutput(id, "html"), "Making the page…"))?.text();
   if (!html || id !== shown) return;
-  const frame = document.createElement("iframe");
-  frame.title = `Notebook of run ${id}`;
-  frame.src = "page/report.html"; // it says why
-  frame.onload = () => (frame.contentDocument.querySelector("iframe").srcdoc = html);
-  $("report").replaceChildren(frame);
+  $("report").replaceChildren(frame(html, `Notebook of run ${id}`));
   $("report").hidden = false;
   $("as-page").setAttribute("aria-expanded", "true");
 }

@@ -11,10 +11,39 @@ const STATUS = {
   LOST: "Lost",
 };
 
+/** Why a run did not succeed. The run's `error` says it in full. */
+const REASON = {
+  cell_error: "a cell raised an error",
+  cell_timeout: "a cell took too long",
+  run_timeout: "the run took too long",
+  kernel_died: "the kernel died",
+  out_of_memory: "memory ran out",
+  output_limit: "too much output",
+  output_missing: "some output is missing",
+  cancelled: "as asked",
+  notebook_unusable: "the notebook cannot be used",
+  kernel_not_started: "the kernel did not start",
+  no_token: "no fencing token",
+  output_not_kept: "the output could not be kept",
+  namespace_shared: "another runner has the same names",
+  runner_failed: "a fault of the runner",
+  no_worker: "no worker was there",
+  not_taken: "no worker took it",
+  not_claimed: "no worker claimed it",
+  worker_lost: "the worker fell silent",
+  worker_stopped: "the worker was stopped",
+};
+
 export const active = (run) => run?.status === "QUEUED" || run?.status === "RUNNING";
 
 export const status = (run) =>
   active(run) && run.cancel_requested ? "Ending…" : STATUS[run.status];
+
+export function reason(run) {
+  if (!run.reason) return "";
+  const how = run.signal ?? (run.exit_code === null ? "" : `exit code ${run.exit_code}`);
+  return REASON[run.reason] + (how && ` (${how})`);
+}
 
 export function cells(run) {
   const { cells_done: done, cells_total: total } = run;

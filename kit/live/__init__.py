@@ -1,0 +1,1 @@
+"""What the served handbook knows of the learner: their place, their ticks, their hints."""

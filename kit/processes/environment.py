@@ -1,0 +1,39 @@
+"""What a project under test has in its environment: what a program needs to run, and no more.
+
+A variable such as CELERY_BROKER_URL or PYTHONWARNINGS, set for another purpose, would decide on a
+verdict.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+# Where programs and the home folder are, who the user is, where temporary files go. Some systems
+# have their libraries in places of their own.
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+)
+OURS = "WORKSHOP_"  # how the names of the kit's own variables begin
+
+
+def kept(env: Mapping[str, str]) -> dict[str, str]:
+    """The part of `env` that a project under test gets. Its locale is the one of the sandbox."""
+    found = {name: value for name, value in env.items() if name in KEPT or name.startswith(OURS)}
+    return found | {"LANG": "C.UTF-8"}
+
+
+@contextlib.contextmanager
+def only(env: Mapping[str, str]) -> Iterator[None]:
+    """Have `env`, and no other variable, in this process: a library reads what it likes."""
+    before = dict(os.environ)
+    try:
+        _replace(env)
+        yield
+    finally:
+        _replace(before)
+
+
+def _replace(env: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
