@@ -2,9 +2,11 @@
 
 import contextlib
 import difflib
+import errno
 import functools
 import importlib
 import io
+import os
 import signal
 import sys
 import traceback
@@ -14,7 +16,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
+from kit.workspace import workspace
 
 # In the order `--help` lists them, a box for each group.
 GROUPS = {
@@ -50,6 +53,8 @@ GROUPS = {
         "dev": "kit.commands.author.dev:dev",
     },
 }
+# The user can mend it, wherever in the kit it comes up.
+OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 VERBS = {verb: where for verbs in GROUPS.values() for verb, where in verbs.items()}
 
 
@@ -61,6 +66,13 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except KitError as error:
             error.show()
+            raise typer.Exit(2) from None
+        except OSError as error:
+            if error.errno not in OF_THE_DISK:
+                raise
+            name = os.fsdecode(error.filename) if error.filename else "a file"
+            what = f"{name} cannot be used"
+            disk_error(what, error, workspace().state).show()
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None

@@ -1,7 +1,11 @@
 """The error that ends a command with a message. Standard library only: set-up uses it too."""
 
+import errno
+import os
 import re
+import shlex
 import sys
+from pathlib import Path
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
@@ -29,6 +33,40 @@ class KitError(Exception):
             print(indented(self.detail), file=sys.stderr)
         if self.fix:
             print(f"Try: {self.fix}", file=sys.stderr)
+
+
+def disk_error(what: str, error: OSError, place: Path) -> KitError:
+    """Why `what` could not be done, and what helps: that depends on the cause.
+
+    `place` is a folder that the kit writes to, where the error has happened as far as we know.
+    """
+    named = Path(os.fsdecode(error.filename)) if error.filename else place
+    there = next((each for each in (named, *named.parents) if _exists(each)), place)
+    quoted = shlex.quote(str(there))
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.statvfs(there).f_bavail == 0:
+        return KitError(f"{what}: the disk of {there} is full", f"make room there: df -h {quoted}")
+    if error.errno == errno.EROFS:
+        return KitError(f"{what}: {there} can only be read", "a folder that you may write to")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return KitError(f"{what}: {there} does not permit it", _permit(there, place))
+    return KitError(f"{what}: {error.strerror or error}", f"ls -ld {quoted}")
+
+
+def _permit(there: Path, place: Path) -> str:
+    """The command that lets this user write to a path: only for what is the kit's own."""
+    if not there.is_relative_to(place):
+        return f"ls -ld {shlex.quote(str(there))}"
+    if there.stat().st_uid != os.getuid():  # after a `sudo ./workshop`, say: all of it
+        return f'sudo chown -R "$(id -un)" {shlex.quote(str(place))}'
+    return f"chmod -R u+rwX {shlex.quote(str(there))}"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def indented(text: str) -> str:

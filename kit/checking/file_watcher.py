@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -57,7 +56,7 @@ class Saves:
             self._watch()
 
     def _watch(self) -> None:
-        polling = os.environ.get("WATCHFILES_FORCE_POLLING") is not None or None
+        polling: bool | None = None  # then the library reads WATCHFILES_FORCE_POLLING
         while not self._stop.is_set():
             try:
                 for names in self._changes(polling):

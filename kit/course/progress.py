@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from kit.course.catalogue import Exercise
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.storage import set_aside, write_whole
 from kit.workspace import ROOT, shown, workspace
 
@@ -213,7 +213,4 @@ def _locked() -> Iterator[None]:
 
 
 def _unwritable(error: OSError) -> KitError:
-    return KitError(
-        f"{shown(progress_file())} cannot be written: {error.strerror}",
-        f"ls -ld {shown(workspace().state)}",
-    )
+    return disk_error(f"{shown(progress_file())} cannot be written", error, workspace().state)

@@ -9,7 +9,7 @@ from pathlib import Path
 from kit.course import progress
 from kit.course.catalogue import Exercise
 from kit.course.progress import Progress
-from kit.errors import KitError
+from kit.errors import disk_error
 from kit.storage import replacing_folder, timestamp, unused
 from kit.workspace import shown, workspace
 
@@ -93,11 +93,9 @@ def _place(exercise: Exercise, done: Progress) -> Path | None:
         kept = _place_to_keep(exercise) if exercise.work.exists() else None
         with replacing_folder(exercise.work, kept) as new:
             shutil.copytree(exercise.starter, new, ignore=NOT_COPIED)
-    except (OSError, shutil.Error) as error:
-        raise KitError(
-            f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}: {error}",
-            f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
-        ) from None
+    except OSError as error:  # shutil.Error is one, and has no number
+        what = f"{shown(exercise.starter)} cannot be copied to {shown(exercise.work)}"
+        raise disk_error(what, error, workspace().work) from None
     done.of(exercise).starter = _hashes(exercise.starter)
     return kept
 

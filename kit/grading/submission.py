@@ -24,6 +24,7 @@ from kit.processes.environment import kept
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
+    has_started,
     project_env,
     start_api,
     start_worker,
@@ -246,6 +247,9 @@ class Submission:
         what = "does not start yet"
         if child.running:
             child.kill()
+            if has_started(child):
+                waited = f"{self.options.start_timeout:g} s"
+                return f"it has started, and GET /ping gets no answer within {waited}"
             what = f"was not up after {self.options.start_timeout:g} s"
         if len(log) > 1_000_000:
             return f"it {what}, and prints without end: {log[:80]!r} …"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.storage import timestamp, write_whole
 from kit.workspace import NOTEBOOKS, shown, workspace
 
@@ -46,10 +46,8 @@ def copy_labs(chosen: str | None = None, *, fresh: bool = False) -> Path | None:
             if not theirs.exists():
                 write_whole(theirs, ours.read_bytes())
     except OSError as error:
-        raise KitError(
-            f"the labs cannot be copied to {shown(copies())}: {error}",
-            f"ls -ld {shown(workspace().work)}; df -h {shown(workspace().work)}",
-        ) from None
+        what = f"the labs cannot be copied to {shown(copies())}"
+        raise disk_error(what, error, workspace().work) from None
     return kept
 
 

@@ -106,6 +106,11 @@ def wait_for_worker(
     )
 
 
+def has_started(api: Child) -> bool:
+    """Whether an API process has started, as its log tells. It may not answer all the same."""
+    return "Application startup complete" in api.output()
+
+
 def wait_for_api(
     child: Child,
     sock: socket.socket,
@@ -117,7 +122,7 @@ def wait_for_api(
 
     # Several API processes share the socket, so an answer may come from another one of them.
     wait_until(
-        lambda: "Application startup complete" in child.output(),
+        lambda: has_started(child),
         f"{child.name} to start",
         timeout,
         child,

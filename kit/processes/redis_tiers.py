@@ -4,13 +4,14 @@ import importlib.util
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from kit.errors import KitError
 
@@ -97,19 +98,52 @@ def redis_command(
 
 def redis_answers(url: str) -> bool:
     """Whether a Redis at `url` answers, and accepts the password."""
+    return not why_no_redis(url)
+
+
+def why_no_redis(url: str) -> str:
+    """Why the Redis at `url` cannot be used, as the end of a sentence; empty when it can."""
     import redis  # slow: a tenth of a second, which `--help` does not need
+    from redis import exceptions
 
     try:
         with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+            client.ping()
+    except ValueError:
+        return "that is no URL of a Redis, such as redis://127.0.0.1:6379/0"
+    except exceptions.AuthenticationError:
+        return "the Redis there wants another password"
+    except exceptions.NoPermissionError:
+        return "the Redis there does not permit this user to use it"
+    except exceptions.BusyLoadingError:
+        return "the Redis there is still loading its data"
+    except exceptions.ResponseError as error:
+        return f"the Redis there answers: {error}"
+    except redis.RedisError as error:
+        if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
+            return "the certificate of the Redis there is not trusted"
+        if any(isinstance(each, ssl.SSLError) for each in _causes(error)):
+            return "what is there does not speak TLS: try redis:// in place of rediss://"
+        return "no Redis answers there"
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def without_password(url: str) -> str:
-    """`url` with its password replaced by stars."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+    """`url` as it may be shown: without password, and without options, which may hold one too."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    user, at, place = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    secret = f"{colon}***" if colon else ""
+    return urlunsplit((parts.scheme, f"{name}{secret}{at}{place}", parts.path, "", ""))
 
 
 def _by_url(env: Mapping[str, str]) -> RedisChoice | Refusal:

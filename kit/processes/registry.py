@@ -52,7 +52,8 @@ class Started:
 class Running:
     """A `run`, its API, and its processes by name.
 
-    `adopted_redis` is the URL of a Redis that ran before; empty when `run` has started Redis.
+    `adopted_redis` is the URL, without password, of a Redis that ran before; empty when `run` has
+    started Redis.
     """
 
     run: Started

@@ -23,6 +23,7 @@ from kit.processes.redis_tiers import (
     find_redis,
     redis_answers,
     redis_command,
+    why_no_redis,
     without_password,
 )
 from kit.workspace import ROOT, workspace
@@ -143,14 +144,14 @@ class Stack:
         """Start or adopt a Redis and return its URL.
 
         `port` 0 means a free one. Without `folder` the data goes when the stack stops.
-        Raises KitError when REDIS_URL is set and nothing answers there.
+        Raises KitError when REDIS_URL is set and that Redis cannot be used.
         """
         choice = self.redis_choice = find_redis(self.env)
         if choice.tier == "url":
-            if not redis_answers(choice.url):
+            if why := why_no_redis(choice.url):
                 raise KitError(
-                    f"REDIS_URL is {without_password(choice.url)}, and no Redis answers there",
-                    "start that Redis, or `unset REDIS_URL` to have the kit start one",
+                    f"REDIS_URL is {without_password(choice.url)}, and {why}",
+                    "`unset REDIS_URL` to have the kit start one, or mend that Redis or its URL",
                 )
             return choice.url
         if folder is None:

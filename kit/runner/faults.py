@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 
 from kit.errors import KitError
-from kit.processes.redis_tiers import without_password
 from kit.processes.registry import Running, Started
 from kit.workspace import shown
 
@@ -21,7 +20,7 @@ def kill_redis(running: Running) -> int:
     """Kill the Redis that `run` has started; its process id. Raises KitError."""
     if running.adopted_redis:
         raise KitError(
-            f"the Redis at {without_password(running.adopted_redis)} is not ours to kill: "
+            f"the Redis at {running.adopted_redis} is not ours to kill: "
             "`run` found it in REDIS_URL",
             "unset REDIS_URL, and start `./workshop run` again: it then starts a Redis of its own",
         )

@@ -22,7 +22,7 @@ from kit.processes.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
+from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
 from kit.terminal.keys import Keys
 from kit.terminal.log_feed import Feed
@@ -116,7 +116,7 @@ def run(
                 url,
                 env,
                 stack.children,
-                adopted_redis=adopted,
+                adopted_redis=without_password(adopted),
             )
             tell()
             feed.console.print(f"ready {url}", highlight=False)
@@ -152,7 +152,7 @@ def _require_real_redis(project: Project, stack: Stack) -> None:
 def _introduce(project: Project, stack: Stack, env: dict[str, str], feed: Feed) -> None:
     feed.say(f"project   {shown(project.path)}")
     if stack.redis_choice:
-        feed.say(f"redis     {env['REDIS_URL']} ({stack.redis_choice.why})")
+        feed.say(f"redis     {without_password(env['REDIS_URL'])} ({stack.redis_choice.why})")
         if stack.redis_choice.limits:
             feed.say(f"          {stack.redis_choice.limits}")
     feed.say(f"notebook  {shown(Path(env['NOTEBOOK_PATH']))}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.workspace import ROOT, workspace
 
 VENV = ROOT / ".venv"
@@ -82,9 +82,7 @@ def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
             if forced or not is_set_up():  # another terminal may have done it meanwhile
                 _steps(wheelhouse)
     except OSError as error:
-        from kit.setup.installer import explain
-
-        raise explain(f"set-up failed: {error}", str(error), wheelhouse) from None
+        raise disk_error("set-up failed", error, ROOT) from None
 
 
 def _refuse_impossible_place() -> None:

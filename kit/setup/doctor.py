@@ -1,6 +1,7 @@
 """The checks of this machine. Each returns a finding, with the command that mends it."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from kit.processes.ports import free_socket
 from kit.processes.redis_tiers import INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
 from kit.storage import short_temporary_folder
-from kit.workspace import ROOT
+from kit.workspace import ROOT, workspace
 
 PORT = 8000
 ENOUGH_DISK = 2 * 10**9  # bytes
@@ -88,12 +89,13 @@ def python() -> Finding:
 
 def disk() -> Finding:
     """Room for environments, databases and logs."""
-    free = shutil.disk_usage(ROOT).free
+    state = next(each for each in (workspace().state, ROOT) if each.is_dir())
+    free, place = min((shutil.disk_usage(each).free, each) for each in (ROOT, state))
     message = f"{free / 1e9:.1f} GB free"
     if free >= ENOUGH_DISK:
         return Finding("disk", "ok", message)
-    fix = "df -h . (and make room for 2 GB)"
-    return Finding("disk", "failure", f"only {message}; 2 GB are needed", fix)
+    message = f"only {message} in {place}; 2 GB are needed"
+    return Finding("disk", "failure", message, f"make room there: df -h {shlex.quote(str(place))}")
 
 
 def port() -> Finding:

@@ -216,7 +216,7 @@ def explain(otherwise: str, output: str, wheelhouse: Path | None = None) -> KitE
     """What a failed tool's output means, in a sentence; `otherwise` when we cannot tell."""
     tail = "\n".join(output.splitlines()[-TAIL:])
     cause = cause_of(output, wheelhouse=wheelhouse is not None)
-    message, fix = EXPLANATIONS.get(cause, (otherwise, "./workshop setup"))
+    message, fix = EXPLANATIONS.get(cause, (otherwise, ANEW))
     return KitError(message.replace("{wheelhouse}", str(wheelhouse)), fix, tail)
 
 
@@ -251,6 +251,7 @@ SYMPTOMS = {
         "unable to connect to proxy",
     ),
 }
+ANEW = "rm -r .venv && ./workshop setup, in the folder of the kit"
 NO_NETWORK = "the packages cannot be fetched: there is no network, or something blocks it"
 EXPLANATIONS = {
     Cause.DISK_FULL: ("the disk is full", "free 2 GB, then ./workshop setup"),

@@ -1,5 +1,6 @@
 """The command line as a whole: help, wrong calls, exit codes."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from kit.cli import GROUPS, VERBS
+from kit.errors import KitError, disk_error
 from kit.workspace import ROOT
 from tests.support.learner import Learner
 
 pytestmark = pytest.mark.slow
+
+PRODUCT = ROOT / "solutions" / "15-ship-it"
 
 
 def workshop(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -140,3 +144,29 @@ def test_output_that_nobody_reads_any_more_is_no_traceback(ignored: list[str]) -
     )
     os.close(writer)
     assert "Traceback" not in done.stderr
+
+
+def test_a_state_that_cannot_be_written_is_no_fault_of_the_workshop(tmp_path: Path) -> None:
+    for words in (["run", "--path", str(PRODUCT), "--port", "0"], ["status"]):
+        done = workshop(*words, WORKSHOP_STATE="/sys/workshop")
+        assert "Traceback" not in done.stderr, done.stderr
+        if words[0] == "run":
+            assert done.returncode == 2
+            assert "/sys" in done.stderr and "Try: " in done.stderr
+
+
+def test_what_helps_depends_on_why_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+
+    def told(number: int, file: Path = tmp_path / "logs" / "a") -> KitError:
+        return disk_error("it failed", OSError(number, os.strerror(number), str(file)), tmp_path)
+
+    full = told(errno.ENOSPC)
+    assert f"the disk of {tmp_path}/logs is full" in full.message and "df -h" in full.fix
+    assert "can only be read" in told(errno.EROFS).message
+    assert told(errno.EACCES).fix == f"chmod -R u+rwX {tmp_path}/logs"
+    assert told(errno.EACCES, Path("/etc/hosts")).fix == "ls -ld /etc/hosts"
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert told(errno.EPERM).fix == f'sudo chown -R "$(id -un)" {tmp_path}'

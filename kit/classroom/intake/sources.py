@@ -18,6 +18,7 @@ from kit.workspace import shown
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
 # Learners hand these in as well. They are found, so that copying can say that they are unreadable.
 UNSUPPORTED_SUFFIXES = (".tar", ".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
+JOINER = "\u200d"  # makes one emoji of several
 MAX_NAME_CHARACTERS = 80
 MAX_NAME_BYTES = 200  # file systems allow 255, and reports add a suffix
 
@@ -226,14 +227,17 @@ def _numbered_names(name: str) -> Iterator[str]:
 
 
 def _safe_file_name(name: str) -> str:
-    """`name` as the name of a file on any system. Letters and digits of any script are kept."""
+    """`name` as the name of a file on any system. Letters, digits and emoji are kept."""
     normal = unicodedata.normalize("NFC", name)
     plain = "".join(each if _is_safe(each) else "_" for each in normal)
     return _shortened(plain.strip(" .-"), 0) or "learner"
 
 
 def _is_safe(character: str) -> bool:
-    return character in " -_.@+" or unicodedata.category(character)[0] in "LMN"
+    category = unicodedata.category(character)
+    # Sk: the colours of emoji; those of ASCII (` and ^) mean something to a shell.
+    emoji = category == "So" or (category == "Sk" and not character.isascii())
+    return character in f" -_.@+{JOINER}" or category[0] in "LMN" or emoji
 
 
 def _shortened(name: str, reserved: int) -> str:

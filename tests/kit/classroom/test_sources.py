@@ -49,6 +49,12 @@ def test_exercises_may_be_at_the_top(tmp_path: Path) -> None:
     assert names(tmp_path / "ada") == ["ada"]
 
 
+def test_emoji_stay_in_names_and_what_a_shell_obeys_does_not(tmp_path: Path) -> None:
+    for name in ("👩🏽‍💻 zoë", "🦊", "🐼", "a$b`c|d"):
+        project(tmp_path / name / HELLO)
+    assert set(names(tmp_path)) == {"👩🏽‍💻 zoë", "🦊", "🐼", "a_b_c_d"}
+
+
 def test_a_clone_of_the_kit_is_one_source(tmp_path: Path) -> None:
     for folder in ("exercises", "solutions", "work"):
         project(tmp_path / "ada" / folder / HELLO)

@@ -126,8 +126,10 @@ def test_a_redis_that_is_not_ours_is_left_alone(
     other = tmp_path / "other"
     other.mkdir()
     with starting(other) as start_other:
-        run = start_other("--path", project, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+        run = start_other("--path", project, REDIS_URL=f"redis://default:hush@127.0.0.1:{port}/0")
         run.ready()
+        assert "hush" not in run.text
+        assert "hush" not in (other / "state" / "running.json").read_text()
         done = workshop(other, "redis")
     assert done.returncode == 2
     assert "is not ours to kill" in done.stderr

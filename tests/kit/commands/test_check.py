@@ -161,6 +161,16 @@ def test_a_wrong_call_says_so_and_what_to_type(
 
 LOOP = "import time\nwhile True:\n    time.sleep(1)\n"
 FLOOD = "while True:\n    print('x' * 10_000)\n"
+NO_ANSWER = """
+import time
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/ping")
+async def ping() -> str:
+    while True:
+        time.sleep(1)
+"""
 FORK = """
 import os, time
 if os.fork() == 0:
@@ -176,6 +186,7 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LO
 ODD = {
     "hangs": (LOOP, "it was not up after 8 s"),
     "does not want to end": (STUBBORN, "it was not up after 8 s"),
+    "never answers": (NO_ANSWER, "it has started, and GET /ping gets no answer within 8 s"),
     "prints without end": (FLOOD, "and prints without end"),
     "leaves a daemon": (FORK, "nb_runner/main.py, line 8: RuntimeError: forked"),
     "serves by itself": (SERVER, "importing it starts a server of its own, at http://127.0.0.1"),

@@ -16,7 +16,7 @@ import redis
 from kit.errors import KitError
 from kit.processes.child import NotReady, ending, wait_until
 from kit.processes.ports import free_port, free_socket
-from kit.processes.redis_tiers import find_redis
+from kit.processes.redis_tiers import find_redis, why_no_redis, without_password
 from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually, kill_all
@@ -84,6 +84,38 @@ def test_a_redis_url_where_nothing_answers_is_an_error_in_words(tmp_path: Path) 
         stack.redis()
     assert str(port) in error.value.message and "hush" not in error.value.message
     assert "unset REDIS_URL" in error.value.fix
+
+
+def test_a_redis_that_answers_and_cannot_be_used_says_why(tmp_path: Path, stack: Stack) -> None:
+    stack.env["WORKSHOP_REDIS"] = "system" if find_redis().tier == "system" else "embedded"
+    url = stack.redis()
+    with redis.Redis.from_url(url) as client:
+        client.config_set("requirepass", "hush")
+        client.acl_setuser("ada", enabled=True, nopass=True, commands=["-ping"])
+    assert why_no_redis(url.replace("//", "//:hush@")) == ""
+    refused = {
+        url: "wants another password",
+        url.replace("//", "//:wrong@"): "wants another password",
+        url.replace("//", "//ada:x@"): "does not permit this user",
+        url.replace("redis:", "rediss:"): "no Redis answers there",
+        "http://127.0.0.1": "that is no URL of a Redis",
+    }
+    for wrong, why in refused.items():
+        assert why in why_no_redis(wrong)
+
+
+@pytest.mark.parametrize(
+    ("url", "as_shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://ada:hu@sh@host/1", "redis://ada:***@host/1"),
+        ("redis://host/0?password=hush", "redis://host/0"),
+        ("unix://:hush@/run/redis.sock", "unix://:***@/run/redis.sock"),
+        ("redis://:hush@[::1", "***"),
+    ],
+)
+def test_a_url_is_shown_without_what_is_secret_in_it(url: str, as_shown: str) -> None:
+    assert without_password(url) == as_shown
 
 
 @needs_embedded

@@ -211,7 +211,7 @@ def test_from_needs_a_folder(clone: Clone) -> None:
             "setup --from DIR",
         ),
         ("UV_SAYS", "error sending request for url\ndns error", "no network", "setup --from DIR"),
-        ("UV_SAYS", "a riddle", "installing the packages failed (exit code 1)", "./workshop setup"),
+        ("UV_SAYS", "a riddle", "installing the packages failed (exit code 1)", "rm -r .venv"),
     ],
 )
 def test_a_step_that_fails_is_explained_and_its_words_are_shown(

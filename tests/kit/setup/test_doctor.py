@@ -17,14 +17,12 @@ from tests.support.terminal import Terminal
 pytestmark = pytest.mark.slow
 
 
-def doctor(
-    tmp_path: Path, *arguments: str, here: str | Path = ROOT, **env: str
-) -> "subprocess.CompletedProcess[str]":
+def doctor(tmp_path: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     clean = {k: v for k, v in os.environ.items() if k not in ("REDIS_URL", "VIRTUAL_ENV")}
     state = {"WORKSHOP_STATE": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "100"}
     return subprocess.run(
         [sys.executable, "-m", "kit", "doctor", *arguments],
-        cwd=here,
+        cwd=env.get("PWD", ROOT),
         env={**clean, **state, **env},
         capture_output=True,
         text=True,
@@ -54,7 +52,7 @@ def test_it_needs_no_folder_that_can_be_written_and_no_short_one(tmp_path: Path)
     far = tmp_path / ("deep" * 20)
     far.mkdir()
     env = {"TMPDIR": str(far), "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
-    found = findings(doctor(tmp_path, "--json", here=far, **env))
+    found = findings(doctor(tmp_path, "--json", PWD=str(far), **env))
     assert {found[name]["state"] for name in ("kernel", "redis")} == {"ok"}, found
     assert list(far.iterdir()) == []
 
