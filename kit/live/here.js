@@ -147,6 +147,14 @@ function show(exercises) {
   say(summary(exercise));
 }
 
-const events = new EventSource("/here/events");
-events.addEventListener("message", (event) => show(JSON.parse(event.data)));
-events.addEventListener("error", () => say("The workshop does not run: start it with ./workshop"));
+// A browser has few connections for one server, so pages that are not seen give theirs back.
+let events;
+function connect() {
+  events?.close();
+  if (document.hidden) return;
+  events = new EventSource("/here/events");
+  events.addEventListener("message", (event) => show(JSON.parse(event.data)));
+  events.addEventListener("error", () => say("The workshop does not run: start it with ./workshop"));
+}
+document.addEventListener("visibilitychange", connect);
+connect();
