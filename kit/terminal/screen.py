@@ -27,7 +27,7 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 def mark(good: bool) -> str:
     """✓ or ✗, or words for a terminal that has no such letters."""
-    tick, cross = ("✓", "✗") if _can_print("✓✗") else ("ok", "no")
+    tick, cross = ("✓", "✗") if can_print("✓✗") else ("ok", "no")
     return paint(tick, "good") if good else paint(cross, "bad")
 
 
@@ -116,7 +116,8 @@ def _length(text: str) -> int:
     return len(COLOUR.sub("", text))
 
 
-def _can_print(text: str) -> bool:
+def can_print(text: str) -> bool:
+    """Whether standard output has these characters in its encoding."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

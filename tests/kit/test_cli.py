@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from kit.cli import GROUPS, VERBS
+from kit.course import catalogue
 from kit.errors import KitError, disk_error
 from kit.workspace import ROOT
 from tests.support.learner import Learner
 
 pytestmark = pytest.mark.slow
 
-PRODUCT = ROOT / "solutions" / "15-ship-it"
+PRODUCT = catalogue.product().solution
 
 
 def workshop(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -12,7 +12,7 @@ from kit.course.catalogue import Exercise
 from kit.course.line import MARKS, as_text
 from kit.course.progress import Progress, State
 from kit.course.standing import Standing, standing
-from kit.terminal.screen import paint, wrapped
+from kit.terminal.screen import can_print, paint, wrapped
 from kit.workspace import shown
 
 Json = Annotated[bool, typer.Option("--json", help="For programs to read.")]
@@ -110,7 +110,8 @@ def print_table(exercises: Sequence[Exercise], done: Progress) -> None:
     console = Console(highlight=False)
     wide = console.width >= WIDTH_FOR_TRACKS
     now = standing(exercises, done)
-    if line := as_text(now.states, now.current, console.width):
+    line = as_text(now.states, now.current, console.width)
+    if line and can_print(line):
         print(f"{line}\n")
     for name in ("", "N", "exercise", "min", "state", *(["tracks"] if wide else [])):
         table.add_column(name, justify="right" if name == "min" else "left")
