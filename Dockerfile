@@ -8,14 +8,17 @@ FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir "uv>=0.9,<1"
 RUN python -m venv --without-pip /venv
 COPY solutions/15-ship-it/requirements.lock solutions/15-ship-it/pyproject.toml /build/
-# What the API needs: no kernel, and nothing of the group "notebook". The lock serves as a list of
+# What the API needs: nothing of the group "notebook" and, of ipykernel, what it says of itself,
+# because the API looks whether the notebook's kernel is there, and starts none. The lock serves as a list of
 # allowed versions, and of their hashes.
 # Only wheels, so no compiler is needed here, and none can end up in what runs.
 RUN --mount=type=cache,target=/root/.cache/uv \
     echo 'ipykernel; python_version < "3"' > /build/left-out.txt \
     && uv pip install --python /venv/bin/python --link-mode copy --compile-bytecode \
     --constraint /build/requirements.lock --only-binary :all: \
-    --override /build/left-out.txt --extra notify --requirement /build/pyproject.toml
+    --override /build/left-out.txt --extra notify --requirement /build/pyproject.toml \
+    && uv pip install --python /venv/bin/python --link-mode copy --no-deps \
+    --constraint /build/requirements.lock ipykernel
 
 
 # Loads the flights of the example notebook, once: docker compose run --rm seed

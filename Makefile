@@ -25,7 +25,7 @@ ARGS :=
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target words; do printf '  %-10s %s\n' "$$target" "$$words"; done
+		while IFS='|' read -r target words; do printf '  %-11s %s\n' "$$target" "$$words"; done
 
 test: lint ## Everything: lint, and all tests with real processes (minutes)
 	$(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10 $(ARGS)

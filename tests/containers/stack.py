@@ -90,8 +90,16 @@ class Stack:
 
     def up(self, *words: str) -> None:
         """Bring the services up, and wait until they are healthy and /ready agrees."""
-        self.compose("up", "--detach", "--wait", *words)
+        # `--wait` gives up at once on one that was unhealthy a moment ago.
+        self.compose("up", "--detach", *words)
+        wait_until(self.healthy, "all services to be healthy", LONG, every=1)
         self.wait_ready()
+
+    def healthy(self) -> bool:
+        """Whether all services that run are healthy."""
+        listed = self.compose("ps", "--format", "json").splitlines()
+        states = {str(json.loads(line)["Health"]) for line in listed}
+        return states <= {"healthy", ""}  # the proxy has no check
 
     def wait_ready(self) -> None:
         """Wait until a start would work."""

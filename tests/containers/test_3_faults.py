@@ -27,10 +27,11 @@ def test_one_run_at_a_time_with_events_output_cancel_and_metrics(stack: Stack) -
     assert second.status_code == 409
     assert second.json()["running"] == run_id
     with stack.client.stream("GET", f"/status/{run_id}/events") as events:
-        first = next(line for line in events.iter_lines() if line.startswith("data:"))
+        lines = events.iter_lines()
+        first = next(line for line in lines if line.startswith("data:"))
         assert run_id in first
         assert stack.client.post("/cancel").status_code == 202
-        assert '"CANCELLED"' in "".join(events.iter_lines())
+        assert '"CANCELLED"' in "".join(lines)
     metrics = stack.client.get("/metrics").text
     assert 'nb_runner_runs_total{status="CANCELLED"}' in metrics
     assert "nb_runner_workers 1.0" in metrics

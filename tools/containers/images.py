@@ -40,8 +40,10 @@ def stand_in(name: str, folder: str, suite: str, env: Env) -> None:
     base = debian(suite, env)
     print(f"  {name}: a stand-in, from Debian {suite}")
     run(
-        [*["docker", "build", "--quiet", "--label", "stand-in=yes", "--build-arg"], f"BASE={base}"]
-        + ["--tag", name, str(STANDINS / folder)],
+        [
+            *("docker", "build", "--quiet", "--label", "stand-in=yes"),
+            *("--build-arg", f"BASE={base}", "--tag", name, STANDINS / folder),
+        ],
         env=env,
         timeout=900,
     )
@@ -59,7 +61,7 @@ def debian(suite: str, env: Env) -> str:
         source = f"deb {machine.debian_archive()} {suite} main"
         run(
             [
-                *["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"],
+                *("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"),
                 f"--customize-hook=copy-in {folder}/settings/etc /",
                 *(suite, root, source),
             ],
