@@ -7,7 +7,8 @@
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir "uv>=0.9,<1"
 RUN python -m venv --without-pip /venv
-COPY solutions/15-ship-it/requirements.lock solutions/15-ship-it/pyproject.toml /build/
+COPY solutions/15-ship-it/pyproject.toml /build/pyproject.toml
+COPY solutions/15-ship-it/requirements.lock /build/requirements.lock
 # What the API needs: nothing of the group "notebook" and, of ipykernel, what it says of itself,
 # because the API looks whether the notebook's kernel is there, and starts none. The lock serves as a list of
 # allowed versions, and of their hashes.

@@ -90,16 +90,20 @@ class Stack:
 
     def up(self, *words: str) -> None:
         """Bring the services up, and wait until they are healthy and /ready agrees."""
-        # `--wait` gives up at once on one that was unhealthy a moment ago.
+        # Compose gives up at once on a service that was unhealthy a moment ago.
+        wait_until(lambda: "unhealthy" not in self.health(), "a mend", LONG, every=1)
         self.compose("up", "--detach", *words)
         wait_until(self.healthy, "all services to be healthy", LONG, every=1)
         self.wait_ready()
 
     def healthy(self) -> bool:
         """Whether all services that run are healthy."""
+        return self.health() <= {"healthy", ""}  # the proxy has no check
+
+    def health(self) -> set[str]:
+        """What the engine says of the services that run."""
         listed = self.compose("ps", "--format", "json").splitlines()
-        states = {str(json.loads(line)["Health"]) for line in listed}
-        return states <= {"healthy", ""}  # the proxy has no check
+        return {str(json.loads(line)["Health"]) for line in listed}
 
     def wait_ready(self) -> None:
         """Wait until a start would work."""

@@ -47,8 +47,8 @@ def test_the_readmes_commands_run_the_example_notebook(bare_stack: Stack) -> Non
 
 
 def test_what_was_built_once_is_not_built_or_asked_for_again(bare_stack: Stack) -> None:
-    def images() -> str:
-        return bare_stack.docker("images", "--quiet", "--no-trunc")
+    def images() -> set[str]:
+        return set(bare_stack.docker("images", "--quiet", "--no-trunc").split())
 
     before = images()
     bare_stack.compose("build")
