@@ -11,7 +11,7 @@ from tests.containers.stack import LONG, SERVICES, Stack, fill_in, readme_comman
 from tests.e2e.runner import wait_until
 from tools.containers.commands import Failed
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 
 def test_without_passwords_nothing_starts(bare_stack: Stack) -> None:
@@ -26,7 +26,7 @@ def test_the_readmes_commands_run_the_example_notebook(bare_stack: Stack) -> Non
     fill_in(bare_stack)
     service = bare_stack.shell(up)
     try:
-        bare_stack.wait_ready()
+        wait_until(bare_stack.ready, "the images to be built", 600, every=1)
         unseeded = bare_stack.run()
         assert unseeded["status"] == "FAILED"
         assert seed in unseeded["error"]
