@@ -19,6 +19,11 @@ Env = dict[str, str]
 PLUGINS = {"docker-compose": "trixie", "docker-buildx": "trixie"}
 START_SECONDS = 60
 STOP_SECONDS = 30
+# Those that an engine writes its rules into, with the chains that are always there.
+TABLES = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
 
 
 class NoEngine(Exception):
@@ -95,6 +100,10 @@ def _daemon(folder: Path, cache: Path, env: Env) -> Iterator[None]:
 def _network_as_before() -> Iterator[None]:
     """The engine leaves its bridge and its rules behind; we do not."""
     rules = run(["iptables-save"])
+    for table, chains in TABLES.items():
+        if f"*{table}\n" not in rules:  # what is not there cannot be restored: say that it is empty
+            accepting = "".join(f":{chain} ACCEPT\n" for chain in chains)
+            rules += f"*{table}\n{accepting}COMMIT\n"
     before = _links()
     try:
         yield
