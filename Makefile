@@ -20,15 +20,18 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test check explored bench site card pdf lint format lock schema clean distclean venv
+.PHONY: help test containers check explored bench site card pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target words; do printf '  %-10s %s\n' "$$target" "$$words"; done
+		while IFS='|' read -r target words; do printf '  %-11s %s\n' "$$target" "$$words"; done
 
 test: lint ## Everything: lint, and all tests with real processes (minutes)
 	$(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10 $(ARGS)
+
+containers: venv ## The composed stack in containers; brings an engine up where root may
+	$(BIN)/python -m tools.containers $(ARGS)
 
 # Slow tests start whole runners, browsers and environments, load a year of flights, or grade work.
 # `task` marks the tests of a grader, which grade a whole solution.

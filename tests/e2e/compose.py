@@ -27,6 +27,7 @@ from tests.e2e.runner import ENDED, TIMEOUT, wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 PASSWORD = "correct0horse0battery0staple"
+UV_CACHE = "UV_CACHE_DIR=/root/.cache/uv "  # of the image's root; here, uv has its own place
 VARIABLE = re.compile(r"\$\{(\w+)(?::(-|\?)([^}]*))?\}")
 
 
@@ -51,7 +52,8 @@ def compose(**env: str) -> dict[str, Any]:
     return content
 
 
-SERVICES: dict[str, dict[str, Any]] = compose(POSTGRES_PASSWORD=PASSWORD)["services"]
+PASSWORDS = {"POSTGRES_PASSWORD": PASSWORD, "REDIS_PASSWORD": PASSWORD[::-1]}
+SERVICES: dict[str, dict[str, Any]] = compose(**PASSWORDS)["services"]
 
 
 def seconds(duration: str) -> float:
@@ -74,9 +76,10 @@ class Stage:
                 yield source, target
 
     def env(self) -> dict[str, str]:
-        """The variables that it sets."""
+        """The variables that it sets, and the stages that it is built from."""
+        before = STAGES[self.base].env() if self.base in STAGES else {}
         texts = [arguments for instruction, arguments in self.steps if instruction == "ENV"]
-        return dict(pair.split("=", 1) for words in texts for pair in words.split())
+        return before | dict(pair.split("=", 1) for words in texts for pair in words.split())
 
     def command(self) -> list[str]:
         """The command that the image runs by default (CMD)."""
@@ -131,7 +134,8 @@ def build(name: str, root: Path) -> None:
             source, target = arguments.split()
             copy(ROOT / source, root / target[1:] if target[0] == "/" else here / target)
         elif instruction == "RUN" and "useradd" not in arguments:
-            command = re.sub(r"^--mount=\S+ ", "", arguments)
+            arguments = re.sub(r" && /venv/bin/python -m compileall .*/venv/lib$", "", arguments)
+            command = re.sub(r"^(--mount=\S+ +)+", "", arguments).replace(UV_CACHE, "")
             # Takes half a minute. Here, modules are compiled when they are imported.
             command = command.replace(" --compile-bytecode", "")
             command = re.sub(r"(?<!\S)/(?=(venv|build|app|notebooks)\b)", f"{root}/", command)
@@ -171,7 +175,7 @@ class Deployment:
             local = self.database.set(drivername=make_url(word).drivername)
             return local.render_as_string(hide_password=False)
         for there, here in (
-            ("redis://redis:6379", f"redis://127.0.0.1:{self.redis_port}"),
+            ("@redis:6379", f"@127.0.0.1:{self.redis_port}"),
             ("/notebooks", f"{self.image}/notebooks"),
             ("/artifacts", f"{self.folder}/artifacts"),
             ("0.0.0.0", "127.0.0.1"),
@@ -200,7 +204,8 @@ class Deployment:
             program = find_redis({"PATH": os.environ["PATH"]}).program
             assert program, f"no Redis server at hand: {INSTALL_REDIS}"
             options = ["--bind", "127.0.0.1", "--port", str(self.redis_port)]
-            return [str(program), *service["command"][1:], *options]
+            words = [str(program), *service["command"][1:], *options]
+            return [word.replace("$$", "$") for word in service["entrypoint"]] + words
         words = service.get("command") or STAGES[service["build"]["target"]].command()
         return [f"{self.image}/venv/bin/{words[0]}", *map(self.here, words[1:])]
 
@@ -228,7 +233,7 @@ class Deployment:
     def healthy(self, name: str) -> bool:
         """Whether the health check of the service succeeds."""
         if name == "redis":  # redis-cli may be older than the option -e
-            return redis_answers(f"redis://127.0.0.1:{self.redis_port}")
+            return redis_answers(self.env("worker")["REDIS_URL"])
         _, program, *words = self.services[name]["healthcheck"]["test"]
         checked = subprocess.run(
             [f"{self.image}/venv/bin/{program}", *map(self.here, words)],
@@ -264,7 +269,7 @@ class Deployment:
 @contextmanager
 def deployed(image: Path, folder: Path, database: str, **env: str) -> Iterator[Deployment]:
     """Everything but the seed, up and healthy."""
-    services = compose(POSTGRES_PASSWORD=PASSWORD, **env)["services"]
+    services = compose(**PASSWORDS, **env)["services"]
     redis_port, api_port = free_port(), free_port()
     headers = {"X-API-Key": env["RUNNER_API_KEY"]} if "RUNNER_API_KEY" in env else {}
     url = f"http://127.0.0.1:{api_port}"

@@ -171,8 +171,8 @@ def test_ping_and_ready(runner: Runner) -> None:
     assert runner.client.get("/ping").json() == "pong"
     ready = runner.client.get("/ready")
     assert ready.status_code == 200
-    looked_at = ("redis", "worker", "notebook", "database", "artifacts", "kernel", "pool")
-    assert ready.json() == dict.fromkeys(looked_at, "ok")
+    of_workers = ("database", "artifacts", "temporary", "kernel", "pool")
+    assert ready.json() == dict.fromkeys(("redis", "worker", "notebook", *of_workers), "ok")
 
 
 def metrics(runner: Runner) -> dict[str, float]:

@@ -23,6 +23,7 @@ from kit.workspace import ROOT
 from tests.e2e.compose import (
     COMPOSE,
     PASSWORD,
+    PASSWORDS,
     SERVICES,
     STAGES,
     VARIABLE,
@@ -55,8 +56,10 @@ def test_the_file_keeps_to_the_compose_specification() -> None:
 
 
 def test_without_a_database_password_nothing_starts() -> None:
-    with pytest.raises(AssertionError, match=r"POSTGRES_PASSWORD is not set: .*\.env\.example"):
-        compose()
+    for name in PASSWORDS:
+        others = {key: value for key, value in PASSWORDS.items() if key != name}
+        with pytest.raises(AssertionError, match=rf"{name} is not set: .*\.env\.example"):
+            compose(**others)
 
 
 def test_no_secret_has_a_default() -> None:
@@ -84,13 +87,16 @@ def test_every_setting_of_the_runner_can_be_set() -> None:
     assert "DATABASE_URL" not in SERVICES["api"]["environment"], "only the worker has use for it"
 
 
-def test_api_and_worker_are_one_image_and_redis_is_neither() -> None:
+def test_each_image_is_built_by_one_service_and_redis_by_none() -> None:
     api, worker = SERVICES["api"], SERVICES["worker"]
-    assert (api["image"], api["build"]) == (worker["image"], worker["build"])
+    assert (api["image"], api["build"]["target"]) == ("nb-runner-api", "api")
+    assert (worker["image"], worker["build"]["target"]) == ("nb-runner-worker", "worker")
+    assert STAGES["api"].base == STAGES["worker"].base == "base", "what the API needs is shared"
     assert "build" not in SERVICES["redis"] | SERVICES["postgres"]
     for name in ("api", "worker"):
         assert SERVICES[name]["depends_on"]["redis"] == {"condition": "service_healthy"}
-    assert list(STAGES)[-1] == "runner", "`docker build .` makes the last stage"
+    for name in ("api", "worker", "seed"):
+        assert SERVICES[name]["pull_policy"] == "never", "no registry has it"
 
 
 @each_service
@@ -102,7 +108,8 @@ def test_every_command_is_in_exec_form(name: str) -> None:
     for command in commands:
         assert isinstance(command, list)
         assert all(isinstance(word, str) for word in command)
-        assert command[0] not in ("sh", "bash")
+        if command[0] in ("sh", "bash"):
+            assert command[2].startswith("exec "), "the shell becomes the program"
     assert all(stage.steps for stage in STAGES.values())
 
 
@@ -129,7 +136,7 @@ def test_every_service_that_stays_says_how_it_is_and_comes_back(name: str) -> No
 def test_only_the_api_is_reached_from_outside_and_by_default_from_this_machine_only() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
     assert SERVICES["api"]["ports"] == ["127.0.0.1:8000:8000"]
-    assert compose(POSTGRES_PASSWORD=PASSWORD)["networks"]["data"] == {"internal": True}
+    assert compose(**PASSWORDS)["networks"]["data"]["internal"] is True
     for name in ("redis", "postgres", "seed"):
         assert SERVICES[name]["networks"] == ["data"]
 
@@ -233,7 +240,7 @@ def test_the_images_lock_holds_what_the_project_and_its_notebook_ask_for() -> No
 def test_every_package_has_a_wheel_for_the_images_python(machine: str, tmp_path: Path) -> None:
     python = re.fullmatch(r"python:(\d\.\d+)-slim", STAGES["build"].base)
     assert python
-    assert STAGES["runner"].base == STAGES["build"].base
+    assert STAGES["base"].base == STAGES["build"].base
     wanted = ["--python-version", python[1], "--python-platform", f"{machine}-manylinux_2_28"]
     rules = ["--dry-run", "--require-hashes", "--only-binary", ":all:", "--target", str(tmp_path)]
     lock = ["--requirement", str(PRODUCT.path / "requirements.lock")]
@@ -253,7 +260,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root folder of both images, made from nothing as the Dockerfile says."""
     root = tmp_path_factory.mktemp("image")
     venv.create(root / "python", with_pip=True)  # the Python of the image that ours starts from
-    for name in ("seed", "runner"):
+    for name in ("seed", "api", "worker"):
         build(name, root)
     return root
 

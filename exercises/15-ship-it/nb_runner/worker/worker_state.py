@@ -19,6 +19,7 @@ class WorkerState(BaseModel):
 
     database: str = OK
     artifacts: str = OK
+    temporary: str = OK
     kernel: str = OK
     pool: str = OK
 

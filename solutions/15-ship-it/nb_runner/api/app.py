@@ -21,7 +21,7 @@ from ..connection import api_redis
 from ..extras import logs, redis_words
 from ..extras.notify import Notifier
 from ..notebook import document, process_tree
-from . import answers, demo, health, output
+from . import answers, demo, health, output, stopping
 from .security import key_needed
 
 log = logging.getLogger("uvicorn.error")
@@ -76,6 +76,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(RedisError):  # the notifier tries again
             await notifier.begin()
         watches.append(asyncio.create_task(notifier.watch()))
+    stopping.listen()
     gc.freeze()  # what is loaded stays: to look through it all is a pause of a tenth of a second
     yield
     for watch in watches:

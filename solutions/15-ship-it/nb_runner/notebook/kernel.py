@@ -34,6 +34,9 @@ class Kernel:
         # Sockets are files in a folder only we can read: no port for others to find or to take.
         self.manager.ip = f"{self.scratch}/s"
         self.manager.connection_file = f"{self.scratch}/kernel.json"
+        # Temporary files of cells go with the kernel: run by run, they would fill the disk.
+        self.temporary = Path(self.scratch, "tmp")
+        self.temporary.mkdir()
         self.process = GuardedProvisioner(self.manager, self.scratch, beat_timeout)
         self.manager.provisioner = self.process
 
@@ -50,6 +53,7 @@ class Kernel:
         """
         kernel = cls(name, beat_timeout)
         environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
+        environment["TMPDIR"] = str(kernel.temporary)
         try:
             await kernel.manager.start_kernel(
                 cwd=str(folder),

@@ -57,7 +57,8 @@ class SelfReport:
     def _look(self) -> WorkerState:
         return WorkerState(
             database=_database(self._database),
-            artifacts=_artifacts(get_settings().artifacts_dir),
+            artifacts=_space_in(get_settings().artifacts_dir, "ARTIFACTS_DIR"),
+            temporary=_space_in(Path(tempfile.gettempdir()), "temporary files"),
             kernel=self._kernel() or OK,
         )
 
@@ -77,13 +78,13 @@ def _database(engine: Engine) -> str:
     return OK
 
 
-def _artifacts(folder: Path) -> str:
-    """Whether something can be written where runs leave their output."""
+def _space_in(folder: Path, purpose: str) -> str:
+    """Whether something can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
             file.flush()
     except OSError as error:
-        return f"Nothing can be written to {folder} (ARTIFACTS_DIR): {error.strerror}."
+        return f"Nothing can be written to {folder} ({purpose}): {error.strerror}."
     return OK

@@ -1,0 +1,1 @@
+"""The composed stack, in containers: `make containers` runs these."""

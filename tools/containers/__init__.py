@@ -1,0 +1,1 @@
+"""`make containers`: an engine, the images or stand-ins for them, and the tests that need both."""
