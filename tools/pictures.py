@@ -80,7 +80,8 @@ FREEZE = """
       .replace(/\\b\\d\\d:\\d\\d\\b/g, "10:15").replace(/\\b\\d+ s\\b/g, "4 s");
 }
 """
-FONT_FACES = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)  # they are on another host
+# Fonts of another host, and an advertisement.
+NOT_OURS = re.compile(r"\s*@font-face \{.*?\}\n|\s*<!--.*?-->", re.DOTALL)
 REDRAWN = re.compile(r"[^\n]*\r\x1b\[K")  # the status line, which the next line replaces
 
 
@@ -112,7 +113,7 @@ class Photographer:
             expect(page.locator("#problem")).to_contain_text("in the way")
             yield "runner-refused", self._frozen(page)
             # For a slide, where letters have to be large.
-            page.set_viewport_size({"width": 1120, "height": 800})
+            page.set_viewport_size({"width": 1460, "height": 800})
             page.evaluate("document.documentElement.style.zoom = 2")
             yield "runner-409", page.locator("#start-form").screenshot()
             page.set_viewport_size({"width": WIDTH, "height": 800})
@@ -131,9 +132,10 @@ class Photographer:
         return page.screenshot(full_page=True)
 
     def _open(self, url: str, width: int = WIDTH) -> Page:
-        options = {"width": width, "height": 800}
         page = self.browser.new_page(
-            viewport=options, color_scheme="light", reduced_motion="reduce"
+            viewport={"width": width, "height": 800},
+            color_scheme="light",
+            reduced_motion="reduce",
         )
         page.set_default_timeout(TIMEOUT)
         page.goto(url)
@@ -221,7 +223,7 @@ def as_svg(name: str, raw: str) -> str:
     )
     console.print(Text.from_ansi(text), soft_wrap=True)
     svg = console.export_svg(title="./workshop watch", unique_id=name)
-    return FONT_FACES.sub("", svg).replace("Fira Code", "ui-monospace")
+    return NOT_OURS.sub("", svg).replace("Fira Code", "ui-monospace")
 
 
 def sources(name: str) -> str:
