@@ -148,7 +148,9 @@ def drawing(request: pytest.FixtureRequest) -> Drawing:
 
 
 def test_the_list_here_is_the_folder() -> None:
-    assert sorted([*NAMES, *GENERATED, *MOVING, *TERMINALS]) == sorted(path.stem for path in ASSETS.glob("*.svg"))
+    assert sorted([*NAMES, *GENERATED, *MOVING, *TERMINALS]) == sorted(
+        path.stem for path in ASSETS.glob("*.svg")
+    )
 
 
 def test_each_drawing_is_used() -> None:
