@@ -20,7 +20,8 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test containers check explored bench site card pdf lint format lock schema clean distclean venv
+.PHONY: help test containers check explored bench site card pictures pdf lint format lock schema \
+	clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -54,6 +55,9 @@ site: venv ## Build the handbook into site/, and the slides into site/slides/
 
 card: venv ## Write the social card anew, from the moving picture, with Chromium
 	$(BIN)/python -m tools.card
+
+pictures: venv ## Photograph the product anew, for README, handbook and slides
+	$(BIN)/python -m tools.pictures
 
 pdf: site ## Print the slides to site/slides.pdf, with Chromium
 	$(BIN)/python slides/pdf.py $(SITE)/slides/talk.html $(SITE)/slides.pdf

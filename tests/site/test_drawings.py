@@ -48,6 +48,7 @@ NAMES = (
 GENERATED = ("explored-comes-twice", "explored-dead-worker", "explored-two-get-in")
 # It moves and has two palettes: tests/site/test_moving_picture.py looks at it.
 MOVING = ("one-at-a-time",)
+TERMINALS = ("watch-failure", "watch-pass")  # photographed: tests/e2e/test_pictures.py
 TOLD_IN_STEPS = (
     "wrong-lock",
     "right-lock",
@@ -147,7 +148,9 @@ def drawing(request: pytest.FixtureRequest) -> Drawing:
 
 
 def test_the_list_here_is_the_folder() -> None:
-    assert sorted(NAMES + GENERATED + MOVING) == sorted(path.stem for path in ASSETS.glob("*.svg"))
+    assert sorted([*NAMES, *GENERATED, *MOVING, *TERMINALS]) == sorted(
+        path.stem for path in ASSETS.glob("*.svg")
+    )
 
 
 def test_each_drawing_is_used() -> None:
