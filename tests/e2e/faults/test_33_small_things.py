@@ -57,6 +57,42 @@ def test_33_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) 
     assert text == "Quiet: no more to say\n"
 
 
+@pytest.mark.parametrize("code", ["exit()", "quit()", "exit", "exit(keep_kernel=True)"])
+def test_33_exit_and_quit_end_the_notebook_as_sys_exit_does(runner: Runner, code: str) -> None:
+    run, text = run_cells(runner, "print('first')", code, "import time; time.sleep(1)", "1")
+    assert run["cells_done"] == 2
+    assert text.startswith("first\n")
+    failed, _ = run_cells(runner, "exit(3)", status="FAILED")
+    assert failed["error"] == "Cell 1 of 1 raised SystemExit: 3"
+    # A kernel that is on its way out would not take the next run.
+    assert run_cells(runner, "1")[0]["cells_done"] == 1
+
+
+def test_33_a_display_of_nothing_costs_no_other_output(runner: Runner) -> None:
+    nothing = "from IPython.display import publish_display_data as show\nshow({'text/plain': None})"
+    _, text = run_cells(runner, "print('first')", nothing, "print('last')")
+    assert "first" in text and "last" in text
+
+
+def test_33_chunks_of_two_streams_are_no_lines(runner: Runner) -> None:
+    chunk = "print('.', end='', flush=True, file={})"
+    loop = "\n    ".join(
+        ["for _ in range(20):", chunk.format("sys.stdout"), chunk.format("sys.stderr")]
+    )
+    _, text = run_cells(runner, f"import sys\n{loop}")
+    assert text.count("\n") == 1
+
+
+def test_33_a_long_tmpdir_is_passed_over_for_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = tmp_path / ("far" * 20)
+    far.mkdir()
+    monkeypatch.setenv("TMPDIR", str(far))
+    with start_runner(tmp_path, notebook=write_notebook(tmp_path / "it.ipynb", "1")) as runner:
+        runner.run()
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [("0", "SUCCEEDED"), ("", "SUCCEEDED"), ("1", "FAILED"), ("'no data'", "FAILED")],

@@ -21,6 +21,7 @@ from typing import Any
 
 import zmq
 from IPython import get_ipython
+from IPython.core.autocall import ZMQExitAutocall
 
 AHEAD = 100  # messages that the kernel may be ahead of the worker
 PIECE = 65_536  # characters of a stream that become a message, at most
@@ -111,9 +112,22 @@ def read_subprocesses(stream: Any) -> Callable[[], None]:
     return wait_for_it
 
 
+class Exit(ZMQExitAutocall):
+    """exit() and quit() end the notebook as sys.exit() does.
+
+    Those of IPython end the kernel a moment later: cells after this one may run until then.
+    """
+
+    def __call__(self, keep_kernel: Any = None) -> None:
+        """The parameter has IPython's name. All but True and False is an exit code."""
+        sys.exit(None if isinstance(keep_kernel, bool) else keep_kernel)
+
+
 def main() -> None:
     """Set up the kernel that this runs in."""
     shell: Any = get_ipython()
+    end: Any = Exit
+    shell.exiter = shell.user_ns["exit"] = shell.user_ns["quit"] = end(shell)
     number_and_wait(shell.kernel.iopub_thread)
     streams: dict[str, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
     writes = {}

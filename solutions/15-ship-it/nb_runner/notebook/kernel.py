@@ -18,6 +18,7 @@ INSIDE_KERNEL = Path(__file__).with_name("inside_kernel.py").read_text(encoding=
 START_SECONDS = 60  # how long a kernel may take to come up
 ANSWER_SECONDS = 5  # how long a kernel that is up may take to answer
 KILL_TIMEOUT = 5  # seconds
+LONGEST_TMPDIR = 70  # bytes: on macOS, the path of a socket has at most 103
 # A notebook has no business with these.
 SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
@@ -30,7 +31,7 @@ class Kernel:
         self.client: AsyncKernelClient | None = None
         self.waits_for_reader = False  # with what it puts out, so nothing of it is lost
         self.manager = AsyncKernelManager(kernel_name=name, transport="ipc")
-        self.scratch = tempfile.mkdtemp(prefix="nb-kernel-")
+        self.scratch = tempfile.mkdtemp(prefix="nb-kernel-", dir=_short_temporary_folder())
         # Sockets are files in a folder only we can read: no port for others to find or to take.
         self.manager.ip = f"{self.scratch}/s"
         self.manager.connection_file = f"{self.scratch}/kernel.json"
@@ -208,6 +209,12 @@ async def _execute(client: AsyncKernelClient, source: str, timeout: float) -> di
         source, silent=True, store_history=False, reply=True, timeout=timeout
     )
     return answer
+
+
+def _short_temporary_folder() -> Path:
+    """TMPDIR, or /tmp where that is too long for the path of a socket."""
+    folder = Path(tempfile.gettempdir())
+    return folder if len(os.fsencode(folder)) <= LONGEST_TMPDIR else Path("/tmp")
 
 
 def _identity(name: str, folder: Path) -> object:
