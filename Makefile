@@ -20,8 +20,7 @@ LANES := -n 4 --dist loadfile --no-loadscope-reorder
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test containers check explored bench site card pictures pdf lint format lock schema \
-	clean distclean venv
+.PHONY: help test containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from kit.course import catalogue
 from kit.processes.ports import free_port
 from kit.workspace import ROOT
 from tests.e2e.runner import ENDED, wait_until, write_notebook
@@ -19,7 +20,8 @@ from tools.containers.commands import Failed, run
 
 # What the Dockerfile and Compose read.
 FILES = (".dockerignore", ".env.example", "Dockerfile", "docker-compose.yml", "requirements.lock")
-FOLDERS = ("deploy", "kit", "notebooks", "solutions/15-ship-it")
+PRODUCT = catalogue.product().solution
+FOLDERS = ("deploy", "kit", "notebooks", str(PRODUCT.relative_to(ROOT)))
 SERVICES = ("api", "worker", "redis", "postgres")
 LONG = 120.0  # seconds; only a test that fails waits so long
 # A notebook that does what stands in a file beside it, so a test can say what a run does.

@@ -63,7 +63,7 @@ def test_a_pause_stops_the_children_too_until_they_are_woken(family: Family) -> 
     assert processes.pause(family.parent.pid) == [family.parent.pid, family.child]
     assert not family.counts(0.2)
     processes.wake(family.parent.pid)
-    assert family.counts(1)
+    assert any(family.counts(1) for _ in range(20))  # on a busy machine it may take a while
 
 
 def test_a_kill_leaves_no_child(family: Family) -> None:

@@ -18,7 +18,7 @@ INSIDE_KERNEL = Path(__file__).with_name("inside_kernel.py").read_text(encoding=
 START_SECONDS = 60  # how long a kernel may take to come up
 ANSWER_SECONDS = 5  # how long a kernel that is up may take to answer
 KILL_TIMEOUT = 5  # seconds
-LONGEST_TMPDIR = 70  # bytes: on macOS, the path of a socket has at most 103
+LONGEST_TMPDIR = 80  # bytes: on macOS, the path of a socket has at most 103, 23 of them ours
 # A notebook has no business with these.
 SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
@@ -212,9 +212,10 @@ async def _execute(client: AsyncKernelClient, source: str, timeout: float) -> di
 
 
 def _short_temporary_folder() -> Path:
-    """TMPDIR, or /tmp where that is too long for the path of a socket."""
-    folder = Path(tempfile.gettempdir())
-    return folder if len(os.fsencode(folder)) <= LONGEST_TMPDIR else Path("/tmp")
+    """TMPDIR, or /tmp where that is too long for a socket. (In a sandbox /tmp may be read-only.)"""
+    folder, shorter = Path(tempfile.gettempdir()), Path("/tmp")
+    too_long = len(os.fsencode(folder)) > LONGEST_TMPDIR
+    return shorter if too_long and os.access(shorter, os.W_OK) else folder
 
 
 def _identity(name: str, folder: Path) -> object:
