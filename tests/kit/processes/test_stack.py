@@ -24,8 +24,9 @@ from tests.support.processes import Mark, eventually, kill_all
 
 NO_REDIS = {"PATH": ""}
 
+# CI has only machines with such a wheel: there, a test without one fails.
 needs_embedded = pytest.mark.skipif(
-    not any(map(importlib.util.find_spec, redis_tiers.EMBEDDED)),
+    not os.environ.get("CI") and not any(map(importlib.util.find_spec, redis_tiers.EMBEDDED)),
     reason="no package with a server has a wheel for this Python on this machine",
 )
 
