@@ -132,7 +132,8 @@ class Subject:
             )
             if self.says_seconds:
                 worker.body = {"seconds": 0}
-            yield worker
+            with closing(worker):
+                yield worker
             worker.child.kill()
 
     def two_at_work(self, run_id: str) -> bool:
@@ -185,7 +186,7 @@ class Subject:
         """
         self.gated.reset()
         worker.gate.open()
-        if has_ended(worker.child) or not _soon_idle(worker.child):
+        if has_ended(worker.child) or not _soon_idle(worker):
             worker.child.kill()
             worker.revive()
         self.gated.reset()
@@ -259,13 +260,11 @@ def _has_taken(worker: Child, run_id: str) -> bool:
     return run_id in TAKEN.findall(worker.output())
 
 
-def _soon_idle(worker: Child) -> bool:
+def _soon_idle(worker: GatedWorker) -> bool:
     """Whether the worker has soon done with all messages that it has taken."""
     deadline = monotonic() + IDLE
-    while True:
-        log = worker.output()
-        if set(TAKEN.findall(log)) <= set(DONE.findall(log)):
-            return True
+    while not all(map(worker.has_done_with, TAKEN.findall(worker.child.output()))):
         if monotonic() > deadline:
             return False
         sleep(POLL_INTERVAL)
+    return True

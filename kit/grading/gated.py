@@ -107,6 +107,8 @@ class Gated:
                 )
                 for number, each in enumerate(before_worker, 1)
             ]
+            for worker in self.workers:
+                opened.enter_context(closing(worker))
             self._open = opened.pop_all()
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ from kit.grading.failure import Wrong
 from kit.grading.runner_data import RunnerData
 from kit.grading.runs import run_id_of, status
 from kit.grading.submission import Submission
+from kit.grading.task_events import TaskEvents
 from kit.processes.child import Child
 
 START = "nb_runner/main.py: start()"
@@ -20,6 +21,7 @@ TASK = "nb_runner/tasks.py"
 TIMEOUT = 30.0  # seconds for one run: much more than it takes, also on a busy machine
 POLL_INTERVAL = 0.005  # seconds
 HELD = 1.0  # seconds in which a worker begins a run
+TOLD = 1.0  # seconds from the end of a task in the log to its event; an ignored task has none
 YEAR = 365 * 24 * 3600.0  # seconds
 
 
@@ -27,7 +29,7 @@ class GatedWorker:
     """One worker of the project, the gate through which it reaches Redis, and an API to call.
 
     The API must not be one that is held at the same time. `env` is for a worker that is started
-    anew. Runs should be short: `reset` performs one.
+    anew. Runs should be short: `reset` performs one. `close` ends what it hears, not the worker.
     """
 
     def __init__(
@@ -46,6 +48,12 @@ class GatedWorker:
         self.body: Any = None  # of its start
         self.env = env
         self._submission = submission
+        self._events = TaskEvents(data.redis)
+        self._logged: dict[str, float] = {}  # when the end of a run was first seen in the log
+
+    def close(self) -> None:
+        """Hear no more of its tasks."""
+        self._events.close()
 
     @property
     def run_id(self) -> str:
@@ -91,10 +99,16 @@ class GatedWorker:
         return status(self.api, run_id)
 
     def has_done_with(self, run_id: str) -> bool:
-        """Whether the worker's log tells the end of that run's task, whatever its end was."""
+        """Whether the worker sends no more commands for that run's task, whatever its end was.
+
+        Where no event tells of it, some time after its end stands in the log is enough.
+        """
         ended = rf"\[{re.escape(run_id)}\] (succeeded|raised|rejected|ignored|retry|revoked)"
         discarded = rf"Discarding revoked task: [\w.]+\[{re.escape(run_id)}\]"
-        return re.search(f"{ended}|{discarded}", self.child.output()) is not None
+        if re.search(f"{ended}|{discarded}", self.child.output()) is None:
+            return False
+        logged = self._logged.setdefault(run_id, time.monotonic())
+        return self._events.has_ended(run_id) or time.monotonic() > logged + TOLD
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -61,3 +61,10 @@ def free_port() -> int:
     with free_socket() as sock:
         port: int = sock.getsockname()[1]
         return port
+
+
+def closed_socket() -> socket.socket:
+    """A socket whose port refuses every connection, and that nobody else can take meanwhile."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))  # bound, and it does not listen
+    return sock

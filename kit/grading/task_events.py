@@ -1,0 +1,48 @@
+"""What workers tell of their tasks, by Celery's events.
+
+The log is not enough. The child process that performs a task writes "succeeded" and then calls the
+receivers of `task_postrun`, and these may send commands to Redis. The event comes from the parent
+process, when the child has done with all of that. Source: the events of Celery's monitoring guide.
+"""
+
+import base64
+import json
+from typing import Any, Self
+
+from redis import Redis
+
+CHANNELS = "*celeryev*"  # Celery's exchange for events, with whatever prefix and database
+ENDS = frozenset({"task-succeeded", "task-failed", "task-rejected", "task-revoked", "task-retried"})
+
+
+class TaskEvents:
+    """The tasks that have ended since this object was made, in any worker of that Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._pubsub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._pubsub.psubscribe(CHANNELS)
+        self._pubsub.get_message(timeout=1)  # the answer to it, so no later event is missed
+        self._ended: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._pubsub.close()
+
+    def has_ended(self, task_id: str) -> bool:
+        """Whether a worker has told the end of this task, whatever its end was."""
+        while (message := self._pubsub.get_message()) is not None:
+            self._ended.update(_ended(message["data"]))
+        return task_id in self._ended
+
+
+def _ended(data: bytes) -> set[str]:
+    """The ids of the tasks whose end a message tells. A message may hold several events."""
+    body = json.loads(base64.b64decode(json.loads(data)["body"]))
+    events: list[dict[str, Any]] = body if isinstance(body, list) else [body]
+    return {event["uuid"] for event in events if event["type"] in ENDS}
