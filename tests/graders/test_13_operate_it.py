@@ -3,7 +3,9 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import nbformat
 import pytest
@@ -15,7 +17,7 @@ from kit.grading.submission import Env, Submission
 from kit.grading.waiting import TIMEOUT, eventually
 from kit.grading.words import readable
 from kit.processes.child import Child
-from kit.processes.ports import free_port, free_socket
+from kit.processes.ports import closed_socket, free_socket
 from kit.processes.project import start_api
 
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
@@ -50,7 +52,8 @@ class Runner:
         self.without_worker = self.api.get("/ready")
         self._first_worker = ThreadPoolExecutor(1).submit(submission.worker, self.env)
         self.refused = [(value, self._start_refused(value)) for value in OUTSIDE]
-        no_redis = f"redis://127.0.0.1:{free_port()}/0"
+        self._no_redis = closed_socket()
+        no_redis = f"redis://127.0.0.1:{self._no_redis.getsockname()[1]}/0"
         [self.lonely] = self._up(LOWER, self.env | {"REDIS_URL": no_redis})
 
     def _up(self, lease: str, first: Env, *others: Env) -> list[Api]:
@@ -81,6 +84,10 @@ class Runner:
             time.sleep(0.1)
         return answer
 
+    def close(self) -> None:
+        """Give back the port that has no Redis behind it."""
+        self._no_redis.close()
+
     def end_workers(self) -> None:
         """From now on, a run that is started stays in the way."""
         self._first_worker.result()
@@ -89,8 +96,9 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def runner(submission: Submission) -> Runner:
-    return Runner(submission)
+def runner(submission: Submission) -> Iterator[Runner]:
+    with closing(Runner(submission)) as runner:
+        yield runner
 
 
 @pytest.mark.task("13.1")
