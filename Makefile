@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # The finished runner: the solution of the exercise that calls itself the product.
 PRODUCT := $(patsubst exercises/%/exercise.toml,solutions/%,$(shell grep -l '^product = true' exercises/*/exercise.toml))
-GROUPS := test lint docs bench $(PRODUCT)/pyproject.toml:notebook
+GROUPS := notebook data postgresql site lab test lint bench $(PRODUCT)/pyproject.toml:notebook
 TYPED := kit explorer tests benchmarks tools docs/hooks.py docs/examples slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
@@ -75,12 +75,13 @@ format: venv ## Let ruff mend what it can
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless UPGRADE=1
+lock: venv ## Write the locks (ours, the image's), and the layers; keeps versions, unless UPGRADE=1
 	$(LOCK) pyproject.toml $(GROUPS:%=--group %) $(PINNED) $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock
 	$(LOCK) $(PRODUCT)/pyproject.toml \
 		--extra notify --group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
 		--no-annotate --output-file $(PRODUCT)/requirements.lock
+	$(BIN)/python -m tools.layers
 
 schema: venv ## Write the JSON schemas in docs/reference/ anew, from the types
 	$(BIN)/python -m tools.schemas
@@ -95,4 +96,4 @@ distclean: clean ## Remove .venv too
 
 # Sets up when there is need, and takes no time otherwise.
 venv:
-	@./workshop --help >/dev/null
+	@./workshop setup --all --missing >/dev/null
