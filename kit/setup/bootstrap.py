@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -212,13 +212,13 @@ def _stamping(names: Collection[str]) -> Iterator[None]:
 
 
 def _installer(
-    names: Collection[str], source: "Source | None", begun: Collection[str], *, again: bool
+    names: Collection[str], source: "Source | None", begun: Mapping[str, bytes], *, again: bool
 ) -> "Installer":
     """An installer of these layers. Says which of them are new, and how large they are."""
     from kit.setup.installer import Installer
     from kit.setup.lock import locked
 
-    new = [name for name in names if name not in begun]
+    new = [name for name in names if begun.get(name, UNFINISHED).startswith(UNFINISHED)]
     for name in new:
         size = f"{layers.megabytes(name):.0f} MB to download, once"
         _say(f"`{name}`, for {layers.LAYERS[name].purpose}: {size}")

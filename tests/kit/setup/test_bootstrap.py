@@ -163,7 +163,8 @@ def test_a_layer_that_was_interrupted_is_begun_anew_and_the_course_goes_on(clone
     clone.calls()
     assert clone.run("list").stderr == ""
     assert clone.calls() == ["python -E -m kit list"]
-    assert clone.run("demo").returncode == 0
+    taken_up = clone.run("demo")
+    assert taken_up.returncode == 0 and "`notebook`, for running notebooks" in taken_up.stderr
     assert any("pip install" in call and "--reinstall" in call for call in clone.calls())
 
 
