@@ -17,18 +17,23 @@ PINNED := $(wildcard solutions/*/pyproject.toml)
 # Most tests wait for processes more than they compute, so four files of them go at once, in the
 # order that tests/conftest.py gives them: the longest first.
 LANES := -n 4 --dist loadfile --no-loadscope-reorder
+TESTS = $(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
+.PHONY: help test thorough containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r target words; do printf '  %-11s %s\n' "$$target" "$$words"; done
 
-test: lint ## Everything: lint, and all tests with real processes (minutes)
-	$(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10 $(ARGS)
+test: lint ## Lint, and the tests, with real processes (minutes)
+	$(TESTS) -m "not thorough" $(ARGS)
+
+# Both together are what CI runs.
+thorough: venv ## The rest of the tests: they try all orders and crash points, or a whole class
+	$(TESTS) -m thorough $(ARGS)
 
 containers: venv ## The composed stack in containers; brings an engine up where root may
 	$(BIN)/python -m tools.containers $(ARGS)
