@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import KitError
-from kit.setup.installer import explain, link, pip_settings, uv_env
+from kit.setup.installer import Bar, explain, link, pip_settings, uv_env
 from kit.setup.layers import LAYERS, this_system
 from kit.setup.lock import locked
 from kit.setup.source import Source
@@ -462,6 +462,25 @@ def test_the_lock_entry_is_the_packages_own_and_hashed() -> None:
 def test_the_kits_own_lock_has_uv_with_hashes() -> None:
     (entry,) = locked({"uv"}, (ROOT / "requirements.lock").read_text())
     assert entry.count("--hash=sha256:") > 5
+
+
+def test_a_bar_follows_what_uv_downloads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = Bar("a step")
+    for line in (
+        "Downloading a (3.0MiB)",
+        "Downloading b-c (9.0MiB)",
+        " Downloaded a",
+        "Prepared 2",
+    ):
+        bar.read(f"{line}\n")
+    shown = capsys.readouterr().err.split("\r\033[K")
+    assert shown[-1] == "  a step … [#####...............] 3 of 13 MB "
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    bar.read(" Downloaded b-c\n")
+    assert not capsys.readouterr().err
 
 
 def test_settings_of_pip_reach_uv_and_uvs_own_win() -> None:
