@@ -347,3 +347,26 @@ def test_reset_says_that_it_takes_a_pass_away(learner: Learner) -> None:
     learner.solve(HELLO)
     learner.run("check", HELLO)
     assert "01 was passed; it is to be passed anew" in learner.run("reset", "1").stdout
+
+
+def test_list_imports_nothing_that_it_can_do_without() -> None:
+    """It has to answer in 0.2 seconds."""
+    done = subprocess.run(
+        [sys.executable, "-E", "-X", "importtime", "-m", "kit", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()
+    }
+    assert "typer" in imported
+    assert not imported & {
+        "celery",
+        "fastapi",
+        "httpx",
+        "pydantic",
+        "pytest",
+        "sqlalchemy",
+        "uvicorn",
+    }
