@@ -53,7 +53,7 @@ GROUPS = {
         "dev": "kit.commands.author.dev:dev",
     },
 }
-# The user can mend it, wherever in the kit it comes up.
+# The user can fix it, wherever in the kit it comes up.
 OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 VERBS = {verb: where for verbs in GROUPS.values() for verb, where in verbs.items()}
 

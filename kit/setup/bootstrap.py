@@ -71,7 +71,7 @@ def _was_moved() -> bool:
 
 
 def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
-    """Do all the steps. Raises KitError in words."""
+    """Do all the steps. Raises KitError when one of them fails."""
     if wheelhouse is not None and not wheelhouse.is_dir():
         raise KitError(f"there is no folder {wheelhouse} to install from", "./workshop setup")
     _refuse_impossible_place()

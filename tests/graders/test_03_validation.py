@@ -60,7 +60,7 @@ def test_each_run_has_its_own_time(api: Api) -> None:
 def test_get_start_does_not_start_a_run(api: Api) -> None:
     answer = api.get("/start")
     if answer.status < 400:
-        answer.wrong("405 Method Not Allowed: whoever only looks must not start a run", START)
+        answer.wrong("405 Method Not Allowed: a client that only looks must not start a run", START)
 
 
 @pytest.mark.task("3.2")
@@ -137,7 +137,7 @@ def test_an_unknown_run_is_not_found(api: Api) -> None:
         detail = answer.field("detail", STATUS)
         # FastAPI's own detail where there is no such call.
         if not detail or detail == "Not Found":
-            answer.wrong("a detail in words of your own: no such run, and which", STATUS)
+            answer.wrong("a detail in your own words: no such run, and which", STATUS)
 
 
 @pytest.mark.task("3.3")

@@ -165,7 +165,7 @@ class Steps:
         """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
         self.worker.reset()
         write_notebook(self.notebook, self.kernels.ends_at_once)
-        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        answer = self.api.post("/start").expect(202, "no run is active", START)
         self._started = run_id_of(answer)
 
     def end(self) -> tuple[str, str]:
@@ -347,7 +347,7 @@ class Beats:
 
     def begin(self) -> None:
         """Start the run that the next test uses."""
-        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        answer = self.api.post("/start").expect(202, "no run is active", START)
         self._started = run_id_of(answer)
 
     def start(self) -> str:
@@ -614,7 +614,7 @@ def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
     beats.be_silent()
     beats.require_renewal(run_id, did)
     require(alive(kernel), did, "the kernel works on", "it is gone", HEARTBEAT)
-    beats.api.post("/start").expect(409, f"run {run_id} is in the way", HEARTBEAT)
+    beats.api.post("/start").expect(409, f"run {run_id} blocks it", HEARTBEAT)
     beats.running = run_id, kernel
 
 
@@ -726,7 +726,7 @@ def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> No
         )
         now = status(steps.api, run_id)
         require(now == "CANCELLED", did, f"CANCELLED for run {run_id}", now, CANCEL)
-        steps.api.post("/start").expect(202, "a cancelled run is not in the way", CLAIM)
+        steps.api.post("/start").expect(202, "a cancelled run blocks no start", CLAIM)
 
 
 @pytest.mark.task("12.4")
@@ -745,7 +745,7 @@ def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Be
         return answers[-1].status == 202
 
     eventually(started, GONE_TIMEOUT)
-    answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+    answers[-1].expect(202, f"run {run_id} has ended, and blocks no start", CANCEL)
     require_cancelled_late(steps)
 
 
