@@ -137,7 +137,7 @@ def test_an_unknown_run_is_not_found(api: Api) -> None:
         detail = answer.field("detail", STATUS)
         # FastAPI's own detail where there is no such call.
         if not detail or detail == "Not Found":
-            answer.wrong("a detail in your own words: no such run, and which", STATUS)
+            answer.wrong("a detail in words of your own: no such run, and which", STATUS)
 
 
 @pytest.mark.task("3.3")
