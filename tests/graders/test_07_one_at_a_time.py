@@ -84,7 +84,7 @@ def test_a_start_is_possible_again_when_the_run_has_ended(runner: Runner) -> Non
     runner.wait_until_idle()
     fails = start(runner.api, {"seconds": 0, "rows": 0}, "no run is active any more")
     follow(runner.api, fails, ENDED, START)
-    again = start(runner.api, {"seconds": 0}, "the run before has ended, if only by failing")
+    again = start(runner.api, {"seconds": 0}, "the run before has ended: it has failed")
     follow(runner.api, again, ENDED, START)
 
 

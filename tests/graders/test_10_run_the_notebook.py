@@ -294,7 +294,7 @@ def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRu
 
 @pytest.mark.task("10.2")
 def test_a_kernel_that_dies_fails_the_run(api: Api, died: ProbeRun) -> None:
-    require_failed(api, died, "a cell said os._exit(1), and that was the end of the kernel")
+    require_failed(api, died, "a cell called os._exit(1), which ended the kernel")
 
 
 @pytest.mark.task("10.2")

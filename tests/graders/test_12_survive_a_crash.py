@@ -414,7 +414,7 @@ class Beats:
         while not any(
             end > before.get(key, 0) + NOTICED for key, end in self._lease_ends().items()
         ):
-            got = "the lease has no end, or nobody prolongs it"
+            got = "the lease has no end, or nothing renews it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
             time.sleep(POLL_INTERVAL)
             self._require_at_work(run_id, did)
@@ -580,7 +580,7 @@ def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
     )
     did = later("a worker in the middle of a run")
     did += f"\n{curl('GET', '/status/RUN_ID')}   (of that run)"
-    expected = "202 Accepted, and the status LOST: a run without its lease is nobody's any more"
+    expected = "202 Accepted, and the status LOST: the run has no worker any more"
     require_survived(points, did, expected, LOST)
     steps.begin()
 
@@ -660,7 +660,7 @@ def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
 def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
     run_id, ended = steps.end()
     did = f"{curl('GET', f'/status/{run_id}')}   (when its notebook has ended)"
-    expected = "SUCCEEDED: the heart stops with the notebook, and then the lease is released"
+    expected = "SUCCEEDED: the heartbeat stops with the notebook, and then the lease is released"
     require(ended == "SUCCEEDED", did, expected, ended, HEARTBEAT)
     steps.api.post("/start").expect(202, f"run {run_id} has ended", RELEASE)
 
@@ -705,7 +705,7 @@ def test_the_next_run_goes_on(beats: Beats) -> None:
     eventually(lambda: status(beats.api, run_id) != "QUEUED")
     now = status(beats.api, run_id)
     did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
-    expected = f"RUNNING: the lease is run {run_id}'s, and none of the other run's business"
+    expected = f"RUNNING: the lease is run {run_id}'s, and the other run must not touch it"
     require(now == "RUNNING", did, expected, now, RELEASE)
 
 
