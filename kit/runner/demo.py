@@ -152,7 +152,7 @@ def _started(console: Console, client: httpx.Client) -> str:
     _step(console, "Start it again, while it runs: refused, and told which run blocks it.")
     second = _call(console, client, "POST", "/start", {"requested_by": "bob"})
     if second.status_code == HTTPStatus.ACCEPTED:
-        _say(console, "  That was quick: the first run had ended already. On with the second.")
+        _say(console, "  That was quick: the first run had ended already. Now the second one.")
         first = second
     return str(first.json()["run_id"])
 

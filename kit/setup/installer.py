@@ -260,7 +260,7 @@ EXPLANATIONS = {
         "sudo apt install python3-venv",
     ),
     Cause.OTHER_WHEELHOUSE: (
-        "{wheelhouse} does not hold what requirements.lock names: they are not a pair",
+        "{wheelhouse} does not hold what requirements.lock names: they do not belong together",
         "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
     ),
     Cause.NO_NETWORK: (

@@ -74,7 +74,7 @@ def this_platform() -> str:
         if (known.system, known.machine) == (platform.system(), platform.machine()):
             return name
     raise KitError(
-        f"this machine is none that we know wheels for: {platform.system()} {platform.machine()}",
+        f"we know no wheels for this machine: {platform.system()} {platform.machine()}",
         f"./workshop pack DIR --platform {next(iter(PLATFORMS))}",
     )
 

@@ -50,12 +50,12 @@ def _agrees(exercise: Exercise) -> bool:
     number = f"{exercise.number:02}"
     if not sys.stdin.isatty():
         raise KitError(
-            f"you have passed {number}, and a fresh starter is to be passed anew; "
+            f"you have passed {number}, and would have to pass a fresh starter again; "
             "there is no terminal to ask at",
             f"./workshop catch-up {number} --yes",
         )
     return typer.confirm(
-        f"You have passed {number}. A fresh starter is to be passed anew. Begin it all the same?"
+        f"You have passed {number}, and would have to pass a fresh starter again. Begin it?"
     )
 
 
@@ -65,6 +65,6 @@ def _begin(exercise: Exercise) -> None:
     if kept is not None:
         print(f"Your work is kept in {shown(kept)}")
     if passed:
-        print(f"{exercise.number:02} was passed; it is to be passed anew.")
+        print(f"{exercise.number:02} was passed; now it has to pass again.")
     print(f"{shown(exercise.work)} is fresh: {shown(exercise.work / 'README.md')} says what to do.")
     print(f"Then: ./workshop check {exercise.number:02}")

@@ -346,4 +346,4 @@ def test_reset_says_that_it_takes_a_pass_away(learner: Learner) -> None:
     learner.run("reset", HELLO)
     learner.solve(HELLO)
     learner.run("check", HELLO)
-    assert "01 was passed; it is to be passed anew" in learner.run("reset", "1").stdout
+    assert "01 was passed; now it has to pass again" in learner.run("reset", "1").stdout
