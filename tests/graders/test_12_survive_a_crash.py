@@ -355,11 +355,16 @@ class Beats:
         if not self._started:
             self.begin()
         run_id, self._started = self._started, ""
-        eventually(lambda: status(self.api, run_id) != "QUEUED")
-        now = status(self.api, run_id)
+        now = self.begun(run_id)
         require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
         self.data.shorten(SHORT_LEASE)
         return run_id
+
+    def begun(self, run_id: str) -> str:
+        """Wait until a worker has begun that run. Returns its status."""
+        self.workers()  # on a busy machine, the second one may take long to come up
+        eventually(lambda: status(self.api, run_id) != "QUEUED")
+        return status(self.api, run_id)
 
     def take_started(self) -> str:
         """The run that was started last."""
@@ -702,8 +707,7 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
 @undisturbed
 def test_the_next_run_goes_on(beats: Beats) -> None:
     run_id = beats.take_started()
-    eventually(lambda: status(beats.api, run_id) != "QUEUED")
-    now = status(beats.api, run_id)
+    now = beats.begun(run_id)
     did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
     expected = f"RUNNING: the lease is run {run_id}'s, and the other run must not touch it"
     require(now == "RUNNING", did, expected, now, RELEASE)
