@@ -31,6 +31,8 @@ GROUPS = {
         "diff": "kit.commands.learner.solution:diff",
         "reset": "kit.commands.learner.reset:reset",
         "catch-up": "kit.commands.learner.reset:catch_up",
+        "export": "kit.commands.learner.travel:export",
+        "import": "kit.commands.learner.travel:import_",
         "docs": "kit.commands.learner.docs:docs",
         "lab": "kit.commands.learner.lab:lab",
     },
