@@ -127,9 +127,9 @@ def _begun() -> dict[str, bytes]:
 
 
 def set_up(names: Iterable[str], source: "Source | None", *, forced: bool) -> None:
-    """Install layers, and bring those that are there up to date. Raises KitError in words.
+    """Install layers, and bring those that are there up to date.
 
-    `forced`: also when nothing seems to be missing.
+    `forced`: also when nothing seems to be missing. Raises KitError when a step fails.
     """
     wanted = layers.with_needs(names)
     _refuse_impossible_place()

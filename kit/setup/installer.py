@@ -329,7 +329,7 @@ EXPLANATIONS = {
         "sudo apt install python3-venv",
     ),
     Cause.OTHER_WHEELHOUSE: (
-        "{source} does not hold what requirements.lock names: they are not a pair",
+        "{source} does not hold what requirements.lock names: they do not belong together",
         "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
     ),
     Cause.NO_NETWORK: (

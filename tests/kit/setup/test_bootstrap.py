@@ -334,7 +334,7 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
 
 
 @pytest.mark.parametrize(
-    ("tool", "words", "sentence", "mends"),
+    ("tool", "words", "sentence", "fixes"),
     [
         ("PIP_SAYS", "[Errno 28] No space left on device", "the disk is full", "free 2 GB"),
         ("UV_SAYS", "Disk quota exceeded (os error 122)", "the disk is full", "free 2 GB"),
@@ -349,13 +349,13 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
     ],
 )
 def test_a_step_that_fails_is_explained_and_its_words_are_shown(
-    clone: Clone, tool: str, words: str, sentence: str, mends: str
+    clone: Clone, tool: str, words: str, sentence: str, fixes: str
 ) -> None:
     done = clone.run("list", **{tool: words})
     assert done.returncode == 2
     assert sentence in done.stderr
     assert words.splitlines()[-1] in done.stderr
-    assert mends in done.stderr.split("Try:")[1]
+    assert fixes in done.stderr.split("Try:")[1]
     assert "Traceback" not in done.stderr
     assert not any(" kit" in call for call in clone.calls()), "must not hand over"
 
