@@ -15,7 +15,7 @@ from kit.workspace import ROOT
 
 BATCH = 50  # events of one request
 LONGEST = 20  # seconds of a process of its own, whatever the room does
-NOT_UNDERSTOOD = (413, 422)  # sent again, these events would be refused again
+NOT_UNDERSTOOD = (400, 413, 422)  # sent again, these events would be refused again
 
 
 def send_waiting(here: Membership, *, wait: bool = False) -> None:

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Engine, ForeignKey, create_engine, event, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    mapped_column,
+    relationship,
+    selectinload,
+)
 
 from kit.course.catalogue import Exercise
 from kit.room.events import HelpEvent, VerdictEvent
@@ -54,9 +61,7 @@ class Attendee(Base):
     exercise: Mapped[str] = mapped_column(default="")
     help: Mapped[str] = mapped_column(default="")
     help_since: Mapped[float] = mapped_column(default=0.0)
-    standings: Mapped[list["Standing"]] = relationship(
-        cascade="all, delete-orphan", lazy="selectin"
-    )
+    standings: Mapped[list["Standing"]] = relationship(cascade="all, delete-orphan")
 
 
 class Standing(Base):
@@ -146,9 +151,11 @@ class Store:
             who = session.get(Attendee, attendee)
             if who is None:
                 return
-            for each in sorted(events, key=lambda each: each.seq):
-                if each.seq <= who.seq or each.exercise not in self._tasks:
-                    continue
+            known_events = (each for each in events if each.exercise in self._tasks)
+            new = sorted((each for each in known_events if each.seq > who.seq), key=_turn)
+            # Each says all about its exercise that those before it have said.
+            newest = {(each.kind, each.exercise): each for each in new}
+            for each in sorted(newest.values(), key=_turn):
                 who.seq = each.seq
                 at = now - min(DAY, max(0.0, sent_at - each.at))
                 if isinstance(each, HelpEvent):
@@ -184,7 +191,8 @@ class Store:
     def attendees(self) -> list[Attendee]:
         """All of them, with how far they are, by name."""
         with Session(self._engine, expire_on_commit=False) as session:
-            return list(session.scalars(select(Attendee).order_by(Attendee.key)))
+            everybody = select(Attendee).options(selectinload(Attendee.standings))
+            return list(session.scalars(everybody.order_by(Attendee.key)))
 
     @contextmanager
     def _change(self) -> Iterator[Session]:
@@ -203,6 +211,10 @@ def _engine(file: Path) -> Engine:
         connection.execute("PRAGMA secure_delete = ON")  # nothing is left of those who leave
 
     return engine
+
+
+def _turn(event: VerdictEvent | HelpEvent) -> int:
+    return event.seq
 
 
 def _hash(token: str) -> str:

@@ -3,16 +3,22 @@
 import contextlib
 import io
 import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
 import segno
 import typer
 
+from kit.commands.instructor.agenda import ANY_START, STARTS, minute_of
 from kit.course import catalogue
+from kit.course.catalogue import TRACKS, Exercise
+from kit.errors import KitError
 from kit.processes.ports import free_socket
+from kit.room import summary
 from kit.room.address import chosen
 from kit.room.app import room_app
+from kit.room.schedule import Schedule, schedule
 from kit.room.server import serving_room
 from kit.room.store import Store
 from kit.storage import timestamp, unused
@@ -26,7 +32,12 @@ def room(
         str | None, typer.Option(metavar="ADDRESS", help="Of this machine, in the room's network.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
+    track: Annotated[str, typer.Option(help=f"One of {', '.join(TRACKS)}.")] = "",
+    start: Annotated[str, typer.Option(metavar="HH:MM", help="When the agenda begins.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Begin a new room; the old is kept.")] = False,
+    summary_as: Annotated[
+        str, typer.Option("--summary", metavar="FORMAT", help="Only print it: markdown or csv.")
+    ] = "",
 ) -> None:
     """Serve a room: attendees join it, and the board shows how far they are. Ctrl-C stops it.
 
@@ -34,16 +45,20 @@ def room(
 
     Example: ./workshop room --host 192.168.1.20
     """
-    address = chosen(host)
+    exercises = catalogue.load()
     folder = workspace().state / "room"
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "room.sqlite"
+    if summary_as:
+        print(_summary(file, exercises, summary_as), end="")
+        return
+    address = chosen(host)
+    folder.mkdir(parents=True, exist_ok=True)
     if new:
         _set_aside(file)
-    exercises = catalogue.load()
     with free_socket(port, address) as sock, contextlib.closing(Store(file, exercises)) as store:
         url = f"http://{address}:{sock.getsockname()[1]}"
-        with serving_room(room_app(store), sock):
+        plan = _plan(store, exercises, track, start)
+        with serving_room(room_app(store, exercises, plan, url), sock):
             print(welcome(url, store), flush=True)
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
@@ -69,6 +84,29 @@ def qr_code(text: str) -> str:
     out = io.StringIO()
     segno.make(text, micro=False).terminal(out, compact=True)
     return out.getvalue()
+
+
+def _plan(store: Store, exercises: list[Exercise], track: str, start: str) -> Schedule:
+    """The agenda that was asked for, now or when the room was started before."""
+    if track and track not in TRACKS:
+        raise KitError(f"there is no track {track!r}; there is {', '.join(TRACKS)}")
+    chosen_track = track or store.setting("track") or TRACKS[0]
+    began = start or store.setting("start") or STARTS.get(chosen_track, ANY_START)
+    minute = minute_of("--start", began)
+    store.remember(track=chosen_track, start=began)
+    return schedule(chosen_track, minute, exercises)
+
+
+def _summary(file: Path, exercises: list[Exercise], form: str) -> str:
+    if form not in ("markdown", "csv"):
+        raise KitError(f"there is no format {form!r}; there is markdown, csv")
+    if not file.exists():
+        raise KitError("there has been no room here", "./workshop room")
+    with contextlib.closing(Store(file, exercises)) as store:
+        if form == "csv":
+            return summary.as_csv(store.attendees(), exercises)
+        began = time.strftime("%d %B %Y", time.localtime(float(store.setting("began"))))
+        return summary.as_markdown(store.attendees(), exercises, began)
 
 
 def _set_aside(file: Path) -> None:
