@@ -1,14 +1,16 @@
 """A failure as HTML, for the class report and for the handbook."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kit.checking.wording import Entry
 
 HERE = Path(__file__).parent
+CODE = re.compile(r"`([^`]+)`")
 
 
 def environment(*folders: Path) -> Environment:
@@ -23,3 +25,8 @@ def described(entries: Sequence[Entry]) -> Markup:
     """Labelled texts as a list. All of them are escaped."""
     module = environment().get_template("told.html.j2").make_module()
     return Markup(module.described(entries))  # type: ignore[attr-defined]  # its macro
+
+
+def with_code(text: str) -> Markup:
+    """A sentence of Markdown in which words may be code. All of it is escaped."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))

@@ -9,11 +9,13 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from kit.errors import KitError, disk_error
 from kit.workspace import ROOT, workspace
+
+if TYPE_CHECKING:
+    from kit.setup.source import Source
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -30,7 +32,7 @@ def main(argv: list[str]) -> NoReturn:
     try:
         forced = argv[:1] == ["setup"] and not {"-h", "--help"} & set(argv)
         if forced or not is_set_up():
-            set_up(wheelhouse=_wheelhouse(argv) if forced else None, forced=forced)
+            set_up(_source(argv) if forced else None, forced=forced)
     except KitError as error:
         error.show()
         sys.exit(2)
@@ -70,17 +72,15 @@ def _was_moved() -> bool:
     return False
 
 
-def set_up(wheelhouse: Path | None, *, forced: bool) -> None:
+def set_up(source: "Source | None", *, forced: bool) -> None:
     """Do all the steps. Raises KitError in words."""
-    if wheelhouse is not None and not wheelhouse.is_dir():
-        raise KitError(f"there is no folder {wheelhouse} to install from", "./workshop setup")
     _refuse_impossible_place()
     _say(f"setting up in {VENV}")
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
         with _locked():
             if forced or not is_set_up():  # another terminal may have done it meanwhile
-                _steps(wheelhouse)
+                _steps(source)
     except OSError as error:
         raise disk_error("set-up failed", error, ROOT) from None
 
@@ -107,7 +107,7 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _steps(wheelhouse: Path | None) -> None:
+def _steps(source: "Source | None") -> None:
     from kit.setup.installer import Installer, is_healthy, link, make_venv
     from kit.storage import write_whole
 
@@ -115,7 +115,7 @@ def _steps(wheelhouse: Path | None) -> None:
     if _was_moved() or not is_healthy(PYTHON):
         make_venv(VENV)
     STAMP.write_bytes(_stamp(UNFINISHED))
-    installer = Installer(PYTHON, LOCK, wheelhouse, again=interrupted)
+    installer = Installer(PYTHON, LOCK, source, again=interrupted)
     installer.install_uv()
     installer.install_packages()
     link(VENV, ROOT)
@@ -136,15 +136,17 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _wheelhouse(argv: Sequence[str]) -> Path | None:
-    """The DIR of `setup --from DIR`."""
+def _source(argv: Sequence[str]) -> "Source | None":
+    """The folder or the address of `setup --from`."""
+    from kit.setup.source import Source
+
     for i, word in enumerate(argv):
         if word.startswith("--from="):
-            return Path(word.removeprefix("--from=")).expanduser().absolute()
+            return Source.named(word.removeprefix("--from="))
         if word == "--from":
             if i + 1 == len(argv):
-                raise KitError("--from needs a folder", "./workshop setup --from DIR")
-            return Path(argv[i + 1]).absolute()
+                raise KitError("--from needs a folder or an address", "./workshop setup --from DIR")
+            return Source.named(argv[i + 1])
     return None
 
 

@@ -1,6 +1,8 @@
 """The steps of set-up, each a tool that is run, watched, and explained when it fails."""
 
 import os
+import platform
+import re
 import shlex
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from kit.errors import KitError
+from kit.setup.source import Source
 
 TAIL = 12  # lines of a failed tool's output that are shown
 
@@ -29,20 +32,18 @@ PIP_TO_UV = {
 class Installer:
     """Fills the environment of `python` with what `lock` names.
 
-    `wheelhouse` is a folder to install from instead of the network. `again` distrusts what is
-    there already.
+    `source` is what to install from instead of the network. `again` distrusts what is there
+    already.
     """
 
     def __init__(
-        self, python: Path, lock: Path, wheelhouse: Path | None = None, *, again: bool = False
+        self, python: Path, lock: Path, source: Source | None = None, *, again: bool = False
     ) -> None:
         self.python = python
         self.lock = lock
-        self.wheelhouse = wheelhouse
+        self.source = source
         self.again = again
-        self.source = (
-            ["--no-index", "--find-links", str(wheelhouse)] if wheelhouse is not None else []
-        )
+        self.env = source.env(os.environ) if source else dict(os.environ)
 
     def install_uv(self) -> None:
         """Install uv, alone, with pip: plain pip would take minutes for the rest."""
@@ -52,11 +53,9 @@ class Installer:
             options = ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
             if self.again:
                 options.append("--force-reinstall")
-            self._run(
-                "installing uv",
-                [*self._pip(), "install", *options, *self.source, "-r", wanted.name],
-                os.environ,
-            )
+            options += self.source.for_pip if self.source else []
+            argv = [*self._pip(), "install", *options, "-r", wanted.name]
+            run_step("installing uv", argv, self.env, self.source)
 
     def install_packages(self) -> None:
         """Make the installed packages exactly those of the lock."""
@@ -65,8 +64,9 @@ class Installer:
 
     def _uv(self, step: str, command: str, *arguments: str) -> None:
         uv = self.python.with_name("uv")
-        argv = [str(uv), "pip", command, "--python", str(self.python), *self.source, *arguments]
-        self._run(step, argv, uv_env(os.environ, self._pip_settings()))
+        source = self.source.for_uv if self.source else []
+        argv = [str(uv), "pip", command, "--python", str(self.python), *source, *arguments]
+        run_step(step, argv, uv_env(self.env, self._pip_settings()), self.source)
 
     def _pip(self) -> list[str]:
         return [str(self.python), "-E", "-m", "pip", "--disable-pip-version-check"]
@@ -74,15 +74,13 @@ class Installer:
     def _pip_settings(self) -> dict[str, str]:
         listed = subprocess.run(
             [*self._pip(), "config", "list"],
+            env=self.env,
             capture_output=True,
             text=True,
             errors="replace",
             check=False,
         )
         return pip_settings(listed.stdout)
-
-    def _run(self, step: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        run_step(step, argv, env, self.wheelhouse)
 
 
 def make_venv(folder: Path) -> None:
@@ -158,7 +156,7 @@ def uv_env(env: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_step(
-    step: str, argv: Sequence[str], env: Mapping[str, str], wheelhouse: Path | None = None
+    step: str, argv: Sequence[str], env: Mapping[str, str], source: Source | None = None
 ) -> None:
     """Run one tool and say how long it took. Raises KitError, which ends in the tool's words."""
     print(f"  {step} … ", end="", file=sys.stderr, flush=True)
@@ -188,7 +186,7 @@ def run_step(
         print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
         return
     print("failed", file=sys.stderr)
-    raise explain(f"{step} failed (exit code {process.returncode})", output, wheelhouse)
+    raise explain(f"{step} failed (exit code {process.returncode})", output, source)
 
 
 class Cause(Enum):
@@ -198,57 +196,83 @@ class Cause(Enum):
     NO_VENV = auto()
     OTHER_WHEELHOUSE = auto()
     NO_NETWORK = auto()
+    INDEX_GONE = auto()
+    OTHER_FILE = auto()
+    NOT_PACKED = auto()
     UNKNOWN = auto()
 
 
-def cause_of(output: str, *, wheelhouse: bool = False) -> Cause:
-    """What a failed tool's output means. `wheelhouse`: it installed from a folder."""
+def cause_of(output: str, source: Source | None = None) -> Cause:
+    """What a failed tool's output means. `source`: what it installed from."""
     low = output.lower()
-    for cause, words in SYMPTOMS.items():
-        if cause is Cause.OTHER_WHEELHOUSE and not wheelhouse:
-            continue
-        if any(word in low for word in words):
+    for cause in CAUSES[None if source is None else source.is_index]:
+        if any(word in low for word in SYMPTOMS[cause]):
             return cause
     return Cause.UNKNOWN
 
 
-def explain(otherwise: str, output: str, wheelhouse: Path | None = None) -> KitError:
+def explain(otherwise: str, output: str, source: Source | None = None) -> KitError:
     """What a failed tool's output means, in a sentence; `otherwise` when we cannot tell."""
     tail = "\n".join(output.splitlines()[-TAIL:])
-    cause = cause_of(output, wheelhouse=wheelhouse is not None)
-    message, fix = EXPLANATIONS.get(cause, (otherwise, ANEW))
-    return KitError(message.replace("{wheelhouse}", str(wheelhouse)), fix, tail)
+    message, fix = EXPLANATIONS.get(cause_of(output, source), (otherwise, ANEW))
+    package = PINNED.search(output)
+    facts = {
+        "{source}": source.place if source else "",
+        "{package}": package[1] if package else "a package",
+        "{python}": ".".join(platform.python_version_tuple()[:2]),
+        "{system}": this_system(),
+    }
+    for name, value in facts.items():
+        message, fix = message.replace(name, value), fix.replace(name, value)
+    return KitError(message, fix, tail)
+
+
+def this_system() -> str:
+    """The name of this kind of machine, as `pack --platform` takes it."""
+    system = {"Darwin": "macos"}.get(platform.system(), platform.system().lower())
+    return f"{system}-{platform.machine()}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-# Looked for in this order, in lower case.
+# The first package that pip or uv names with its version is the one that it failed with.
+PINNED = re.compile(r"\b([A-Za-z][\w.-]*)==")
+_HASHES = ("hash mismatch", "do not match the hashes")
+_NOT_THERE = (
+    *("no matching distribution", "not found in the provided package locations"),
+    *("no version of", "no solution found"),
+)
+_NO_NETWORK = (
+    *("failed to establish a new connection", "name resolution", "name or service not known"),
+    *("nodename nor servname", "dns error", "network is unreachable", "connection refused"),
+    *("error sending request", "failed to fetch", "timed out"),
+    *("cannot connect to proxy", "unable to connect to proxy"),
+)
+# In lower case.
 SYMPTOMS = {
     Cause.DISK_FULL: ("no space left", "os error 28", "errno 28", "disk quota exceeded"),
     Cause.NO_VENV: ("ensurepip is not", "no module named ensurepip", "no module named venv"),
-    Cause.OTHER_WHEELHOUSE: (
-        "no matching distribution",
-        "not found in the provided package locations",
-        "no version of",
-        "no solution found",
-        "hash mismatch",
-        "do not match the hashes",
+    Cause.OTHER_WHEELHOUSE: (*_NOT_THERE, *_HASHES),
+    Cause.NO_NETWORK: _NO_NETWORK,
+    Cause.INDEX_GONE: (
+        *_NO_NETWORK,
+        *("connection reset", "connection broken", "connection aborted"),
+        *("incompleteread", "error decoding response body"),
     ),
-    Cause.NO_NETWORK: (
-        "failed to establish a new connection",
-        "name resolution",
-        "name or service not known",
-        "nodename nor servname",
-        "dns error",
-        "network is unreachable",
-        "connection refused",
-        "error sending request",
-        "failed to fetch",
-        "timed out",
-        "cannot connect to proxy",
-        "unable to connect to proxy",
+    # uv unpacks while it downloads, and finds a file cut short or too long before its hash.
+    Cause.OTHER_FILE: (*_HASHES, "failed to extract archive"),
+    Cause.NOT_PACKED: _NOT_THERE,
+}
+# Which are looked for, in this order: from where the tools look by themselves, a folder, an index.
+CAUSES: dict[bool | None, tuple[Cause, ...]] = {
+    None: (Cause.DISK_FULL, Cause.NO_VENV, Cause.NO_NETWORK),
+    False: (Cause.DISK_FULL, Cause.NO_VENV, Cause.OTHER_WHEELHOUSE, Cause.NO_NETWORK),
+    # pip tries in vain, says so, and then says that there is no such file.
+    True: (
+        *(Cause.DISK_FULL, Cause.NO_VENV, Cause.INDEX_GONE),
+        *(Cause.OTHER_FILE, Cause.NOT_PACKED),
     ),
 }
 ANEW = "rm -r .venv && ./workshop setup, in the folder of the kit"
@@ -260,11 +284,25 @@ EXPLANATIONS = {
         "sudo apt install python3-venv",
     ),
     Cause.OTHER_WHEELHOUSE: (
-        "{wheelhouse} does not hold what requirements.lock names: they are not a pair",
+        "{source} does not hold what requirements.lock names: they are not a pair",
         "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
     ),
     Cause.NO_NETWORK: (
         NO_NETWORK,
         "./workshop setup --from DIR, with a folder that `./workshop pack` has made elsewhere",
+    ),
+    Cause.INDEX_GONE: (
+        "{source} gives no packages: nothing answers there, or it breaks off",
+        "./workshop setup --from {source}, once it is there again; or ./workshop setup",
+    ),
+    Cause.OTHER_FILE: (
+        "the file of {package} at {source} is not the one that requirements.lock names: "
+        "its hash differs",
+        "./workshop setup (with a network), and tell whoever serves it",
+    ),
+    Cause.NOT_PACKED: (
+        "{source} has no file of {package} for this machine: {system}, Python {python}",
+        "./workshop pack DIR --platform {system} --python {python}, where the packages come from; "
+        "or ./workshop setup (with a network)",
     ),
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from kit.errors import KitError
-from kit.setup.installer import NO_NETWORK, TAIL, Cause, cause_of, explain
+from kit.setup.installer import NO_NETWORK, TAIL, Cause, cause_of, explain, this_system
 from kit.workspace import ROOT
 
 LOCK = ROOT / "requirements.lock"
@@ -70,9 +70,8 @@ PLATFORMS = {
 
 def this_platform() -> str:
     """The name of this machine's platform."""
-    for name, known in PLATFORMS.items():
-        if (known.system, known.machine) == (platform.system(), platform.machine()):
-            return name
+    if this_system() in PLATFORMS:
+        return this_system()
     raise KitError(
         f"this machine is none that we know wheels for: {platform.system()} {platform.machine()}",
         f"./workshop pack DIR --platform {next(iter(PLATFORMS))}",

@@ -201,7 +201,10 @@ def _bar(each: TaskStatistics) -> TaskBar:
 
 def _to_say(exercise: Exercise, failure: Failure) -> list[Entry]:
     """What an instructor may say to the learner, in place of the learner's own hint."""
-    return [(SAY, f"{each.did}: {each.say}") for each in advice.on(exercise, failure.test)]
+    return [
+        (SAY, failures.with_code(f"{each.did}: {each.say}"))
+        for each in advice.on(exercise, failure.test)
+    ]
 
 
 def _totals(result: ClassResult) -> list[tuple[str, str]]:

@@ -16,8 +16,12 @@ NAMED = ("fastapi", "celery", "redis", "nbclient", "poetry", "uv")
 
 def setup(
     source: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="DIR", help="A folder of wheels, to do without a network."),
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="A folder of wheels or the address of an index, to do without a network.",
+        ),
     ] = None,
 ) -> None:
     """Set up (again), and say what is there.

