@@ -1,10 +1,10 @@
 """The room as one application."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute
 
 from kit.course.catalogue import Exercise
 from kit.room.attendees import attendees_api
@@ -19,14 +19,13 @@ def room_app(
     course: Sequence[Exercise],
     plan: Schedule,
     address: str,
-    pages: Mapping[str, ASGIApp] | None = None,
+    pages: Sequence[BaseRoute] = (),
 ) -> FastAPI:
-    """All that the room answers. `pages`: what it serves besides, by path."""
+    """All that the room answers. `pages`: what it serves besides."""
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, middleware=[Middleware(BoundedBodies)]
     )
     app.include_router(attendees_api(store))
     app.include_router(board_api(store, course, plan, address))
-    for path, page in (pages or {}).items():
-        app.mount(path, page)
+    app.router.routes.extend(pages)
     return app

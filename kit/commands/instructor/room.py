@@ -18,11 +18,15 @@ from kit.processes.ports import free_socket
 from kit.room import summary
 from kit.room.address import chosen
 from kit.room.app import room_app
+from kit.room.packages import Packages
+from kit.room.pages import join_line, kit_routes, to_read
+from kit.room.repository import KitFiles, kit_files
 from kit.room.schedule import Schedule, schedule
 from kit.room.server import serving_room
 from kit.room.store import Store
+from kit.site.server import building
 from kit.storage import timestamp, unused
-from kit.workspace import workspace
+from kit.workspace import shown, workspace
 
 PORT = 8003
 
@@ -32,6 +36,9 @@ def room(
         str | None, typer.Option(metavar="ADDRESS", help="Of this machine, in the room's network.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
+    packages: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What `./workshop pack` has fetched.")
+    ] = None,
     track: Annotated[str, typer.Option(help=f"One of {', '.join(TRACKS)}.")] = "",
     start: Annotated[str, typer.Option(metavar="HH:MM", help="When the agenda begins.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Begin a new room; the old is kept.")] = False,
@@ -58,25 +65,64 @@ def room(
     with free_socket(port, address) as sock, contextlib.closing(Store(file, exercises)) as store:
         url = f"http://{address}:{sock.getsockname()[1]}"
         plan = _plan(store, exercises, track, start)
-        with serving_room(room_app(store, exercises, plan, url), sock):
-            print(welcome(url, store), flush=True)
+        files, wheels = kit_files(folder), _packages(packages)
+        to_read_routes, builds = to_read()
+        pages = [*kit_routes(url, files, wheels), *to_read_routes]
+        app = room_app(store, exercises, plan, url, pages)
+        with serving_room(app, sock), building(builds):
+            print(welcome(url, store, files), flush=True)
+            if wheels is not None:
+                print(packed(wheels), flush=True)
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
     print("\nStopped. `./workshop room` goes on with it.")
 
 
-def welcome(url: str, store: Store) -> str:
+def welcome(url: str, store: Store, files: KitFiles | None) -> str:
     """What the instructor reads, and shows."""
-    code = store.setting("code")
-    return f"""\
-The room: {url}
+    address, code = url.removeprefix("http://"), store.setting("code")
+    lines = [f"The room: {url}", "", qr_code(url)]
+    if files is None:
+        lines += [
+            "The kit is no clone of a git repository, so attendees cannot fetch it from here."
+        ]
+    else:
+        lines += ["Without the kit, they type:", f"  {join_line(url)}"]
+        if files.dirty:
+            lines += [f"They get {files.commit[:8]}: what you have changed since is in no commit."]
+    return "\n".join(
+        [
+            *lines,
+            "With the kit, they type, with a name of their own:",
+            f"  ./workshop join {address} --as NAME",
+            f"The code of the room: {code}",
+            "",
+            f"The board, for you alone: {url}/board#{store.setting('secret')}",
+            "Ctrl-C stops it.",
+        ]
+    )
 
-{qr_code(url)}
-They type, in a folder of the kit, with a name of their own:
-  ./workshop join {url.removeprefix("http://")} --as NAME --code {code}
 
-The board, for you alone: {url}/board#{store.setting("secret")}
-Ctrl-C stops it."""
+def packed(wheels: Packages) -> str:
+    """For which machines the room has the packages."""
+    missing = wheels.missing()
+    whole = [name for name, names in missing.items() if not names]
+    lines = [f"Packages: {len(wheels.files)} files, {wheels.size / 1e6:.0f} MB"]
+    lines.append(f"  for {', '.join(whole)}" if whole else "  for no machine are they complete")
+    if not whole:
+        name, gone = min(missing.items(), key=lambda each: len(each[1]))
+        lines.append(f"  for {name}, {len(gone)} are missing, such as {gone[0]}")
+    if wheels.others:
+        lines.append(f"  {wheels.others} other files are not what requirements.lock names")
+    return "\n".join(lines)
+
+
+def _packages(folder: Path | None) -> Packages | None:
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise KitError(f"there is no folder {shown(folder)}", f"./workshop pack {shown(folder)}")
+    return Packages(folder)
 
 
 def qr_code(text: str) -> str:
