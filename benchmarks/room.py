@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.checks import HELLO, copy_of_the_course, course_env, saves
 from benchmarks.harness import Measurement, Report, Say, Target, learners_env, workshop
-from kit.attendee.calls import call
+from kit.attendee.calls import PATIENCE, call
 from kit.course import catalogue
 from kit.errors import KitError
 from kit.processes.ports import free_port
@@ -199,22 +199,29 @@ def _saves(folder: Path, rounds: int) -> list[float]:
 
 def _class(room: Room, folder: Path, verdicts: int = VERDICTS) -> list["subprocess.Popen[str]"]:
     """Attendees, each a process with a folder of its own."""
-    started = []
-    for i in range(ATTENDEES):
-        name = f"{folder.name} {i}"
-        token = call("POST", room.address, "/room/join", {"code": room.code, "name": name})["token"]
-        state = folder / str(i)
-        state.mkdir(parents=True)
-        words = [room.address, name, str(token), HELLO, str(verdicts)]
-        process = subprocess.Popen(
-            [sys.executable, "-c", ATTENDEE, *words],
-            cwd=ROOT,
-            env=learners_env() | {"WORKSHOP_STATE": str(state)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-    return started
+    names = [f"{folder.name} {i}" for i in range(ATTENDEES)]
+    tokens = [_token(room, name) for name in names]  # all, before the first of them is busy
+    return [
+        _attendee(room, folder / name, verdicts, token)
+        for name, token in zip(names, tokens, strict=True)
+    ]
+
+
+def _token(room: Room, name: str) -> str:
+    wish = {"code": room.code, "name": name}
+    return str(call("POST", room.address, "/room/join", wish, timeout=PATIENCE)["token"])
+
+
+def _attendee(room: Room, state: Path, verdicts: int, token: str) -> "subprocess.Popen[str]":
+    state.mkdir(parents=True)
+    words = [room.address, state.name, token, HELLO, str(verdicts)]
+    return subprocess.Popen(
+        [sys.executable, "-c", ATTENDEE, *words],
+        cwd=ROOT,
+        env=learners_env() | {"WORKSHOP_STATE": str(state)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _noted(attendees: Sequence["subprocess.Popen[str]"]) -> dict[str, dict[int, float]]:

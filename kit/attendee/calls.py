@@ -5,7 +5,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT = 3.0  # seconds; in the same room, an answer takes milliseconds
+TIMEOUT = 5.0  # seconds; in the same room, an answer takes milliseconds
+PATIENCE = 20.0  # seconds of a call that a person waits for
 LONGEST = 100_000  # bytes of an answer
 
 
@@ -32,12 +33,18 @@ def address_of(text: str) -> str:
 
 
 def call(
-    method: str, address: str, path: str, body: object = None, *, token: str = ""
+    method: str,
+    address: str,
+    path: str,
+    body: object = None,
+    *,
+    token: str = "",
+    timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
     """The room's answer. Raises Unreachable or Refused."""
     parts = urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"

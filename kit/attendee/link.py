@@ -11,6 +11,7 @@ from kit.attendee.membership import Membership, load
 from kit.attendee.sender import send_waiting
 
 INTERVAL = 3.0  # seconds between two calls
+GARBAGE = (LookupError, TypeError, ValueError)  # what answers may be no room
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Link:
                 self.pace = Pace()
             else:
                 # Without a room, watch goes on as if there had never been one.
-                with contextlib.suppress(Unreachable, Refused, OSError, ValueError, TypeError):
+                with contextlib.suppress(Unreachable, Refused, OSError, *GARBAGE):
                     self._exchange(self.here)
             self._wake.wait(INTERVAL)
             self._wake.clear()

@@ -2,9 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlette.routing import BaseRoute
 
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
@@ -36,15 +38,21 @@ class Room:
 
 
 @contextlib.contextmanager
-def served_room(folder: Path, port: int = 0) -> Iterator[Room]:
-    """Serve a room of our own course. Its agenda begins at midnight, so it is over."""
+def served_room(
+    folder: Path, port: int = 0, pages: Callable[[str], Sequence[BaseRoute]] = lambda address: ()
+) -> Iterator[Room]:
+    """Serve a room of the course. Its agenda begins at midnight.
+
+    `pages`: what it serves besides, at its address.
+    """
     course = catalogue.load()
     with (
         free_socket(port) as sock,
         contextlib.closing(Store(folder / "room.sqlite", course)) as store,
     ):
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        with serving_room(room_app(store, course, schedule("evening", 0, course), address), sock):
+        plan = schedule("evening", 0, course)
+        with serving_room(room_app(store, course, plan, address, pages(address)), sock):
             yield Room(address, store)
 
 
