@@ -26,10 +26,11 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Room:
-    """A room that is served by this process."""
+    """A room that is served by this process, until `close` or the end of the block."""
 
     address: str
     store: Store
+    close: Callable[[], None]
 
     @property
     def board(self) -> str:
@@ -52,8 +53,10 @@ def served_room(
     ):
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         plan = schedule("evening", 0, course)
-        with serving_room(room_app(store, course, plan, address, pages(address)), sock):
-            yield Room(address, store)
+        with contextlib.ExitStack() as stack:
+            app = room_app(store, course, plan, address, pages(address))
+            stack.enter_context(serving_room(app, sock))
+            yield Room(address, store, stack.close)
 
 
 def fill(store: Store, names: Sequence[str] = NAMES) -> None:
