@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # The finished runner: the solution of the exercise that calls itself the product.
 PRODUCT := $(patsubst exercises/%/exercise.toml,solutions/%,$(shell grep -l '^product = true' exercises/*/exercise.toml))
-GROUPS := test lint docs bench $(PRODUCT)/pyproject.toml:notebook
+GROUPS := notebook data postgresql site lab test lint bench $(PRODUCT)/pyproject.toml:notebook
 TYPED := kit explorer tests benchmarks tools docs/hooks.py docs/examples slides/pdf.py slides/_ext slides/demos workshop
 # Each has a package `nb_runner` of its own, so each is type-checked by itself.
 PROJECTS := $(wildcard solutions/*/nb_runner exercises/*/nb_runner)
@@ -17,18 +17,23 @@ PINNED := $(wildcard solutions/*/pyproject.toml)
 # Most tests wait for processes more than they compute, so four files of them go at once, in the
 # order that tests/conftest.py gives them: the longest first.
 LANES := -n 4 --dist loadfile --no-loadscope-reorder
+TESTS = $(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
+.PHONY: help test thorough containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r target words; do printf '  %-11s %s\n' "$$target" "$$words"; done
 
-test: lint ## Everything: lint, and all tests with real processes (minutes)
-	$(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10 $(ARGS)
+test: lint ## Lint, and the tests, with real processes (minutes)
+	$(TESTS) -m "not thorough" $(ARGS)
+
+# Both together are what CI runs.
+thorough: venv ## The rest of the tests: they try all orders and crash points, or a whole class
+	$(TESTS) -m thorough $(ARGS)
 
 containers: venv ## The composed stack in containers; brings an engine up where root may
 	$(BIN)/python -m tools.containers $(ARGS)
@@ -75,12 +80,13 @@ format: venv ## Let ruff mend what it can
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-lock: venv ## Write the locks (ours, the image's) anew; keeps versions, unless UPGRADE=1
+lock: venv ## Write the locks (ours, the image's), and the layers; keeps versions, unless UPGRADE=1
 	$(LOCK) pyproject.toml $(GROUPS:%=--group %) $(PINNED) $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock
 	$(LOCK) $(PRODUCT)/pyproject.toml \
 		--extra notify --group $(PRODUCT)/pyproject.toml:notebook --constraint requirements.lock \
 		--no-annotate --output-file $(PRODUCT)/requirements.lock
+	$(BIN)/python -m tools.layers
 
 schema: venv ## Write the JSON schemas in docs/reference/ anew, from the types
 	$(BIN)/python -m tools.schemas
@@ -95,4 +101,4 @@ distclean: clean ## Remove .venv too
 
 # Sets up when there is need, and takes no time otherwise.
 venv:
-	@./workshop --help >/dev/null
+	@./workshop setup --all --missing >/dev/null

@@ -110,6 +110,7 @@ def _texts(exercise: Exercise, before: Exercise) -> dict[Path, str]:
         "minutes": exercise.minutes,
         "path": f"/exercise-{n}",
         "function": f"exercise_{n}",
+        "layer": before.layer,
         "task": f"GET /exercise-{n} answers",
     }
 

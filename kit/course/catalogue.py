@@ -43,6 +43,7 @@ class Exercise:
     """One exercise. `declared` says why a starter's file is not what the reader expects.
 
     `product`: its solution is the finished runner. `reason`: why our solution is as it is.
+    `layer`: the packages that it needs, as set-up calls them.
     """
 
     slug: str  # "07-one-at-a-time"
@@ -53,6 +54,7 @@ class Exercise:
     declared: dict[str, str] = field(hash=False)
     product: bool = False
     reason: str = ""
+    layer: str = "course"
 
     @property
     def number(self) -> int:
@@ -128,6 +130,7 @@ def _read(file: Path) -> Exercise:
             declared=told.get("declared", {}),
             product=told.get("product", False),
             reason=told.get("reason", ""),
+            layer=told.get("layer", "course"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(

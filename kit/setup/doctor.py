@@ -19,6 +19,8 @@ from kit.processes.environment import kept, only
 from kit.processes.ports import free_socket
 from kit.processes.redis_tiers import INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
+from kit.setup.bootstrap import has
+from kit.setup.layers import megabytes
 from kit.storage import short_temporary_folder
 from kit.workspace import ROOT, workspace
 
@@ -139,6 +141,9 @@ def redis() -> Finding:
 
 def kernel() -> Finding:
     """A Jupyter kernel that starts and computes."""
+    if not has("notebook"):
+        later = "exercises from 10 on start Jupyter kernels, and install what that needs"
+        return Finding("kernel", "ok", f"{later}: {megabytes('notebook'):.0f} MB")
     from jupyter_client.manager import KernelManager
 
     said: list[str] = []
@@ -174,7 +179,7 @@ def browser() -> Finding:
         "browser",
         "warning",
         "no Chromium or Chrome found; only the PDF and the tests of the page need one",
-        f"{Path(sys.executable)} -m playwright install chromium",
+        f"./workshop setup --all && {Path(sys.executable)} -m playwright install chromium",
     )
 
 

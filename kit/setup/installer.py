@@ -1,5 +1,6 @@
 """The steps of set-up, each a tool that is run, watched, and explained when it fails."""
 
+import contextlib
 import os
 import platform
 import re
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
 from types import FrameType
 
 from kit.errors import KitError
+from kit.setup.layers import this_system
+from kit.setup.lock import name_of
 from kit.setup.source import Source
 
 TAIL = 12  # lines of a failed tool's output that are shown
@@ -30,43 +33,60 @@ PIP_TO_UV = {
 
 
 class Installer:
-    """Fills the environment of `python` with what `lock` names.
+    """Fills the environment of `python` with `entries`, which are requirements of the lock.
 
     `source` is what to install from instead of the network. `again` distrusts what is there
-    already.
+    already. `megabytes` is how much there is to download, for the bar.
     """
 
     def __init__(
-        self, python: Path, lock: Path, source: Source | None = None, *, again: bool = False
+        self,
+        python: Path,
+        entries: Sequence[str],
+        source: Source | None = None,
+        *,
+        again: bool = False,
+        megabytes: float = 0,
     ) -> None:
         self.python = python
-        self.lock = lock
+        self.entries = entries
         self.source = source
         self.again = again
+        self.megabytes = megabytes
         self.env = source.env(os.environ) if source else dict(os.environ)
 
     def install_uv(self) -> None:
         """Install uv, alone, with pip: plain pip would take minutes for the rest."""
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
-            wanted.write(locked("uv", self.lock.read_text(encoding="utf-8")))
-            wanted.flush()
+        with _listed(entry for entry in self.entries if name_of(entry) == "uv") as wanted:
             options = ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
             if self.again:
                 options.append("--force-reinstall")
             options += self.source.for_pip if self.source else []
-            argv = [*self._pip(), "install", *options, "-r", wanted.name]
+            argv = [*self._pip(), "install", *options, "-r", wanted]
             run_step("installing uv", argv, self.env, self.source)
 
     def install_packages(self) -> None:
-        """Make the installed packages exactly those of the lock."""
-        again = ["--reinstall"] if self.again else []
-        self._uv("installing the packages", "sync", "--require-hashes", *again, str(self.lock))
+        """Make the installed packages exactly these."""
+        self._uv("sync")
 
-    def _uv(self, step: str, command: str, *arguments: str) -> None:
-        uv = self.python.with_name("uv")
+    def add_packages(self) -> None:
+        """Install these packages, beside those that are there."""
+        self._uv("install", "--no-deps")
+
+    def _uv(self, command: str, *options: str) -> None:
+        again = ["--reinstall"] if self.again else []
         source = self.source.for_uv if self.source else []
-        argv = [str(uv), "pip", command, "--python", str(self.python), *source, *arguments]
-        run_step(step, argv, uv_env(self.env, self._pip_settings()), self.source)
+        with _listed(self.entries) as wanted:
+            argv = [str(self.python.with_name("uv")), "pip", command]
+            argv += ["--python", str(self.python), "--require-hashes", *options, *again, *source]
+            # `sync` takes the file as it is, and `install` as an option.
+            argv += [wanted] if command == "sync" else ["--requirement", wanted]
+            env = uv_env(self.env, self._pip_settings())
+            bar = Bar("installing the packages", self.megabytes)
+            # In a folder of the kit, uv would heed the constraints in pyproject.toml, which are for
+            # `make lock`.
+            place = Path(self.python.anchor)
+            run_step("installing the packages", argv, env, self.source, bar.read, place)
 
     def _pip(self) -> list[str]:
         return [str(self.python), "-E", "-m", "pip", "--disable-pip-version-check"]
@@ -81,6 +101,15 @@ class Installer:
             check=False,
         )
         return pip_settings(listed.stdout)
+
+
+@contextlib.contextmanager
+def _listed(entries: Iterable[str]) -> Iterator[str]:
+    """The name of a file with requirements in it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write("\n".join(entries) + "\n")
+        file.flush()
+        yield file.name
 
 
 def make_venv(folder: Path) -> None:
@@ -110,25 +139,6 @@ def is_healthy(python: Path) -> bool:
     return done.returncode == 0
 
 
-def locked(name: str, lock: str) -> str:
-    """The entry for one package in the text of a lock: version and hashes.
-
-    Raises KitError when there is none.
-    """
-
-    def entry() -> Iterator[str]:
-        inside = False
-        for line in lock.splitlines():
-            inside = line.startswith(f"{name}==") or (inside and line.startswith("    --hash"))
-            if inside:
-                yield line
-
-    text = "\n".join(entry())
-    if not text:
-        raise KitError(f"requirements.lock does not name {name}", "git checkout requirements.lock")
-    return text + "\n"
-
-
 def pip_settings(listed: str) -> dict[str, str]:
     """The settings in the output of `pip config list`: environment over files, as pip has it."""
     found: dict[str, str] = {}
@@ -156,9 +166,17 @@ def uv_env(env: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_step(
-    step: str, argv: Sequence[str], env: Mapping[str, str], source: Source | None = None
+    step: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    source: Source | None = None,
+    on_line: Callable[[str], None] = lambda line: None,
+    cwd: Path | None = None,
 ) -> None:
-    """Run one tool and say how long it took. Raises KitError, which ends in the tool's words."""
+    """Run one tool and say how long it took. Raises KitError, which ends in the tool's words.
+
+    `on_line` is called with each line of its output.
+    """
     print(f"  {step} … ", end="", file=sys.stderr, flush=True)
     began = time.monotonic()
     # SIGINT too: a shell starts background programs with SIGINT ignored, and Python leaves it so.
@@ -168,14 +186,19 @@ def run_step(
         with subprocess.Popen(
             argv,
             env=dict(env),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         ) as process:
+            lines = []
             try:
-                output, _ = process.communicate()
+                assert process.stdout
+                for line in process.stdout:
+                    lines.append(line)
+                    on_line(line)
             except BaseException:
                 process.terminate()
                 raise
@@ -186,7 +209,38 @@ def run_step(
         print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
         return
     print("failed", file=sys.stderr)
-    raise explain(f"{step} failed (exit code {process.returncode})", output, source)
+    raise explain(f"{step} failed (exit code {process.returncode})", "".join(lines), source)
+
+
+class Bar:
+    """How much of the large files uv has downloaded, at a terminal. (Of small ones it is silent.)
+
+    uv says `Downloading pandas (11.8MiB)`, and later `Downloaded pandas`.
+    """
+
+    LINE = re.compile(r" *(Downloading|Downloaded) (\S+)(?: \(([\d.]+)MiB\))?")
+    WIDTH = 20  # characters
+
+    def __init__(self, step: str, megabytes: float) -> None:
+        self.step = step
+        self.megabytes = megabytes
+        self.sizes: dict[str, float] = {}
+        self.done = 0.0
+
+    def read(self, line: str) -> None:
+        """Take a line of uv's, and show what it changes."""
+        found = self.LINE.match(line)
+        if found is None or not self.megabytes or not sys.stderr.isatty():
+            return
+        what, name, size = found.groups()
+        if what == "Downloading":
+            self.sizes[name] = float(size or 0) * 1.048576
+        else:
+            self.done += self.sizes.get(name, 0)
+        part = min(1.0, self.done / self.megabytes)
+        bar = ("#" * round(part * self.WIDTH)).ljust(self.WIDTH, ".")
+        text = f"  {self.step} … [{bar}] {self.done:.0f} of {self.megabytes:.0f} MB "
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 class Cause(Enum):
@@ -225,12 +279,6 @@ def explain(otherwise: str, output: str, source: Source | None = None) -> KitErr
     for name, value in facts.items():
         message, fix = message.replace(name, value), fix.replace(name, value)
     return KitError(message, fix, tail)
-
-
-def this_system() -> str:
-    """The name of this kind of machine, as `pack --platform` takes it."""
-    system = {"Darwin": "macos"}.get(platform.system(), platform.system().lower())
-    return f"{system}-{platform.machine()}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -6,14 +6,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from kit.errors import KitError
-from kit.setup.installer import NO_NETWORK, TAIL, Cause, cause_of, explain, this_system
+from kit.setup.installer import NO_NETWORK, TAIL, Cause, cause_of, explain
+from kit.setup.layers import this_system
 from kit.workspace import ROOT
 
 LOCK = ROOT / "requirements.lock"
@@ -78,22 +79,16 @@ def this_platform() -> str:
     )
 
 
-def requirements(lock: str, machine: dict[str, str]) -> list[str]:
-    """What of the lock a machine needs, hashes and all. Markers are gone: ours would decide."""
+def requirements(lock: Iterable[str], machine: dict[str, str]) -> list[str]:
+    """What of these a machine needs, hashes and all. Markers are gone: ours would decide."""
     found = []
-    for entry in entries(lock):
+    for entry in lock:
         line, *hashes = entry.splitlines()
         requirement = Requirement(line.rstrip("\\ "))
         marker = requirement.marker
         if marker is None or marker.evaluate(machine) or requirement.name == BUILDER:
             found.append("\n".join([f"{requirement.name}{requirement.specifier} \\", *hashes]))
     return found
-
-
-def entries(lock: str) -> Iterator[str]:
-    """The lock, cut before each line that begins a requirement, without comments."""
-    lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]
-    yield from re.split(r"\n(?=\S)", "\n".join(lines).strip())
 
 
 def fetch(

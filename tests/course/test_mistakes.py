@@ -11,7 +11,13 @@ import pytest
 
 from kit.authoring.mistakes import Mistake, read
 from kit.workspace import workspace
-from tests.support.known_answers import Verdicts, exercises, graded, require_right_verdict
+from tests.support.known_answers import (
+    Verdicts,
+    exercises,
+    graded,
+    parameters,
+    require_right_verdict,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
@@ -34,7 +40,7 @@ def verdicts(
         yield found
 
 
-@pytest.mark.parametrize("mistake", mistakes(), ids=lambda mistake: mistake.id)
+@pytest.mark.parametrize("mistake", parameters(mistakes()))
 def test_a_mistake_fails_where_it_is_wrong(mistake: Mistake, verdicts: Verdicts) -> None:
     require_right_verdict(mistake, verdicts)
 

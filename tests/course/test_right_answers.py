@@ -10,7 +10,13 @@ import pytest
 
 from kit.authoring.answers import Answer, read
 from kit.workspace import workspace
-from tests.support.known_answers import Verdicts, exercises, graded, require_right_verdict
+from tests.support.known_answers import (
+    Verdicts,
+    exercises,
+    graded,
+    parameters,
+    require_right_verdict,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
@@ -30,7 +36,7 @@ def verdicts(
         yield found
 
 
-@pytest.mark.parametrize("answer", answers(), ids=lambda answer: answer.id)
+@pytest.mark.parametrize("answer", parameters(answers()))
 def test_a_right_answer_passes(answer: Answer, verdicts: Verdicts) -> None:
     require_right_verdict(answer, verdicts)
 

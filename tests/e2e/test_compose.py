@@ -37,7 +37,7 @@ from tests.e2e.runner import ENDED, PRODUCT, TIMEOUT, wait_until
 from tests.support.postgres import postgres_server as postgres_server
 from tests.support.postgres import postgres_url as postgres_url
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 LOCK = (PRODUCT.path / "requirements.lock").read_text(encoding="utf-8")

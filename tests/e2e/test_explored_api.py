@@ -17,7 +17,7 @@ from tests.e2e.explored.trials import (
     pairs,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900), pytest.mark.thorough]
 
 FORGETS_TOO = ("lua/lease.lua", "if field(MARKER, 'number') < tonumber(seen) then", "if false then")
 ADMITS_ALL = ("lua/admit.lua", "if holder then", "if false then")

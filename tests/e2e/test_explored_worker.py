@@ -14,7 +14,7 @@ from tests.e2e.explored.product import Product, WorkerActor
 from tests.e2e.explored.results import kept
 from tests.e2e.explored.trials import of_a_worker, taken_over
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.timeout(900), pytest.mark.thorough]
 
 # A run that was written down as LOST keeps its renewal out, too.
 KEEPS_ALL = [

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 

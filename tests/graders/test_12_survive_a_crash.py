@@ -26,6 +26,7 @@ import pytest
 import redis as redis_client
 
 from explorer import Actor, Data, Trace, crash_points, explore, processes, time_passes
+from explorer.commands import shape
 from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
@@ -272,13 +273,28 @@ class Beats:
         self.stalls = Stalls()
         self.began = time.monotonic()  # when the run began whose worker is killed
         self._dead = ""
+        self._leases: set[str] = set()
         with suppress(Wrong):  # the test that needs it will say so
+            self._leases = self._taken()
             self._dead = self._run_and_kill()
 
     def close(self) -> None:
         self._starter.shutdown()
         self.stalls.close()
         self.gated.close()
+
+    def _taken(self) -> set[str]:
+        """The names of the keys that a start writes and that end by themselves.
+
+        The worker is held, so none of them is the worker's: Celery's results end by themselves,
+        too. The next test uses the run.
+        """
+        self.worker.gate.hold()
+        try:
+            self.begin()
+            return {shape(key) for key in self._ends()}
+        finally:
+            self.worker.gate.open()
 
     def _run_and_kill(self) -> str:
         """Kill the worker in the middle of a run, and start another. Returns the run's id."""
@@ -391,11 +407,13 @@ class Beats:
 
     def require_renewal(self, run_id: str, did: str) -> None:
         """Wait until the lease is renewed. Raises Wrong when it ends before."""
-        before, deadline = self._ends(), time.monotonic() + TIMEOUT
+        before, deadline = self._lease_ends(), time.monotonic() + TIMEOUT
         self._require_at_work(run_id, did)
         got = "nothing in Redis ends by itself: the lease has no end"
         require(bool(before), did, "a lease that is renewed", got, TAKE)
-        while not any(end > before.get(key, 0) + NOTICED for key, end in self._ends().items()):
+        while not any(
+            end > before.get(key, 0) + NOTICED for key, end in self._lease_ends().items()
+        ):
             got = "the lease has no end, or nobody prolongs it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
             time.sleep(POLL_INTERVAL)
@@ -405,10 +423,14 @@ class Beats:
         now = status(self.api, run_id)
         require(now == "RUNNING", did, AT_WORK, now, HEARTBEAT)
 
-    def _ends(self) -> dict[bytes, float]:
+    def _lease_ends(self) -> dict[str, float]:
+        """When the lease will end. Other keys may end by themselves, too."""
+        return {key: end for key, end in self._ends().items() if shape(key) in self._leases}
+
+    def _ends(self) -> dict[str, float]:
         """When each key will end that ends by itself."""
         redis = self.data.redis
-        left = {key: redis.pttl(key) / 1000 for key in redis.scan_iter()}
+        left = {key.decode(): redis.pttl(key) / 1000 for key in redis.scan_iter()}
         return {key: time.monotonic() + seconds for key, seconds in left.items() if seconds > 0}
 
 

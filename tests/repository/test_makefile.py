@@ -79,7 +79,7 @@ def test_projects_of_one_name_are_not_taken_for_one_another(tmp_path: Path) -> N
     assert done.stdout.count(f"{tmp_path}/bad/nb_runner/main.py:1: error: ") == 2
 
 
-def test_check_leaves_out_what_is_slow_and_test_leaves_out_nothing() -> None:
+def test_check_leaves_out_what_is_slow_and_test_does_not() -> None:
     assert '-m "not slow and not task"' in make("-n", "check").stdout
     assert "not slow" not in make("-n", "test").stdout
     end_to_end = [*ROOT.glob("tests/e2e/test_*.py")]
@@ -125,7 +125,7 @@ def test_the_workflow_calls_what_is_there() -> None:
             assert os.access(ROOT / program, os.X_OK), command
         else:
             assert program in ("brew", "sudo", "test"), command
-    assert {"make test", ".ci/run", "./workshop demo"} <= set(commands)
+    assert {"make test", "make thorough", ".ci/run", "./workshop demo"} <= set(commands)
 
 
 def test_the_workflow_covers_each_python_and_system_that_we_promise() -> None:
@@ -141,5 +141,5 @@ def test_ci_run_is_sound_bash_and_makes_test() -> None:
     assert "set -euo pipefail" in script
     assert "export CI=true" in script
     calls = [line for line in script.splitlines() if line.startswith("make ")]
-    assert calls == ["make venv", "make test"]
+    assert calls == ["make venv", "make test", "make thorough"]
     assert subprocess.run(["bash", "-n", CI_RUN], check=False).returncode == 0

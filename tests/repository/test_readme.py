@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", README, re.MULTILINE)))
-DEMO, HOME, DOCTOR, SEED, RUN, TEST = COMMANDS
+DEMO, HOME, DOCTOR, SEED, RUN, TEST, THOROUGH = COMMANDS
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def run(command: str, clone: Path, mark: Mark) -> str:
 
 def test_the_readme_names_the_commands_that_are_run_here() -> None:
     assert DEMO == "./workshop demo"
-    assert (HOME, TEST) == ("./workshop", "make test")
+    assert (HOME, TEST, THOROUGH) == ("./workshop", "make test", "make thorough")
     assert (DOCTOR, SEED) == ("./workshop doctor", "./workshop seed")
     assert RUN.startswith(f"./workshop run {catalogue.product().number} --solution")
 
@@ -106,13 +106,14 @@ def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> 
     wait_until(lambda: not mark.commands(), "everything to be stopped", 10)
 
 
-def test_make_test_is_everything(clone: Path, mark: Mark) -> None:
-    """Run by itself it would run itself; so: what it would do."""
+def test_make_test_and_make_thorough_are_everything(clone: Path, mark: Mark) -> None:
+    """Run by themselves they would run themselves; so: what they would do."""
     told = run("make -n test", clone, mark)
     assert ".venv/bin/ruff check ." in told
-    # Which tests, nobody says: so it is all of them.
-    option = r"( -n 4| --[\w-]+( loadfile| \d+)?)"
-    assert re.search(rf"^\.venv/bin/python -m pytest{option}+\s*$", told, re.M)
+    # Which files, nobody says: so it is all of them.
+    pytest = r"\.venv/bin/python -m pytest( -n 4| --[\w-]+( loadfile| \d+)?)+"
+    assert re.search(rf"^{pytest} -m \"not thorough\"\s*$", told, re.M)
+    assert re.search(rf"^{pytest} -m thorough\s*$", run("make -n thorough", clone, mark), re.M)
 
 
 def test_the_table_tells_of_the_course_as_it_is() -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from kit.authoring.answers import Answer
 from kit.checking.trial import copy_project, of_answer, stops_early
 from kit.course.catalogue import Exercise, load
+from kit.exploring.subject import FIRST_WITH_NOTEBOOK
 from kit.grading.verdict import Verdict
 from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
@@ -17,6 +19,19 @@ Verdicts = dict[str, "Future[Verdict]"]  # by the answer's id
 
 def exercises() -> dict[str, Exercise]:
     return {exercise.slug: exercise for exercise in load()}
+
+
+def parameters(answers: Sequence[Answer]) -> list[Any]:
+    """The answers, for `parametrize`. Those whose graders start kernels are for `make thorough`."""
+    course = exercises()
+    return [
+        pytest.param(
+            answer,
+            id=answer.id,
+            marks=[pytest.mark.thorough] * (course[answer.slug].number >= FIRST_WITH_NOTEBOOK),
+        )
+        for answer in answers
+    ]
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from kit.classroom.schedule import (
 from kit.course import catalogue
 from kit.errors import indented
 from kit.sandbox.limits import Limits
+from kit.setup.bootstrap import need_here
 from kit.workspace import shown
 
 MAX_NAMES = 3  # in a message, which then says how many more there are
@@ -81,6 +82,7 @@ def grade(
     """
     course = catalogue.load()
     requested = select_exercises(exercises, course)
+    need_here(*(exercise.layer for exercise in requested or course))
     worth = points.read(points_file, course) if points_file else {}
     sources = output_folder.sources_outside(out, paths)
     output_folder.prepare(out)

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from kit.errors import KitError
-from kit.setup.wheelhouse import LOCK, PLATFORMS, PYTHONS, fetch, requirements, this_platform
+from kit.setup.layers import LAYERS, with_needs
+from kit.setup.layers import packages as packages_of
+from kit.setup.lock import locked
+from kit.setup.wheelhouse import (
+    BUILDER,
+    LOCK,
+    PLATFORMS,
+    PYTHONS,
+    fetch,
+    requirements,
+    this_platform,
+)
 from kit.workspace import shown
 
 INTERVAL = 25  # packages between two lines of progress, where a line cannot be overwritten
@@ -29,6 +40,10 @@ def pack(
             help=f"{', '.join(PLATFORMS)}; again for more. Default: this machine's.",
         ),
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help=f"{', '.join(LAYERS)}. Default: all of them."),
+    ] = None,
 ) -> None:
     """Fetch the packages for rooms without a network, to set up from with `setup --from DIR`.
 
@@ -41,20 +56,22 @@ def pack(
     systems = system or [this_platform()]
     _check("Python", pythons, PYTHONS)
     _check("platform", systems, PLATFORMS)
-    lock = LOCK.read_text(encoding="utf-8")
+    packages = packages_of(with_needs(layers.split(",") if layers else LAYERS))
+    entries = locked(packages | {BUILDER}, LOCK.read_text(encoding="utf-8"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KitError(f"{shown(folder)} cannot be made: {error.strerror}", "another DIR") from None
     for name in dict.fromkeys(systems):
         for version in dict.fromkeys(pythons):
-            wanted = requirements(lock, PLATFORMS[name].markers(version))
+            wanted = requirements(entries, PLATFORMS[name].markers(version))
             _fetch(f"{name}, Python {version}", wanted, folder, PLATFORMS[name].tags, version)
     files = [file for file in folder.iterdir() if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{shown(folder)} holds {len(files)} files, {size:.0f} MB.")
     print("On the other machine, in a copy of this kit and with that folder at hand:")
-    print(f"  ./workshop setup --from {shown(folder)}")
+    which = f"--layers {layers}" if layers else "--all"
+    print(f"  ./workshop setup {which} --from {shown(folder)}")
     print("  ./workshop doctor")
 
 

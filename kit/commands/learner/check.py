@@ -21,6 +21,7 @@ from kit.course.work import open_exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
 from kit.grading.verdict import Verdict
+from kit.setup.bootstrap import need_here
 from kit.terminal.screen import StatusLine, wrapped
 from kit.workspace import shown, workspace
 
@@ -50,6 +51,7 @@ def check(
     if not projects:
         print("You have passed everything there is. `./workshop check all` checks it again.")
         return
+    need_here(*(exercise.layer for exercise, _ in projects))
     checked = [job(exercise, place) for exercise, place in projects]
     verdicts = _grade(checked, jobs or min(2, os.cpu_count() or 1), as_json=as_json)
     start_sending()

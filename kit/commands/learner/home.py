@@ -6,6 +6,8 @@ import sys
 from kit.commands.learner.listing import where_you_are
 from kit.course import catalogue, progress
 from kit.course.standing import standing
+from kit.setup.bootstrap import has
+from kit.setup.layers import megabytes, with_needs
 from kit.terminal.screen import paint, wrapped
 from kit.workspace import ROOT, workspace
 
@@ -44,7 +46,11 @@ def home() -> None:
         print(f"Welcome back. {len(passed)} of {len(exercises)} exercises are passed.")
     with contextlib.ExitStack() as stack:
         address = ""
-        if workspace().course == ROOT:  # handbook and slides are about our own course
+        ours = workspace().course == ROOT  # handbook and slides are about our own course
+        if ours and not has("site"):
+            size = sum(megabytes(name) for name in with_needs(["site"]) if not has(name))
+            print(wrapped(f"Handbook: ./workshop docs, in another terminal ({size:.0f} MB, once)"))
+        elif ours:
             from kit.live.app import learner_app
             from kit.site.server import serving_both
 

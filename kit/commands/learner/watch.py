@@ -17,6 +17,7 @@ from kit.commands.learner.next_steps import lost_files, starter_news
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
+from kit.setup.bootstrap import need_here
 from kit.terminal.keys import Keys
 from kit.terminal.screen import StatusLine, fitted, paint, wrapped
 from kit.workspace import shown
@@ -73,6 +74,7 @@ class Watch:
 
     def run(self) -> None:
         """Until `q`, or a signal."""
+        need_here(self.exercise.layer)
         self.introduce()  # first, so that there is something to read while we get ready
         from kit.checking.background import Checker
         from kit.checking.file_watcher import Saves
@@ -277,6 +279,7 @@ class Watch:
         """Leave this exercise for that one."""
         from kit.checking.file_watcher import Saves
 
+        need_here(following.layer)
         self.checker.stop()
         opened(following, quiet=True)
         with progress.changing() as done:

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from kit.errors import KitError
-from kit.runner.demo import require_real_redis, tour
 from kit.workspace import NOTEBOOKS, shown
 
 
@@ -22,6 +21,8 @@ def demo(
 
     Example: ./workshop demo
     """
+    from kit.runner.demo import require_real_redis, tour
+
     began = time.monotonic()
     require_real_redis()
     if notebook is not None and not notebook.is_file():

@@ -1,5 +1,6 @@
 """`run`: start a runner, and keep it up until Ctrl-C."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from kit.errors import KitError
 from kit.processes.project import Project
 from kit.runner import supervisor
 from kit.runner.supervisor import Requests
+from kit.setup.bootstrap import need_here
+from kit.setup.layers import for_database
 from kit.terminal.keys import Keys
 from kit.workspace import shown, workspace
 
@@ -41,6 +44,8 @@ def run(
     Example: ./workshop run 15 --solution --workers 2
     """
     project = chosen(n, solution=solution, path=path)
+    if notebook is not None:  # it may read the flights
+        need_here(for_database(os.environ.get("DATABASE_URL", "")))
     from kit.checking.file_watcher import Saves
 
     keys = Keys()
@@ -76,7 +81,15 @@ def chosen(n: str | None, *, solution: bool, path: Path | None, quiet: bool = Fa
             f"{shown(folder)} has no nb_runner/main.py, so there is nothing to run",
             f"./workshop run {catalogue.product().number} --solution",
         )
+    need_here(_layer(folder))
     return Project(folder)
+
+
+def _layer(folder: Path) -> str:
+    """What the project in a folder needs: an exercise's says so, another may run notebooks."""
+    number = catalogue.number_of(folder)
+    layers = {each.number: each.layer for each in catalogue.load()}
+    return layers.get(number or 0, "notebook")
 
 
 def _default(*, solution: bool) -> Path:

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kit.data.flights import ROWS
-from kit.data.seed import database_url, load, shown
+from kit.setup.bootstrap import need_here
+from kit.setup.layers import for_database
 
 
 def seed(
@@ -27,6 +27,10 @@ def seed(
 
     Example: ./workshop seed
     """
+    need_here(for_database(database or ""))
+    from kit.data.flights import ROWS
+    from kit.data.seed import database_url, load, shown
+
     url = database_url(database)
     console = Console(soft_wrap=True)
     total = sum(ROWS.values())

@@ -11,7 +11,7 @@ import pytest
 from kit.processes.child import NotReady
 from tests.e2e.runner import Runner, start_runner, wait_until, worker_processes, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LINES = 3_000  # more than ZeroMQ's queues and the system's buffers hold
 # The cell puts out while the worker does not read. Each line is a message of its own.

@@ -19,7 +19,7 @@ from tests.e2e.runner import (
     write_notebook,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LIMIT = 1_000_000  # bytes
 LOUD = 200_000_000  # bytes

@@ -23,7 +23,7 @@ from tests.e2e.runner import (
 )
 from tests.support.processes import kill_all
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LEASE = 6.0  # seconds
 SLACK = 10.0  # seconds on top, for a machine that is busy with something else

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.faults.escapes import CHILDREN, START_CHILDREN, children
 from tests.e2e.runner import is_dead, start_runner, wait_until, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 # The end of a run: its last cell, and what is said then.
 ENDS = {

@@ -6,7 +6,7 @@ from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
 from tests.e2e.runner import Runner
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 def test_25_a_cancel_that_names_its_run_does_not_end_the_next_one(

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Gate
 from tests.e2e.frozen_proxy import freeze_at
 from tests.e2e.runner import PRODUCT, TIMEOUT, kill_worker, start_runner, wait_until
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 NEVER = b"no message has these words"
 

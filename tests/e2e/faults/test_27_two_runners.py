@@ -14,7 +14,7 @@ from kit.processes.project import start_api, start_worker, wait_for_api, wait_fo
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import PRODUCT, TIMEOUT, Runner, wait_until, write_notebook
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 @contextmanager

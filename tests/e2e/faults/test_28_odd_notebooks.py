@@ -14,7 +14,7 @@ from tests.e2e.faults import odd_notebooks
 from tests.e2e.faults.odd_notebooks import RICH, replaced
 from tests.e2e.runner import PRODUCT, Runner, start_runner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 Place = tuple[Any, ...]
 ODD: dict[str, tuple[Place, Any, str]] = {

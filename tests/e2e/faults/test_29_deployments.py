@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 PREFIX = "/nb"  # under which a proxy shows the runner
 

@@ -15,7 +15,7 @@ from kit.processes.ports import free_port, free_socket
 from kit.processes.project import start_api, start_worker
 from tests.e2e.runner import PRODUCT, TIMEOUT, Runner, start_runner, wait_until
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 SLOW = "local n = 0 while true do n = n + 1 end"
 PASSWORD = "only-what-it-needs"

@@ -10,7 +10,7 @@ from redis import Redis
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import TIMEOUT, Runner, start_runner, wait_until, worker_processes
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 Forget = Callable[[Redis], None]
 

@@ -21,7 +21,7 @@ from tests.e2e.runner import (
     write_notebook,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 API = ("uvicorn", "nb_runner.main:app", "--port", "0")
 WORKER = ("celery", "-A", "nb_runner.tasks", "worker")

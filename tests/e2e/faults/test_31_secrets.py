@@ -18,7 +18,7 @@ from kit.workspace import ROOT
 from tests.e2e.compose import SERVICES
 from tests.e2e.runner import start_runner, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 KEY = "the-key-of-test-31"
 LOOK_AROUND = f"""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.runner import PRODUCT, start_runner, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 # The disk has room for so many executed notebooks.
 KEEP = """

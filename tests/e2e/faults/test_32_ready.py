@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.runner import Runner, start_runner, wait_until, worker_processes, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LAUNCHER = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 

@@ -20,7 +20,7 @@ from tests.e2e.runner import (
     write_notebook,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 WAIT = """
 import time

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.runner import Runner, start_runner
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 COUNTER = 'nb_runner_runs_total{status="LOST"}'
 

@@ -76,6 +76,7 @@ def test_without_a_title_the_slug_is_the_title(course: Path) -> None:
     assert new.plan(str(NEXT), SLUG, "", MINUTES).exercise.title == "Second look"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_exercise_can_be_added_without_touching_anything_that_is_not_named(

@@ -32,7 +32,7 @@ from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.learner import UNSET
 from tests.support.processes import Mark
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 SIZE = 40
 GRADING_TIMEOUT = 240  # seconds, on a busy machine

@@ -126,6 +126,7 @@ def test_in_07_a_start_that_is_killed_before_it_queues_keeps_everybody_out(
     ]
 
 
+@pytest.mark.thorough
 def test_what_is_left_in_12_is_a_message_that_comes_twice(explored: Exploring) -> None:
     found = explored("12")
     assert found.code == 1
@@ -137,6 +138,7 @@ def test_what_is_left_in_12_is_a_message_that_comes_twice(explored: Exploring) -
     assert {point["outcome"] for point in found.data["crash_points"]} == {"let in"}
 
 
+@pytest.mark.thorough
 def test_in_15_nothing_is_found(explored: Exploring) -> None:
     found = explored("15")
     assert (found.code, found.data["kept"], found.data["complete"]) == (0, True, True)

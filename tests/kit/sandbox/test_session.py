@@ -39,7 +39,7 @@ from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.processes import eventually
 from tests.support.requirements import needs_sandbox
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 Maker = Callable[[Path], None]
 Run = Callable[..., list[Verdict]]

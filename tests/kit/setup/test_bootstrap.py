@@ -3,6 +3,7 @@
 The tools are stand-ins that say what the real ones say; the real set-up is what CI does first.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from kit.errors import KitError
-from kit.setup.installer import explain, link, locked, pip_settings, this_system, uv_env
+from kit.setup.installer import explain, link, pip_settings, uv_env
+from kit.setup.layers import LAYERS, this_system
+from kit.setup.lock import locked
 from kit.setup.source import Source
 from kit.workspace import ROOT
 from tests.support.processes import eventually
@@ -31,7 +34,14 @@ uv==0.1.2 \\
     # via the kit
 uvicorn==3 \\
     --hash=sha256:dddd
+nbclient==4 ; python_version >= '3.11' \\
+    --hash=sha256:eeee
 """
+PACKAGES: dict[str, list[str]] = {name: [] for name in LAYERS} | {
+    "course": ["other", "uv", "uvicorn"],
+    "notebook": ["nbclient"],
+}
+MEGABYTES = {"linux-x86_64": {"3.11": 17.2}}
 
 # Plays .venv/bin/python: pip, and the kit at the end. Each call leaves a line.
 FAKE_PYTHON = """\
@@ -44,6 +54,8 @@ exit 0
 FAKE_UV = """\
 #!/bin/sh
 echo "uv $*" >> "$CALLS"
+for last; do :; done
+sed -n 's/==.*//p' "$last" | sed 's/^/lists /' >> "$CALLS"
 if [ -n "$UV_SLEEPS" ]; then touch "$UV_SLEEPS"; exec sleep 600; fi
 if [ -n "$UV_SAYS" ]; then echo "$UV_SAYS"; exit 1; fi
 """
@@ -59,10 +71,12 @@ class Clone:
         (kit / "setup").mkdir(parents=True)
         for name in ("__init__", "errors", "storage", "workspace", "setup/__init__"):
             shutil.copy(ROOT / "kit" / f"{name}.py", kit / f"{name}.py")
-        for name in ("bootstrap", "installer", "source"):
+        for name in ("bootstrap", "installer", "layers", "lock", "source"):
             shutil.copy(ROOT / "kit" / "setup" / f"{name}.py", kit / "setup")
         shutil.copy(ROOT / "workshop", self.folder)
         (self.folder / "requirements.lock").write_text(LOCK)
+        table = {"packages": PACKAGES, "megabytes": dict.fromkeys(LAYERS, MEGABYTES)}
+        (kit / "setup" / "layers.json").write_text(json.dumps(table))
         (self.folder / "pyproject.toml").write_text("[project]\n")
         self.bin = self.folder / ".venv" / "bin"
         self.bin.mkdir(parents=True)
@@ -103,19 +117,90 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def test_the_first_call_sets_up_and_the_second_only_hands_over(clone: Clone) -> None:
-    first = clone.run("demo", "--quick")
+    first = clone.run("check", "--quick")
     assert first.returncode == 0, first.stderr
     questions = ("pip --version", "config list")
-    install, sync, handed_over = (call for call in clone.calls() if not call.endswith(questions))
+    install, sync, *lists, handed_over = (
+        call for call in clone.calls() if not call.endswith(questions)
+    )
     assert "-E -m pip --disable-pip-version-check install --no-deps --require-hashes" in install
-    assert "pip sync" in sync and str(clone.folder / "requirements.lock") in sync
-    assert handed_over == "python -E -m kit demo --quick"
+    assert "pip sync" in sync and "--require-hashes" in sync
+    assert lists == ["lists other", "lists uv", "lists uvicorn"]
+    assert handed_over == "python -E -m kit check --quick"
+    assert "`course`, for exercises 01 to 09: 17 MB to download" in first.stderr
     for step in ("installing uv", "installing the packages"):
         assert step in first.stderr
 
-    second = clone.run("demo")
+    second = clone.run("check")
     assert (second.stdout, second.stderr) == ("", "")
-    assert clone.calls() == ["python -E -m kit demo"]
+    assert clone.calls() == ["python -E -m kit check"]
+
+
+def test_a_layer_is_installed_when_a_verb_needs_it_and_stays(clone: Clone) -> None:
+    clone.run("list")
+    clone.calls()
+    first = clone.run("demo")
+    install, listed, handed_over = (call for call in clone.calls() if "config" not in call)
+    assert "pip install" in install and "--no-deps" in install and "--require-hashes" in install
+    assert "--reinstall" not in install
+    assert (listed, handed_over) == ("lists nbclient", "python -E -m kit demo")
+    assert "`notebook`, for running notebooks, from exercise 10 on: 17 MB" in first.stderr
+    assert "`course`" not in first.stderr
+
+    assert clone.run("demo", "--help").returncode == 0 and clone.run("demo").stderr == ""
+    assert not any(call.startswith("uv") for call in clone.calls())
+    # A new lock: what was there comes along, and is not announced as new.
+    (clone.folder / "requirements.lock").write_text(LOCK.replace("==4", "==5"))
+    again = clone.run("list")
+    assert "lists nbclient" in clone.calls() and "to download" not in again.stderr
+
+
+def test_a_layer_that_was_interrupted_is_begun_anew_and_the_course_goes_on(clone: Clone) -> None:
+    clone.run("list")
+    clone.calls()
+    failed = clone.run("demo", UV_SAYS="a riddle")
+    assert failed.returncode == 2 and "installing the packages failed" in failed.stderr
+    clone.calls()
+    assert clone.run("list").stderr == ""
+    assert clone.calls() == ["python -E -m kit list"]
+    taken_up = clone.run("demo")
+    assert taken_up.returncode == 0 and "`notebook`, for running notebooks" in taken_up.stderr
+    assert any("pip install" in call and "--reinstall" in call for call in clone.calls())
+
+
+def test_set_up_takes_layers_by_name_and_all_of_them(clone: Clone) -> None:
+    done = clone.run("setup", "--layers", "course,lap")
+    assert done.returncode == 2 and "there is no layer 'lap'; there is course," in done.stderr
+    assert clone.run("setup", "--layers=notebook").returncode == 0
+    assert "lists nbclient" in clone.calls()
+    assert clone.run("setup", "--all", "--missing").returncode == 0
+    stamps = {file.name for file in clone.bin.parent.glob("workshop-stamp-*")}
+    assert stamps == {f"workshop-stamp-{name}" for name in LAYERS}
+    clone.calls()
+    assert clone.run("setup", "--all", "--missing").stderr == ""
+    assert not any(call.startswith("uv") for call in clone.calls())
+
+
+def test_an_environment_from_before_there_were_layers_keeps_all_of_it(clone: Clone) -> None:
+    state = b"\n".join([b"0123", os.fsencode(clone.folder), b"/usr/bin/python3", b""])
+    (clone.bin.parent / "workshop-stamp").write_bytes(state)
+    done = clone.run("list")
+    assert "lists nbclient" in clone.calls() and "to download" not in done.stderr
+    assert len(list(clone.bin.parent.glob("workshop-stamp*"))) == len(LAYERS)
+
+
+def test_a_layer_comes_from_where_the_last_set_up_had_its_packages(
+    clone: Clone, tmp_path: Path
+) -> None:
+    clone.run("setup", "--from", str(tmp_path))
+    clone.calls()
+    clone.run("demo")
+    assert any(f"--find-links {tmp_path}" in call for call in clone.calls())
+    # The index of a room that is over: the next set-up takes what it finds elsewhere.
+    (clone.bin.parent / "workshop-source").write_bytes(b"/no/longer/there")
+    (clone.bin.parent / "workshop-stamp-data").unlink()
+    assert clone.run("demo").returncode == 0
+    assert not any("--find-links" in call for call in clone.calls())
 
 
 def test_a_module_that_pythonpath_shadows_is_not_in_the_way(clone: Clone, tmp_path: Path) -> None:
@@ -161,7 +246,7 @@ def test_an_interrupted_set_up_is_said_and_done_over_distrustfully(
 ) -> None:
     asleep = clone.folder.parent / "asleep"
     with subprocess.Popen(
-        clone.command("demo"),
+        clone.command("list"),
         env=clone.env(UV_SLEEPS=str(asleep)),
         stderr=subprocess.PIPE,
         text=True,
@@ -266,7 +351,7 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
 def test_a_step_that_fails_is_explained_and_its_words_are_shown(
     clone: Clone, tool: str, words: str, sentence: str, mends: str
 ) -> None:
-    done = clone.run("demo", **{tool: words})
+    done = clone.run("list", **{tool: words})
     assert done.returncode == 2
     assert sentence in done.stderr
     assert words.splitlines()[-1] in done.stderr
@@ -298,7 +383,7 @@ def test_a_broken_environment_is_made_anew(clone: Clone, damage: str) -> None:
         python.chmod(0o644)
     else:
         python.write_text("#!/no/such/interpreter\n")
-        (clone.bin.parent / "workshop-stamp").unlink()
+        (clone.bin.parent / "workshop-stamp-course").unlink()
     clone.calls()
     # The stand-in for uv is gone with the rest, and pip has nowhere to get one: far enough.
     done = clone.run(PIP_NO_INDEX="1", PIP_FIND_LINKS="/nowhere")
@@ -367,15 +452,16 @@ def test_the_kit_is_imported_from_any_folder(tmp_path: Path, locale: str) -> Non
 
 
 def test_the_lock_entry_is_the_packages_own_and_hashed() -> None:
-    assert locked("uv", LOCK) == (
-        "uv==0.1.2 \\\n    --hash=sha256:bbbb \\\n    --hash=sha256:cccc\n"
-    )
+    assert locked({"uv"}, LOCK) == [
+        "uv==0.1.2 \\\n    --hash=sha256:bbbb \\\n    --hash=sha256:cccc"
+    ]
     with pytest.raises(KitError, match="does not name nothing"):
-        locked("nothing", LOCK)
+        locked({"nothing"}, LOCK)
 
 
 def test_the_kits_own_lock_has_uv_with_hashes() -> None:
-    assert locked("uv", (ROOT / "requirements.lock").read_text()).count("--hash=sha256:") > 5
+    (entry,) = locked({"uv"}, (ROOT / "requirements.lock").read_text())
+    assert entry.count("--hash=sha256:") > 5
 
 
 def test_settings_of_pip_reach_uv_and_uvs_own_win() -> None:

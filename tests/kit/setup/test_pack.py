@@ -1,6 +1,7 @@
 """`pack`: what of the lock a machine needs, and a set-up from it with the network off."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,8 +20,10 @@ from packaging.utils import canonicalize_name
 from benchmarks.setup import copy_working_tree
 from kit.errors import KitError
 from kit.setup.installer import Installer
+from kit.setup.layers import LAYERS, TABLE, packages
+from kit.setup.lock import entries, name_of
 from kit.setup.source import Source
-from kit.setup.wheelhouse import COLLECTS, PLATFORMS, PYTHONS, entries, requirements, this_platform
+from kit.setup.wheelhouse import COLLECTS, PLATFORMS, PYTHONS, requirements, this_platform
 from kit.workspace import ROOT
 from tests.support.requirements import skip_or_fail
 
@@ -61,7 +64,7 @@ REACHES = ("PIP_", "UV_", "WORKSHOP_")  # what a variable begins with that could
 
 def names(platform: str, python: str) -> dict[str, str]:
     """What `pack` asks pip for, by name."""
-    wanted = requirements(LOCK, PLATFORMS[platform].markers(python))
+    wanted = requirements(entries(LOCK), PLATFORMS[platform].markers(python))
     found = [Requirement(entry.partition("\\")[0]) for entry in wanted]
     return {requirement.name: str(requirement.specifier) for requirement in found}
 
@@ -83,9 +86,9 @@ def test_every_machine_gets_uv_and_what_builds_the_one_source(platform: str, pyt
 def test_hashes_come_along_and_markers_stay_behind() -> None:
     lock = 'a==1 ; python_version < "3.12" \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n'
     lock += "    # via nobody\nb==2 ; sys_platform == 'win32' \\\n    --hash=sha256:cc\n"
-    wanted = requirements(lock, PLATFORMS["linux-x86_64"].markers("3.11"))
+    wanted = requirements(entries(lock), PLATFORMS["linux-x86_64"].markers("3.11"))
     assert wanted == ["a==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb"]
-    assert requirements(lock, PLATFORMS["linux-x86_64"].markers("3.12")) == []
+    assert requirements(entries(lock), PLATFORMS["linux-x86_64"].markers("3.12")) == []
 
 
 @pytest.mark.parametrize(
@@ -106,12 +109,13 @@ def test_progress_is_read_from_what_pip_says(line: str, name: str) -> None:
     [
         (["--python", "2.7"], "there is no Python '2.7' here; there is 3.11, 3.12"),
         (["--platform", "windows"], "there is no platform 'windows' here; there is linux-x86_64"),
+        (["--layers", "lap"], "there is no layer 'lap'; there is course, notebook"),
     ],
 )
 def test_what_we_cannot_pack_for_is_said(words: list[str], said: str, tmp_path: Path) -> None:
     done = workshop("pack", str(tmp_path / "wheels"), *words)
     assert done.returncode == 2
-    assert said in done.stderr and "Try: ./workshop pack --help" in done.stderr
+    assert said in done.stderr and "Try: ./workshop" in done.stderr
     assert not (tmp_path / "wheels").exists()
 
 
@@ -151,9 +155,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kit, with a part of its lock."""
     folder = tmp_path_factory.mktemp("room") / "workshop"
     copy_working_tree(folder)
-    there = [entry for entry in entries(LOCK) if entry.partition("==")[0] in NEEDED]
+    there = [entry for entry in entries(LOCK) if name_of(entry) in NEEDED]
     assert len(there) == len(NEEDED)
     (folder / "requirements.lock").write_text("\n".join(there) + "\n", encoding="utf-8")
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    for name in LAYERS:
+        table["packages"][name] = sorted(packages([name]) & NEEDED)
+    (folder / "kit" / "setup" / "layers.json").write_text(json.dumps(table), encoding="utf-8")
     return folder
 
 
@@ -165,7 +173,7 @@ def wheels(clone: Path) -> Path:
         skip_or_fail("pack: there is no network to fetch packages from")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == [
-        "  ./workshop setup --from wheels",
+        "  ./workshop setup --all --from wheels",
         "  ./workshop doctor",
     ]
     assert f"{this_platform()}, Python 3." in done.stderr
@@ -184,7 +192,7 @@ def test_a_room_without_a_network_is_set_up_from_it(clone: Path, wheels: Path) -
     plain = {name: value for name, value in os.environ.items() if not name.startswith(REACHES)}
     plain.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [base_python(), "workshop", "setup", "--from", "wheels"],
+        [base_python(), "workshop", "setup", "--all", "--from", "wheels"],
         cwd=clone,
         env=plain | OFF,
         capture_output=True,
@@ -233,9 +241,7 @@ def test_an_index_is_all_that_is_looked_at(
         monkeypatch.setenv(name, NOBODY)
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("UV_NO_CACHE", "1")
-    lock = tmp_path / "small.lock"
-    named = [entry for entry in entries(LOCK) if entry.partition("==")[0] in ("mdurl", "uv")]
-    lock.write_text("\n".join(named), encoding="utf-8")
+    named = [entry for entry in entries(LOCK) if name_of(entry) in ("mdurl", "uv")]
     folder = tmp_path / "files"
     folder.mkdir()
     for file in (*wheels.glob("uv-*"), *wheels.glob("mdurl-*")):
@@ -245,7 +251,7 @@ def test_an_index_is_all_that_is_looked_at(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/simple/"
         python = clone / ".venv" / "bin" / "python"
-        installer = Installer(python, lock, Source.named(address), again=True)
+        installer = Installer(python, named, Source.named(address), again=True)
         installer.install_uv()
         installer.install_packages()
 
