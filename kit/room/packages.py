@@ -23,7 +23,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from kit.setup.wheelhouse import LOCK, PLATFORMS, PYTHONS, Platform, requirements
+from kit.setup.bootstrap import LOCK
+from kit.setup.layers import LAYERS
+from kit.setup.layers import packages as packages_of
+from kit.setup.lock import locked
+from kit.setup.wheelhouse import PLATFORMS, PYTHONS, Platform, requirements
 
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 NAME = re.compile(r"[\w.-]+")
@@ -53,15 +57,20 @@ class Packages:
         self.others = len(found) - len(self.files)
         self._lock = lock
 
+    def layers(self, machine: str) -> list[str]:
+        """The layers that a kind of machine can install from here, as `linux-x86_64 3.12`."""
+        return [name for name in LAYERS if not self.missing(name)[machine]]
+
     @property
     def size(self) -> int:
         """The bytes of all files."""
         return sum(each.path.stat().st_size for each in self.files.values())
 
-    def missing(self) -> dict[str, list[str]]:
-        """For each kind of machine, as `linux-x86_64 3.12`, the packages that are not here."""
+    def missing(self, layer: str = "course") -> dict[str, list[str]]:
+        """For each kind of machine, the packages of a layer that are not here."""
+        entries = locked(packages_of([layer]), self._lock)
         return {
-            f"{name} {python}": self._missing(platform, python)
+            f"{name} {python}": self._missing(entries, platform, python)
             for name, platform in PLATFORMS.items()
             for python in PYTHONS
         }
@@ -74,7 +83,7 @@ class Packages:
             Route("/packages/{name}", self._file),
         ]
 
-    def _missing(self, platform: Platform, python: str) -> list[str]:
+    def _missing(self, entries: list[str], platform: Platform, python: str) -> list[str]:
         fits = set(_tags(platform, python))
         here = {
             each.sha256: each.name
@@ -82,7 +91,7 @@ class Packages:
             if each.tags is None or each.tags & fits
         }
         gone = []
-        for entry in requirements(self._lock, platform.markers(python)):
+        for entry in requirements(entries, platform.markers(python)):
             if not any(found in here for found in HASH.findall(entry)):
                 gone.append(entry.partition("=")[0])
         return gone

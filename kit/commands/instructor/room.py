@@ -108,10 +108,10 @@ def packed(wheels: Packages) -> str:
     missing = wheels.missing()
     whole = [name for name, names in missing.items() if not names]
     lines = [f"Packages: {len(wheels.files)} files, {wheels.size / 1e6:.0f} MB"]
-    lines.append(f"  for {', '.join(whole)}" if whole else "  for no machine are they complete")
+    lines += [f"  for {name}: {', '.join(wheels.layers(name))}" for name in whole]
     if not whole:
         name, gone = min(missing.items(), key=lambda each: len(each[1]))
-        lines.append(f"  for {name}, {len(gone)} are missing, such as {gone[0]}")
+        lines.append(f"  not enough for any machine; for {name}, {', '.join(gone[:3])} is missing")
     if wheels.others:
         lines.append(f"  {wheels.others} other files are not what requirements.lock names")
     return "\n".join(lines)

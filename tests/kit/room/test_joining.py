@@ -65,6 +65,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "evil-1.0-py3-none-any.whl").write_bytes(b"evil")
     (folder / "notes.txt").write_text("secret")
     monkeypatch.setattr(packages, "LOCK", lock)
+    monkeypatch.setattr(packages, "packages_of", lambda layers: {"hello"})
     return folder
 
 
