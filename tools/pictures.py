@@ -1,9 +1,9 @@
 """The pictures of the product in README, handbook and slides: the kit photographs itself.
 
-`make pictures` writes them into docs/assets/: the runner's page, its /docs, the class report, the board of a room, and
-`./workshop watch` at a terminal. What differs from run to run (ids, times, ports) is replaced, so
-that the pictures stay the same until the product changes. Letters differ from one machine to the
-next, so a picture of a page also says which files it was made from.
+`make pictures` writes them into docs/assets/: the runner's page, its /docs, the class report, the
+board of a room, and `./workshop watch` at a terminal. What differs from run to run (ids, times,
+ports) is replaced, so that the pictures stay the same until the product changes. Letters differ
+from one machine to the next, so a picture of a page also says which files it was made from.
 """
 
 import hashlib
