@@ -23,6 +23,7 @@ from kit.workspace import ROOT
 
 ATTENDEES, VERDICTS, JOINS = 60, 10, 40
 AWAY = 10.0  # seconds
+STARTING = 25.0  # seconds in which all processes of attendees start
 LAG, LOST = "board behind, 99th percentile", "verdicts lost, when the room is killed"
 SAVE, SAVE_IN_ROOM = "watch 02, after a save", "watch 02, after a save, beside sixty attendees"
 SPEED, FAILED = "packages, all joins together", "joins that failed"
@@ -37,10 +38,10 @@ ATTENDEE = """
 import random, sys, time
 from kit.attendee import membership, outbox
 from kit.attendee.link import Link
-address, name, token, exercise, verdicts = sys.argv[1:]
+address, name, token, exercise, verdicts, begin = sys.argv[1:]
 membership.save(membership.Membership(address, name, token))
 with Link() as link:
-    time.sleep(random.uniform(1, 3))
+    time.sleep(max(0, float(begin) - time.time()) + random.uniform(0, 2))
     for n in range(int(verdicts)):
         print(n + 1, time.time(), flush=True)
         outbox.note_verdict(exercise, {"2.1": "passed", "2.2": "failed"}, "test_ping_answers_pong")
@@ -168,7 +169,7 @@ class Room:
 
     def lost(self, attendees: Sequence["subprocess.Popen[str]"]) -> float:
         """How many verdicts the room does not know in the end, after it was killed in between."""
-        time.sleep(6)
+        time.sleep(STARTING + 6)
         self.kill()
         time.sleep(AWAY)
         self.start()
@@ -200,9 +201,10 @@ def _saves(folder: Path, rounds: int) -> list[float]:
 def _class(room: Room, folder: Path, verdicts: int = VERDICTS) -> list["subprocess.Popen[str]"]:
     """Attendees, each a process with a folder of its own."""
     names = [f"{folder.name} {i}" for i in range(ATTENDEES)]
+    begin = time.time() + STARTING
     tokens = [_token(room, name) for name in names]  # all, before the first of them is busy
     return [
-        _attendee(room, folder / name, verdicts, token)
+        _attendee(room, folder / name, verdicts, token, begin)
         for name, token in zip(names, tokens, strict=True)
     ]
 
@@ -212,9 +214,11 @@ def _token(room: Room, name: str) -> str:
     return str(call("POST", room.address, "/room/join", wish, timeout=PATIENCE)["token"])
 
 
-def _attendee(room: Room, state: Path, verdicts: int, token: str) -> "subprocess.Popen[str]":
+def _attendee(
+    room: Room, state: Path, verdicts: int, token: str, begin: float
+) -> "subprocess.Popen[str]":
     state.mkdir(parents=True)
-    words = [room.address, state.name, token, HELLO, str(verdicts)]
+    words = [room.address, state.name, token, HELLO, str(verdicts), str(begin)]
     return subprocess.Popen(
         [sys.executable, "-c", ATTENDEE, *words],
         cwd=ROOT,

@@ -58,8 +58,7 @@ class Link:
             self._wake.clear()
 
     def _exchange(self, here: Membership) -> None:
-        send_waiting(here)
-        told = call("GET", here.address, "/room/pace", token=here.token)
+        told = send_waiting(here) or call("GET", here.address, "/room/pace", token=here.token)
         self.pace = Pace(str(told["now"]), bool(told["time_up"]))
         if outbox.asks_for_help() and not told["help"] and not outbox.waiting(1):
             outbox.helped()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 from kit.attendee import outbox
 from kit.attendee.calls import Refused, Unreachable, call
@@ -18,17 +19,22 @@ LONGEST = 20  # seconds of a process of its own, whatever the room does
 NOT_UNDERSTOOD = (400, 413, 422)  # sent again, these events would be refused again
 
 
-def send_waiting(here: Membership, *, wait: bool = False) -> None:
-    """Send what waits. Raises Unreachable or Refused; then it goes on waiting."""
+def send_waiting(here: Membership, *, wait: bool = False) -> dict[str, Any] | None:
+    """Send what waits. Returns the room's last answer, which has the pace; None for nothing sent.
+
+    Raises Unreachable or Refused. Then it goes on waiting.
+    """
+    answer = None
     with outbox.one_sender(wait=wait) as mine:
         while mine and (events := outbox.waiting(BATCH)):
             body = {"sent_at": time.time(), "events": events}
             try:
-                call("POST", here.address, "/room/events", body, token=here.token)
+                answer = call("POST", here.address, "/room/events", body, token=here.token)
             except Refused as error:
                 if error.status not in NOT_UNDERSTOOD:
                     raise
             outbox.forget(events)
+    return answer
 
 
 def start_sending() -> None:

@@ -4,6 +4,7 @@ import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from typing_extensions import TypedDict  # pydantic reads it, and needs this one before 3.12
 
 from kit.room.events import Events, Join
 from kit.room.limits import Limit
@@ -12,6 +13,14 @@ from kit.room.store import Refusal, Store
 WRONG_CODES = Limit(times=5, seconds=60)
 TOLD = Limit(times=60, seconds=10)  # requests of one attendee; a check is one
 SOON = {"Retry-After": "10"}
+
+
+class Pace(TypedDict):
+    """What the room answers to attendees: where it is, and whether they still ask for help."""
+
+    now: str
+    time_up: bool
+    help: bool
 
 
 def guarded(request: Request, limit: Limit, right: str, given: str, what: str) -> None:
@@ -45,18 +54,21 @@ def attendees_api(store: Store) -> APIRouter:
         except Refusal as refusal:
             raise HTTPException(409, str(refusal)) from None
 
+    def pace_for(who: int) -> Pace:
+        now, time_up = store.setting("now"), bool(store.setting("time_up"))
+        return Pace(now=now, time_up=time_up, help=store.asks_for_help(who))
+
     @api.post("/events")
-    def tell(who: Known, told: Events) -> dict[str, int]:
+    def tell(who: Known, told: Events) -> Pace:
         if TOLD.wait(str(who)):
             raise HTTPException(429, "too much at once", SOON)
         TOLD.count(str(who))
         store.take(who, told.events, told.sent_at)
-        return {"taken": len(told.events)}
+        return pace_for(who)
 
     @api.get("/pace")
-    def pace(who: Known) -> dict[str, str | bool]:
-        now, time_up = store.setting("now"), bool(store.setting("time_up"))
-        return {"now": now, "time_up": time_up, "help": store.asks_for_help(who)}
+    def pace(who: Known) -> Pace:
+        return pace_for(who)
 
     @api.delete("/me")
     def leave(who: Known) -> dict[str, bool]:

@@ -90,6 +90,8 @@ class Store:
         file.chmod(0o600)
         self._tasks = {each.slug: {task.number for task in each.tasks} for each in exercises}
         self._writing = threading.Lock()  # SQLite has one writer at a time
+        self._ids: dict[str, int] = {}  # whose token it is, as found before
+        self._settings: dict[str, str] = {}
         self.version = 1
         with self._change() as session:
             if session.get(Setting, "code") is None:
@@ -97,6 +99,8 @@ class Store:
                 session.add(Setting(name="code", value=code))
                 session.add(Setting(name="secret", value=secrets.token_urlsafe(16)))
                 session.add(Setting(name="began", value=str(time.time())))
+        with Session(self._engine) as session:
+            self._settings = {each.name: each.value for each in session.scalars(select(Setting))}
 
     def close(self) -> None:
         """Close the file."""
@@ -104,15 +108,14 @@ class Store:
 
     def setting(self, name: str) -> str:
         """What is remembered under a name; empty for nothing."""
-        with Session(self._engine) as session:
-            found = session.get(Setting, name)
-            return found.value if found else ""
+        return self._settings.get(name, "")
 
     def remember(self, **settings: str) -> None:
         """Remember texts under names."""
         with self._change() as session:
             for name, value in settings.items():
                 session.merge(Setting(name=name, value=value))
+            self._settings |= settings
 
     def join(self, name: str) -> str:
         """Take an attendee in. Returns the token that proves who they are. Raises Refusal."""
@@ -133,8 +136,14 @@ class Store:
 
     def attendee(self, token: str) -> int | None:
         """Whose token it is."""
-        with Session(self._engine) as session:
-            return session.scalar(select(Attendee.id).where(Attendee.token == _hash(token)))
+        hashed = _hash(token)
+        if hashed not in self._ids:
+            with Session(self._engine) as session:
+                found = session.scalar(select(Attendee.id).where(Attendee.token == hashed))
+            if found is None:
+                return None
+            self._ids[hashed] = found
+        return self._ids[hashed]
 
     def asks_for_help(self, attendee: int) -> bool:
         """Whether the attendee asks for help."""
@@ -186,6 +195,7 @@ class Store:
         """Delete all that is known of an attendee."""
         with self._change() as session:
             if (who := session.get(Attendee, attendee)) is not None:
+                self._ids.pop(who.token, None)
                 session.delete(who)
 
     def attendees(self) -> list[Attendee]:
@@ -207,7 +217,9 @@ def _engine(file: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: object) -> None:
         connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
-        connection.execute("PRAGMA synchronous = FULL")  # what was answered survives a power cut
+        # No wait for the disk: what was answered survives a kill of the room, though perhaps not a
+        # power cut. The next check of an attendee tells the same again.
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")  # nothing is left of those who leave
 
     return engine
