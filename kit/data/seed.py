@@ -140,7 +140,8 @@ def _engine(url: URL) -> Engine:
             connect_args={"timeout": LOCK_POLL_INTERVAL} if sqlite else {"connect_timeout": 10},
         )
     except ImportError as error:
-        raise KitError(f"the database's driver is missing: {error}", "./workshop setup") from None
+        message = f"the database's driver is missing: {error}"
+        raise KitError(message, "./workshop setup --layers postgresql") from None
 
 
 def _begin(connection: Connection, on_wait: Callable[[], None]) -> None:

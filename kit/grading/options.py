@@ -1,9 +1,13 @@
 """What the graders of one check are told, beside which project they grade."""
 
+import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.processes.forkserver import ForkServerClient
@@ -27,5 +31,15 @@ class GraderOptions:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """The defaults; on a slow machine, WORKSHOP_CHECK_START sets the seconds for a start."""
-        return cls(start_timeout=float(env.get("WORKSHOP_CHECK_START") or START_TIMEOUT))
+        """The defaults; on a slow machine, WORKSHOP_CHECK_START sets the seconds for a start.
+
+        Raises KitError when it is no such number.
+        """
+        text = env.get("WORKSHOP_CHECK_START") or str(START_TIMEOUT)
+        with contextlib.suppress(ValueError):
+            if 0 < (seconds := float(text)) < math.inf:
+                return cls(start_timeout=seconds)
+        raise KitError(
+            f"WORKSHOP_CHECK_START is {text!r}, and has to be a number of seconds above 0",
+            "unset WORKSHOP_CHECK_START",
+        )

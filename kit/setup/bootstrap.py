@@ -79,18 +79,19 @@ def need(*names: str, source: "Source | None" = None) -> None:
 
 
 def need_here(*names: str) -> None:
-    """As `need`, for the kit itself: nothing when it runs in an environment that others made."""
-    if not _is_elsewhere():
-        need(*names)
+    """As `need`, for the running kit, which has set-up behind it: only adds what it never had."""
+    if all(map(has, layers.with_needs(names))):
+        return
+    if not is_set_up():  # to replace what this process has imported would break it
+        raise KitError("the kit has changed since this command was started", "./workshop")
+    need(*names)
 
 
 def has(name: str) -> bool:
-    """Whether the kit, which is running, can use a layer."""
-    return _is_elsewhere() or is_set_up(name)
-
-
-def _is_elsewhere() -> bool:
-    return Path(sys.prefix).resolve() != VENV.resolve()
+    """Whether the running kit can use a layer. An environment that others made has to have all."""
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        return True
+    return not _begun().get(name, UNFINISHED).startswith(UNFINISHED)
 
 
 def is_set_up(name: str = "course") -> bool:
