@@ -58,7 +58,7 @@ def taken_away(data: Path) -> Iterator[Path]:
         try:
             fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failed(f"another `make containers` runs on this machine ({RECORD})") from None
+            raise Failed("`make containers` or `make test-python` runs here already") from None
         record.seek(0)
         if left := record.read():
             print("  an earlier run was killed: taking away what it has left", flush=True)
