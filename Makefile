@@ -21,12 +21,12 @@ TESTS = $(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test thorough containers check explored bench site card pictures pdf lint format lock schema clean distclean venv
+.PHONY: help test thorough containers test-python check explored bench site card pictures pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target words; do printf '  %-11s %s\n' "$$target" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
+		while IFS='|' read -r target words; do printf '  %-12s %s\n' "$$target" "$$words"; done
 
 test: lint ## Lint, and the tests, with real processes (minutes)
 	$(TESTS) -m "not thorough" $(ARGS)
@@ -37,6 +37,12 @@ thorough: venv ## The rest of the tests: they try all orders and crash points, o
 
 containers: venv ## The composed stack in containers; brings an engine up where root may
 	$(BIN)/python -m tools.containers $(ARGS)
+
+# What it runs there: `make check` is the quick part.
+COMMAND := make test thorough
+
+test-python: venv ## All tests with another Python, in a container: VERSION=3.13 or 3.14
+	$(BIN)/python -m tools.containers.with_python $(VERSION) .ci/run $(COMMAND)
 
 # Slow tests start whole runners, browsers and environments, load a year of flights, or grade work.
 # `task` marks the tests of a grader, which grade a whole solution.

@@ -1,32 +1,37 @@
-"""One stack for all tests: it takes a minute to build."""
+"""One stack for all files of a lane: it takes a minute to build."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.stack import Stack, make_stack
+from tests.containers.stack import Stack, build, make_stack
 from tests.e2e.runner import ENDED
+from tools.containers import project
 
 
 @pytest.fixture(scope="session")
 def bare_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The folder, with nothing done in it so far. All is gone after the last test."""
-    yield from make_stack(tmp_path_factory.mktemp("nb-runner"))
-
-
-@pytest.fixture
-def stack(bare_stack: Stack) -> Iterator[Stack]:
-    """The stack of the first test, up and ready; no run is active."""
-    bare_stack.up()
-    latest = bare_stack.client.get("/status")
-    if latest.is_success and latest.json()["status"] not in ENDED:
-        bare_stack.client.post("/cancel")
-        bare_stack.wait_for(latest.json()["run_id"], *ENDED)
-    yield bare_stack
+    lane = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    (name,) = (name for name in project.NAMES if name.endswith(lane))
+    yield from make_stack(name, tmp_path_factory.mktemp("nb-runner"))
 
 
 @pytest.fixture(scope="session")
-def stand_ins() -> set[str]:
-    """The images that are stand-ins here."""
-    return set(os.environ["CONTAINERS_STAND_INS"].split())
+def built_stack(bare_stack: Stack) -> Stack:
+    """The folder, once the images are there; with a notebook of the tests."""
+    if not (bare_stack.folder / ".env").exists():  # else the first test was the README's
+        build(bare_stack)
+    return bare_stack
+
+
+@pytest.fixture
+def stack(built_stack: Stack) -> Stack:
+    """The stack, up and ready; no run is active."""
+    built_stack.up()
+    latest = built_stack.client.get("/status")
+    if latest.is_success and latest.json()["status"] not in ENDED:
+        built_stack.client.post("/cancel")
+        built_stack.wait_for(latest.json()["run_id"], *ENDED)
+    return built_stack

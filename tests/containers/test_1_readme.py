@@ -11,7 +11,7 @@ from tests.containers.stack import LONG, SERVICES, Stack, fill_in, readme_comman
 from tests.e2e.runner import wait_until
 from tools.containers.commands import Failed
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.containers
 
 
 def test_without_passwords_nothing_starts(bare_stack: Stack) -> None:

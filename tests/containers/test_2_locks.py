@@ -31,10 +31,10 @@ def test_nothing_is_written_but_volumes_and_temporary_files(stack: Stack, servic
 def test_redis_and_postgres_reach_nobody_outside(stack: Stack) -> None:
     for service in ("redis", "postgres"):
         networks = stack.inspect(service)["NetworkSettings"]["Networks"]
-        assert list(networks) == ["nb-runner-tests_data"]
+        assert list(networks) == [f"{stack.name}_data"]
     both = stack.inspect("api")["NetworkSettings"]["Networks"]
     for network, reached in (("data", "yes"), ("default", "no")):
-        address = both[f"nb-runner-tests_{network}"]["IPAddress"]
+        address = both[f"{stack.name}_{network}"]["IPAddress"]
         knocks = f"timeout 3 bash -c 'echo >/dev/tcp/{address}/8000' && echo yes || echo no"
         assert stack.inside("redis", "sh", "-c", knocks) == reached
 
@@ -49,7 +49,7 @@ def test_only_the_api_is_published(stack: Stack) -> None:
 def test_a_user_of_the_host_starts_nothing_past_the_key(stack: Stack) -> None:
     """The host may reach Redis. Without the password it learns and changes nothing."""
     networks = stack.inspect("redis")["NetworkSettings"]["Networks"]
-    address = networks["nb-runner-tests_data"]["IPAddress"]
+    address = networks[f"{stack.name}_data"]["IPAddress"]
     try:
         connection = socket.create_connection((address, 6379), 3)
     except OSError:

@@ -90,7 +90,7 @@ def test_a_redis_that_is_paused_makes_the_api_say_so(stack: Stack) -> None:
 
 def test_a_worker_that_is_cut_off_ends_its_run_before_another_one_begins(stack: Stack) -> None:
     run_id = running(stack)
-    network = "nb-runner-tests_data"
+    network = f"{stack.name}_data"
     worker = stack.container("worker")
     stack.docker("network", "disconnect", network, worker)
     try:

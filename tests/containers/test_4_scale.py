@@ -19,12 +19,12 @@ SCALED = "docker-compose.yml:docker-compose.scale.yml:docker-compose.override.ym
 
 
 @pytest.fixture(scope="module")
-def scaled(bare_stack: Stack) -> Iterator[Stack]:
+def scaled(built_stack: Stack) -> Iterator[Stack]:
     """Two API processes behind the proxy."""
     os.environ["COMPOSE_FILE"] = SCALED
-    bare_stack.up("--scale", "api=2")
-    yield bare_stack
-    bare_stack.compose("--profile", "*", "down")
+    built_stack.up("--scale", "api=2")
+    yield built_stack
+    built_stack.compose("--profile", "*", "down")
     del os.environ["COMPOSE_FILE"]
 
 

@@ -15,7 +15,7 @@ def size(stack: Stack, image: str) -> int:
 
 
 @pytest.mark.parametrize("image", AT_MOST)
-def test_an_image_is_no_larger_than_we_say(bare_stack: Stack, image: str) -> None:
-    own = size(bare_stack, image) - size(bare_stack, "python:3.13-slim")
+def test_an_image_is_no_larger_than_we_say(built_stack: Stack, image: str) -> None:
+    own = size(built_stack, image) - size(built_stack, "python:3.13-slim")
     print(f"{image}: {own:,} bytes")
     assert own < AT_MOST[image]

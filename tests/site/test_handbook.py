@@ -108,6 +108,7 @@ def test_links_to_other_hosts_are_few_and_known(site: Path) -> None:
         "docs.sqlalchemy.org",
         "fastapi.tiangolo.com",
         "github.com",
+        "helm.sh",
         "jupyter-client.readthedocs.io",
         "nbclient.readthedocs.io",
         "nbformat.readthedocs.io",

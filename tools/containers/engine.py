@@ -3,27 +3,19 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import machine
+from . import footprint, machine
 from .commands import Failed, run, works
 
 Env = dict[str, str]
 # Debian 12 has Compose 1 and no buildx; these run on its C library, too.
 PLUGINS = {"docker-compose": "trixie", "docker-buildx": "trixie"}
 START_SECONDS = 60
-STOP_SECONDS = 30
-# Those that an engine writes its rules into, with the chains that are always there.
-TABLES = {
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-}
 
 
 class NoEngine(Exception):
@@ -44,33 +36,35 @@ def engine(cache: Path) -> Iterator[Env]:
         return
     if why := machine.why_no_engine():
         raise NoEngine(why)
-    machine.install_missing()
+    try:
+        machine.install_missing()
+    except Failed as error:
+        raise NoEngine(f"the packages of an engine cannot be had: {error}") from None
+    if not machine.debian_archives():
+        raise NoEngine("apt has no archive of Debian among its sources")
     cache.mkdir(parents=True, exist_ok=True)
-    # Sockets: their paths have to be short.
-    with tempfile.TemporaryDirectory(prefix="engine-") as name:
-        folder = Path(name)
+    data = cache / "engine"
+    with footprint.taken_away(data) as folder:
         env |= {
             "DOCKER_HOST": f"unix://{folder}/docker.sock",
             "DOCKER_CONFIG": str(_plugins(cache)),
             # Debian's own: another one in front of it may be newer than the engine allows.
             "PATH": f"/usr/bin:/usr/sbin:{os.environ['PATH']}",
         }
-        with _network_as_before(), _daemon(folder, cache, env):
-            yield env
+        _start(folder, data, cache / "dockerd.log", env)
+        yield env
 
 
-@contextmanager
-def _daemon(folder: Path, cache: Path, env: Env) -> Iterator[None]:
-    log = cache / "dockerd.log"
+def _start(folder: Path, data: Path, log: Path, env: Env) -> None:
     options = {
-        "--data-root": cache / "engine",
+        "--data-root": data,
         "--exec-root": folder / "exec",
         "--pidfile": folder / "pid",
         "--host": env["DOCKER_HOST"],
         "--mtu": _mtu(),
     }
     words = [str(word) for option in options.items() for word in option]
-    print("  starting an engine")
+    print("  starting an engine", flush=True)
     with log.open("wb") as output:
         daemon = subprocess.Popen(
             ["dockerd", *words],
@@ -79,42 +73,12 @@ def _daemon(folder: Path, cache: Path, env: Env) -> Iterator[None]:
             stderr=output,
             start_new_session=True,  # Ctrl-C is for us: we stop it when the containers are gone
         )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not works(["docker", "info"], env=env):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                tail = log.read_text(errors="replace").splitlines()[-15:]
-                raise Failed("\n".join(["the engine did not start:", *tail]))
-            time.sleep(0.3)
-        yield
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        try:
-            daemon.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
-
-
-@contextmanager
-def _network_as_before() -> Iterator[None]:
-    """The engine leaves its bridge and its rules behind; we do not."""
-    rules = run(["iptables-save"])
-    for table, chains in TABLES.items():
-        if f"*{table}\n" not in rules:  # what is not there cannot be restored: say that it is empty
-            accepting = "".join(f":{chain} ACCEPT\n" for chain in chains)
-            rules += f"*{table}\n{accepting}COMMIT\n"
-    before = _links()
-    try:
-        yield
-    finally:
-        for link in _links() - before:
-            works(["ip", "link", "delete", link])
-        subprocess.run(["iptables-restore"], input=rules, text=True, check=False)
-
-
-def _links() -> set[str]:
-    return {link["ifname"] for link in json.loads(run(["ip", "-json", "link"]))}
+    deadline = time.monotonic() + START_SECONDS
+    while not works(["docker", "info"], env=env):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            tail = log.read_text(errors="replace").splitlines()[-15:]
+            raise Failed("\n".join(["the engine did not start:", *tail]))
+        time.sleep(0.3)
 
 
 def _mtu() -> int:
@@ -135,7 +99,7 @@ def _plugins(cache: Path) -> Path:
     apt = cache / "apt"
     for place in ("lists/partial", "cache/archives/partial"):
         (apt / place).mkdir(parents=True, exist_ok=True)
-    archive = machine.debian_archive()
+    archive = machine.debian_archives()[0]
     suites = sorted(set(PLUGINS.values()))
     sources = "".join(f"deb {archive} {suite} main\n" for suite in suites)
     (apt / "sources.list").write_text(sources, encoding="utf-8")

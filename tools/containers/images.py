@@ -6,45 +6,40 @@ stands in for says: its users, folders and variables. What is printed calls it a
 
 import subprocess
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from . import machine
 from .commands import Failed, run, works
 from .engine import Env
 
-STANDINS = Path(__file__).parent / "standins"
-# The image, and the folder of its stand-in, with the Debian that this is made from.
+STANDINS = Path(__file__).parent / "standins" / "compose.yml"
+# The image, and the name of its stand-in.
 IMAGES = {
-    "python:3.13-slim": ("python", "trixie"),
-    "redis:8": ("redis", "trixie"),
-    "postgres:17": ("postgres", "trixie"),
-    "nginx:1": ("nginx", "trixie"),
+    "python:3.13-slim": "python",
+    "redis:8": "redis",
+    "postgres:17": "postgres",
+    "nginx:1": "nginx",
 }
 
 
-def provide(env: Env, names: Iterable[str] = IMAGES) -> dict[str, bool]:
+def provide(env: Env) -> dict[str, bool]:
     """Have the engine hold these images. Says of each whether it is a stand-in."""
-    reachable = True
-    for name in names:
-        if works(["docker", "image", "inspect", name], env=env):
-            continue
-        reachable = reachable and _pulled(name, env)
-        if not reachable:
-            stand_in(name, *IMAGES[name], env)
-    return {name: _is_stand_in(name, env) for name in names}
+    missing = [name for name in IMAGES if not works(["docker", "image", "inspect", name], env=env)]
+    while missing and _pulled(missing[0], env):
+        missing.pop(0)
+    if missing:
+        stand_in(missing, env)
+    return {name: _is_stand_in(name, env) for name in IMAGES}
 
 
-def stand_in(name: str, folder: str, suite: str, env: Env) -> None:
-    """Build the stand-in for `name`."""
-    base = debian(suite, env)
-    print(f"  {name}: a stand-in, from Debian {suite}")
+def stand_in(names: list[str], env: Env) -> None:
+    """Build the stand-ins for these images, all at once."""
+    base = debian("trixie", env)
+    print(f"  stand-ins, from {base}: {', '.join(names)}", flush=True)
+    services = [IMAGES[name] for name in names]
     run(
-        [
-            *("docker", "build", "--quiet", "--label", "stand-in=yes"),
-            *("--build-arg", f"BASE={base}", "--tag", name, STANDINS / folder),
-        ],
-        env=env,
+        ["docker", "compose", "--file", STANDINS, "build", "--quiet", *services],
+        env=env | {"BASE": base},
         timeout=900,
     )
 
@@ -54,14 +49,16 @@ def debian(suite: str, env: Env) -> str:
     name = f"debian-{suite}"
     if works(["docker", "image", "inspect", name], env=env):
         return name
-    print(f"  Debian {suite}, from its packages")
+    print(f"  Debian {suite}, from its packages", flush=True)
     with tempfile.TemporaryDirectory(prefix="debian-") as folder:
         root = Path(folder, "root.tar")
         machine.package_settings(Path(folder, "settings"))
-        source = f"deb {machine.debian_archive()} {suite} main"
+        source = f"deb {machine.debian_archives()[0]} {suite} main"
         run(
             [
                 *("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"),
+                # Without a wait for the disk, here and in what is built from it.
+                *("--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*"),
                 f"--customize-hook=copy-in {folder}/settings/etc /",
                 *(suite, root, source),
             ],

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from kit.setup.installer import pip_settings
 
-from .commands import Failed, run
+from .commands import run
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PROGRAMS = {
     "dockerd": "docker.io",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    # These play the chart's pods.
+    "podman": "podman",
+    "catatonit": "catatonit",  # what a pod's own container runs
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 # To make namespaces and networks: CAP_NET_ADMIN and CAP_SYS_ADMIN.
 NEEDED_CAPABILITIES = 1 << 12 | 1 << 21
@@ -40,9 +44,11 @@ def why_no_engine() -> str:
 def install_missing() -> None:
     """Install the engine and what makes a Debian. Nothing is started by being installed."""
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if not debian_archives():  # without its lists, apt does not know which are Debian's
+        run(["apt-get", "update", "-qq"])
     if not missing:
         return
-    print(f"  installing {', '.join(missing)}")
+    print(f"  installing {', '.join(missing)}", flush=True)
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not policy.exists()
     if ours:
@@ -57,12 +63,10 @@ def install_missing() -> None:
             policy.unlink()
 
 
-def debian_archive() -> str:
-    """The address that apt has for Debian."""
+def debian_archives() -> list[str]:
+    """The addresses that apt has for Debian."""
     words = ["--format", "$(SITE)", "Created-By: Packages", "Origin: Debian"]
-    if addresses := run(["apt-get", "indextargets", *words]).split():
-        return addresses[0]
-    raise Failed("apt has no archive of Debian among its sources")
+    return run(["apt-get", "indextargets", *words]).split()
 
 
 def package_settings(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""The chart of the finished runner, as helm renders it. `make containers` runs it, too."""
