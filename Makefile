@@ -73,7 +73,7 @@ lint: venv ## ruff, codespell, the direction of imports and mypy (strict), on ev
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python -m tools.typecheck $(TYPED) -- $(PROJECTS)
 
-format: venv ## Let ruff mend what it can
+format: venv ## Let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -31,6 +31,8 @@ GROUPS = {
         "diff": "kit.commands.learner.solution:diff",
         "reset": "kit.commands.learner.reset:reset",
         "catch-up": "kit.commands.learner.reset:catch_up",
+        "export": "kit.commands.learner.travel:export",
+        "import": "kit.commands.learner.travel:import_",
         "docs": "kit.commands.learner.docs:docs",
         "lab": "kit.commands.learner.lab:lab",
         "join": "kit.commands.learner.room:join",
@@ -56,7 +58,7 @@ GROUPS = {
         "dev": "kit.commands.author.dev:dev",
     },
 }
-# The user can mend it, wherever in the kit it comes up.
+# The user can fix it, wherever in the kit it comes up.
 OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 VERBS = {verb: where for verbs in GROUPS.values() for verb, where in verbs.items()}
 

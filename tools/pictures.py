@@ -119,7 +119,7 @@ class Photographer:
             page.get_by_label("Who asks").fill("bob")
             expect(page.locator("pre")).to_have_text("Departures from 6 to 22 h.")
             page.get_by_role("button", name="Start", exact=True).click()
-            expect(page.locator("#problem")).to_contain_text("in the way")
+            expect(page.locator("#problem")).to_contain_text("blocks this start")
             yield "runner-refused", self._frozen(page)
             # For a slide, where letters have to be large.
             page.set_viewport_size({"width": 1460, "height": 800})

@@ -1,4 +1,4 @@
-"""Verdicts in words: the one place where text is made of a state, a failure or a problem.
+"""Verdicts as text: the one place where text is made of a state, a failure or a problem.
 
 Each output arranges these texts in its own way: the terminal (kit.checking.report), HTML, Markdown
 and JUnit (kit.classroom.reports).

@@ -98,7 +98,7 @@ def load() -> Progress:
     """The progress so far. A damaged file is set aside, with a line on standard error."""
     try:
         return _read()
-    except _DAMAGED:
+    except DAMAGED:
         with _locked():
             return _read_or_set_aside()
 
@@ -110,7 +110,7 @@ def changing() -> Iterator[Progress]:
         progress = _read_or_set_aside()
         yield progress
         try:
-            write_whole(progress_file(), json.dumps(asdict(progress), indent=1).encode())
+            write_whole(progress_file(), to_json(progress))
         except OSError as error:
             raise _unwritable(error) from None
 
@@ -141,19 +141,30 @@ def _hash(files: Sequence[Path], top: Path | None = None) -> str:
     return digest.hexdigest()[:16]
 
 
-_DAMAGED = (ValueError, TypeError, KeyError, AttributeError)
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError)
 
 
 def _read() -> Progress:
-    """Raises one of _DAMAGED for a file that is damaged, or that another program wrote."""
+    """Raises one of DAMAGED for a file that is damaged, or that another program wrote."""
     try:
-        told = json.loads(progress_file().read_text(encoding="utf-8"))
+        text = progress_file().read_text(encoding="utf-8")
     except FileNotFoundError:
         return Progress()
     except OSError as error:
         raise KitError(f"{shown(progress_file())} cannot be read: {error.strerror}") from None
+    return from_json(text)
+
+
+def from_json(text: str) -> Progress:
+    """What `to_json` has written. Raises one of DAMAGED for any other text."""
+    told = json.loads(text)
     exercises = {str(slug): _record(**record) for slug, record in told["exercises"].items()}
     return Progress(_checked(str, told["last"]), exercises)
+
+
+def to_json(progress: Progress) -> bytes:
+    """The progress as it is kept in a file."""
+    return json.dumps(asdict(progress), indent=1).encode()
 
 
 # By hand: a pydantic TypeAdapter would make every `./workshop list` a tenth slower.
@@ -190,7 +201,7 @@ def _checked(kind: type[T], value: Any) -> T:
 def _read_or_set_aside() -> Progress:
     try:
         return _read()
-    except _DAMAGED:
+    except DAMAGED:
         aside = set_aside(progress_file())
         print(
             f"workshop: {shown(progress_file())} was damaged, so it is set aside as {aside.name} "

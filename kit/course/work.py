@@ -49,6 +49,19 @@ def start_afresh(exercise: Exercise) -> Path | None:
         return _place(exercise, done)
 
 
+def put_aside(exercises: Sequence[Exercise]) -> list[Path]:
+    """Keep the work on these exercises aside, and forget what was passed. Returns where it is."""
+    with progress.changing() as done:
+        kept = []
+        for exercise in exercises:
+            done.exercises.pop(exercise.slug, None)
+            if exercise.work.exists():
+                kept.append(place_to_keep(exercise))
+                exercise.work.rename(kept[-1])
+        done.last = ""
+        return kept
+
+
 def missing_files(exercise: Exercise) -> list[str]:
     """The files of the starter that the learner's copy has not, and that our solution has."""
     needed = [name for name in _hashes(exercise.starter) if (exercise.solution / name).exists()]
@@ -90,7 +103,7 @@ def _place(exercise: Exercise, done: Progress) -> Path | None:
     """Put a copy of the starter in its place: whole, or not at all. Returns the kept old work."""
     try:
         workspace().work.mkdir(parents=True, exist_ok=True)
-        kept = _place_to_keep(exercise) if exercise.work.exists() else None
+        kept = place_to_keep(exercise) if exercise.work.exists() else None
         with replacing_folder(exercise.work, kept) as new:
             shutil.copytree(exercise.starter, new, ignore=NOT_COPIED)
     except OSError as error:  # shutil.Error is one, and has no number
@@ -100,7 +113,8 @@ def _place(exercise: Exercise, done: Progress) -> Path | None:
     return kept
 
 
-def _place_to_keep(exercise: Exercise) -> Path:
+def place_to_keep(exercise: Exercise) -> Path:
+    """A path in work/.kept for the work on an exercise that something else replaces."""
     folder = workspace().work / ".kept"
     folder.mkdir(exist_ok=True)
     return unused(folder / f"{exercise.slug}-{timestamp()}")

@@ -271,7 +271,7 @@ EXAMPLES = (
 )
 ELSEWHERE = "./workshop seed --database sqlite:///FILE, with a file that you may write"
 UNREACHABLE = "{url} cannot be reached: {cause}"
-START = "start the server or mend the URL, then: ./workshop seed --database URL"
+START = "start the server or fix the URL, then: ./workshop seed --database URL"
 SYMPTOMS = [
     (
         "unable to open database file",

@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     """What a start was answered after a crash, when much time had passed."""
 
     LET_IN = "let in"
-    IN_THE_WAY = "in the way"  # refused, because of a run that will end
+    BLOCKED = "blocked"  # refused, because of a run that will end
     FOR_EVER = "refused for ever"
     TWO = "two at once"
     NO_ANSWER = "no answer"
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     @property
     def kept(self) -> bool:
         """Whether the rule is kept."""
-        return self in (Outcome.LET_IN, Outcome.IN_THE_WAY)
+        return self in (Outcome.LET_IN, Outcome.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CrashPoint:
 
     `command` is the last one that reached Redis; empty: there was none. `place` tells it from
     others. `story` has the steps of
-    the operation, and those of the start that followed. `sentence` says what is wrong, in words.
+    the operation, and those of the start that followed. `sentence` says what is wrong.
     """
 
     operation: Operation

@@ -73,9 +73,9 @@ def after_crash(first: Answer | None, api: Api, data: Data, at_work: Sequence[st
         return Verdict(Outcome.ERROR, f"a start is answered {again}")
     running = _running(again) or next(iter(active), "")
     if running in going:
-        return Verdict(Outcome.LET_IN if first.status == 202 else Outcome.IN_THE_WAY)
+        return Verdict(Outcome.LET_IN if first.status == 202 else Outcome.BLOCKED)
     if not running:
-        return Verdict(Outcome.FOR_EVER, "every start is refused, and no run is in the way")
+        return Verdict(Outcome.FOR_EVER, "every start is refused, and no run is active")
     words = f"run {running} stays {status_of(api, running)}, because it has no worker and no "
     return Verdict(Outcome.FOR_EVER, f"{words}message any more, and every start is refused")
 
@@ -101,7 +101,7 @@ def status_of(api: Api, run_id: str) -> str:
     """The status of a run, as the API tells it."""
     with contextlib.suppress(Wrong, ValueError, KeyError, TypeError):
         return str(json.loads(api.get(f"/status/{run_id}").text)["status"])
-    return "in the way"
+    return "active"
 
 
 def messages(data: Data, run_id: str) -> int:

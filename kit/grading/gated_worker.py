@@ -146,4 +146,4 @@ class GatedWorker:
             self.child = self._submission.worker(self.env)
 
     def _start(self) -> Answer:
-        return self.api.post("/start", self.body).expect(202, "no run is in the way", START)
+        return self.api.post("/start", self.body).expect(202, "no run is active", START)

@@ -28,7 +28,7 @@ def start_jupyter(stack: Stack, port: int, token: str, *, fixed: bool) -> Child:
     # In a container the user is root; JupyterLab listens on 127.0.0.1 only.
     argv += ["--allow-root"]
     env = stack.env | {
-        # Settings of its own: a password or a certificate of the user's would be in the way.
+        # Settings of its own: a password or a certificate of the user's would do harm.
         "JUPYTER_CONFIG_DIR": str(_home() / "config"),
         "JUPYTER_DATA_DIR": str(_home() / "data"),
         "JUPYTER_RUNTIME_DIR": str(_home() / "runtime"),

@@ -15,12 +15,19 @@ KEPT = (
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
 )
 OURS = "WORKSHOP_"  # how the names of the kit's own variables begin
+# Celery and uvicorn read these, and what they read wins over the Redis and the port of the kit.
+OVERRIDING = ("CELERY_", "UVICORN_", "WEB_CONCURRENCY")
 
 
 def kept(env: Mapping[str, str]) -> dict[str, str]:
     """The part of `env` that a project under test gets. Its locale is the one of the sandbox."""
     found = {name: value for name, value in env.items() if name in KEPT or name.startswith(OURS)}
     return found | {"LANG": "C.UTF-8"}
+
+
+def overriding(env: Mapping[str, str]) -> list[str]:
+    """The variables that a runner does not get: Celery or uvicorn would obey them."""
+    return sorted(name for name in env if name.startswith(OVERRIDING))
 
 
 @contextlib.contextmanager

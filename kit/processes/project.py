@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kit.errors import KitError
 from kit.processes.child import Child, wait_until
+from kit.processes.environment import overriding
 from kit.processes.stack import Stack
 from kit.workspace import NOTEBOOKS, shown, sqlite_url
 
@@ -51,11 +52,12 @@ def project_env(
     env: Mapping[str, str], *, redis_url: str, state: Path, notebook: Path | None = None
 ) -> dict[str, str]:
     """What a runner's processes get: `env`, and defaults for what it leaves open."""
+    left_out = overriding(env)
     return {
         "DATABASE_URL": sqlite_url(state / "flights.db"),
         "ARTIFACTS_DIR": str(state.absolute() / "artifacts"),
         "PYTHONUNBUFFERED": "1",
-        **env,
+        **{name: value for name, value in env.items() if name not in left_out},
         "NOTEBOOK_PATH": str(find_notebook(notebook, env)),
         "REDIS_URL": redis_url,
     }

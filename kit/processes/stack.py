@@ -151,7 +151,7 @@ class Stack:
             if why := why_no_redis(choice.url):
                 raise KitError(
                     f"REDIS_URL is {without_password(choice.url)}, and {why}",
-                    "`unset REDIS_URL` to have the kit start one, or mend that Redis or its URL",
+                    "`unset REDIS_URL` to have the kit start one, or fix that Redis or its URL",
                 )
             return choice.url
         if folder is None:

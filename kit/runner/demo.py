@@ -149,10 +149,10 @@ def _started(console: Console, client: httpx.Client) -> str:
             f"POST /start answered {first.status_code}: {first.json().get('detail')}",
             "./workshop demo, when no other runner uses the Redis of REDIS_URL",
         )
-    _step(console, "Start it again, while it runs: refused, and told which run is in the way.")
+    _step(console, "Start it again, while it runs: refused, and told which run blocks it.")
     second = _call(console, client, "POST", "/start", {"requested_by": "bob"})
     if second.status_code == HTTPStatus.ACCEPTED:
-        _say(console, "  That was quick: the first run had ended already. On with the second.")
+        _say(console, "  That was quick: the first run had ended already. Now the second one.")
         first = second
     return str(first.json()["run_id"])
 

@@ -13,6 +13,7 @@ from kit.errors import KitError
 from kit.grading.diagnosis import reason
 from kit.processes import registry
 from kit.processes.child import Child, NotReady, ending
+from kit.processes.environment import overriding
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
@@ -157,6 +158,8 @@ def _introduce(project: Project, stack: Stack, env: dict[str, str], feed: Feed) 
             feed.say(f"          {stack.redis_choice.limits}")
     feed.say(f"notebook  {shown(Path(env['NOTEBOOK_PATH']))}")
     feed.say(f"logs      {shown(stack.logs)}")
+    if left_out := overriding(stack.env):
+        feed.say(f"without   {', '.join(left_out)}: Celery or uvicorn would obey it")
 
 
 def _redis_service(stack: Stack) -> Service:

@@ -49,9 +49,9 @@ TRIAL_TIMEOUT = 30.0  # seconds for the trial of both sandboxes
 USER = "learner"
 
 CONFINED = (
-    "Submissions ran under bubblewrap: in process and network namespaces of their own, with "
-    "nothing to write to but scratch in memory, and neither solutions nor graders nor other "
-    "submissions in sight."
+    "Submissions ran under bubblewrap, in process and network namespaces of their own. They could "
+    "write only to a scratch folder in memory, and could see neither solutions nor graders nor "
+    "other submissions."
 )
 NOT_CONFINED = (
     "Submissions were NOT confined: {why}. They had limits, and an environment, a HOME and a Redis "

@@ -127,9 +127,9 @@ def _begun() -> dict[str, bytes]:
 
 
 def set_up(names: Iterable[str], source: "Source | None", *, forced: bool) -> None:
-    """Install layers, and bring those that are there up to date. Raises KitError in words.
+    """Install layers, and bring those that are there up to date.
 
-    `forced`: also when nothing seems to be missing.
+    `forced`: also when nothing seems to be missing. Raises KitError when a step fails.
     """
     wanted = layers.with_needs(names)
     _refuse_impossible_place()
@@ -219,13 +219,13 @@ def _installer(
     from kit.setup.installer import Installer
     from kit.setup.lock import locked
 
-    new = [name for name in names if begun.get(name, UNFINISHED).startswith(UNFINISHED)]
-    for name in new:
+    for name in names:
+        if not begun.get(name, UNFINISHED).startswith(UNFINISHED):
+            continue  # it was there before
         size = f"{layers.megabytes(name):.0f} MB to download, once"
         _say(f"`{name}`, for {layers.LAYERS[name].purpose}: {size}")
     entries = locked(layers.packages(names), LOCK.read_text(encoding="utf-8"))
-    megabytes = sum(map(layers.megabytes, new))
-    return Installer(PYTHON, entries, source, again=again, megabytes=megabytes)
+    return Installer(PYTHON, entries, source, again=again)
 
 
 def _last_source() -> "Source | None":

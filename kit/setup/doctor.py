@@ -1,4 +1,4 @@
-"""The checks of this machine. Each returns a finding, with the command that mends it."""
+"""The checks of this machine. Each returns a finding, with the command that fixes it."""
 
 import os
 import shlex
@@ -56,7 +56,7 @@ def add(a: int, b: int) -> int:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `message` in a sentence, `fix` the command that mends it."""
+    """One thing looked at: `message` in a sentence, `fix` the command that fixes it."""
 
     check: str
     state: State

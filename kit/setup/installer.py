@@ -36,7 +36,7 @@ class Installer:
     """Fills the environment of `python` with `entries`, which are requirements of the lock.
 
     `source` is what to install from instead of the network. `again` distrusts what is there
-    already. `megabytes` is how much there is to download, for the bar.
+    already.
     """
 
     def __init__(
@@ -46,13 +46,11 @@ class Installer:
         source: Source | None = None,
         *,
         again: bool = False,
-        megabytes: float = 0,
     ) -> None:
         self.python = python
         self.entries = entries
         self.source = source
         self.again = again
-        self.megabytes = megabytes
         self.env = source.env(os.environ) if source else dict(os.environ)
 
     def install_uv(self) -> None:
@@ -82,7 +80,7 @@ class Installer:
             # `sync` takes the file as it is, and `install` as an option.
             argv += [wanted] if command == "sync" else ["--requirement", wanted]
             env = uv_env(self.env, self._pip_settings())
-            bar = Bar("installing the packages", self.megabytes)
+            bar = Bar("installing the packages")
             # In a folder of the kit, uv would heed the constraints in pyproject.toml, which are for
             # `make lock`.
             place = Path(self.python.anchor)
@@ -221,25 +219,24 @@ class Bar:
     LINE = re.compile(r" *(Downloading|Downloaded) (\S+)(?: \(([\d.]+)MiB\))?")
     WIDTH = 20  # characters
 
-    def __init__(self, step: str, megabytes: float) -> None:
+    def __init__(self, step: str) -> None:
         self.step = step
-        self.megabytes = megabytes
         self.sizes: dict[str, float] = {}
         self.done = 0.0
 
     def read(self, line: str) -> None:
         """Take a line of uv's, and show what it changes."""
         found = self.LINE.match(line)
-        if found is None or not self.megabytes or not sys.stderr.isatty():
+        if found is None or not sys.stderr.isatty():
             return
         what, name, size = found.groups()
         if what == "Downloading":
             self.sizes[name] = float(size or 0) * 1.048576
         else:
             self.done += self.sizes.get(name, 0)
-        part = min(1.0, self.done / self.megabytes)
-        bar = ("#" * round(part * self.WIDTH)).ljust(self.WIDTH, ".")
-        text = f"  {self.step} … [{bar}] {self.done:.0f} of {self.megabytes:.0f} MB "
+        total = sum(self.sizes.values()) or 1
+        bar = ("#" * round(self.done / total * self.WIDTH)).ljust(self.WIDTH, ".")
+        text = f"  {self.step} … [{bar}] {self.done:.0f} of {total:.0f} MB "
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
@@ -332,7 +329,7 @@ EXPLANATIONS = {
         "sudo apt install python3-venv",
     ),
     Cause.OTHER_WHEELHOUSE: (
-        "{source} does not hold what requirements.lock names: they are not a pair",
+        "{source} does not hold what requirements.lock names: they do not belong together",
         "./workshop setup (with a network), or fetch the wheelhouse of this version of the kit",
     ),
     Cause.NO_NETWORK: (

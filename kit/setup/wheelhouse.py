@@ -74,7 +74,7 @@ def this_platform() -> str:
     if this_system() in PLATFORMS:
         return this_system()
     raise KitError(
-        f"this machine is none that we know wheels for: {platform.system()} {platform.machine()}",
+        f"we know no wheels for this machine: {platform.system()} {platform.machine()}",
         f"./workshop pack DIR --platform {next(iter(PLATFORMS))}",
     )
 

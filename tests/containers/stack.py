@@ -93,7 +93,7 @@ class Stack:
     def up(self, *words: str) -> None:
         """Bring the services up, and wait until they are healthy and /ready agrees."""
         # Compose gives up at once on a service that was unhealthy a moment ago.
-        wait_until(lambda: "unhealthy" not in self.health(), "a mend", LONG, every=1)
+        wait_until(lambda: "unhealthy" not in self.health(), "a recovery", LONG, every=1)
         self.compose("up", "--detach", *words)
         wait_until(self.healthy, "all services to be healthy", LONG, every=1)
         self.wait_ready()

@@ -41,7 +41,7 @@ def test_start_refuses_a_body_that_makes_no_sense(runner: Runner, body: Any) -> 
     assert not runner.client.post("/cancel").is_success, "it must not have started anything"
 
 
-def test_a_second_start_answers_409_and_names_the_run_in_the_way(runner: Runner) -> None:
+def test_a_second_start_answers_409_and_names_the_active_run(runner: Runner) -> None:
     run_id = runner.start()
     answer = runner.client.post("/start")
     assert answer.status_code == 409

@@ -94,7 +94,7 @@ def test_02_a_worker_that_dies_leaves_a_lost_run_no_kernel_and_a_free_runner(
         wait_until(lambda: len(runner.kernels()) == 1, "the dead worker's kernels to be gone", 10)
 
 
-def test_03_and_04_a_redeploy_in_a_run_ends_it_in_words_and_never_runs_it_again(
+def test_03_and_04_a_redeploy_in_a_run_ends_it_with_a_reason_and_never_runs_it_again(
     tmp_path: Path, own_gate: Gate
 ) -> None:
     with start_runner(tmp_path, notebook=own_gate.notebook) as runner:
@@ -402,7 +402,7 @@ def settled(process: psutil.Process) -> bool:
         return True
 
 
-def test_18_a_cell_that_kills_its_kernel_fails_the_run_in_words(tmp_path: Path) -> None:
+def test_18_a_cell_that_kills_its_kernel_fails_the_run_with_a_reason(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "it.ipynb", "print('first')", "import os; os._exit(1)")
     with start_runner(tmp_path, notebook=notebook) as runner:
         run = runner.run("FAILED")

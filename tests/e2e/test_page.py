@@ -135,7 +135,7 @@ def test_the_files_of_a_run_are_there_to_download(tmp_path: Path, open_page: Ope
         assert Path(download.value.path()).read_text() == "1,2"
 
 
-def test_a_second_start_names_the_run_in_the_way_and_offers_to_follow_it(
+def test_a_second_start_names_the_active_run_and_offers_to_follow_it(
     runner: Runner, gate: Gate, open_page: OpenPage
 ) -> None:
     gate.open()
@@ -143,14 +143,14 @@ def test_a_second_start_names_the_run_in_the_way_and_offers_to_follow_it(
     gate.close()
     page = open_page(runner.url)
     expect(page.locator("pre")).to_contain_text("after the gate")
-    in_the_way = runner.start(requested_by="somebody else")
+    active = runner.start(requested_by="somebody else")
     page.get_by_role("button", name=earlier).click()
     start_button(page).click()
     alert = page.locator("#problem")
-    expect(alert).to_contain_text(f"Run {in_the_way} is in the way: one at a time.")
+    expect(alert).to_contain_text(f"Run {active} blocks this start: one at a time.")
     expect(start_button(page)).to_be_enabled()
     alert.get_by_role("button", name="Follow that run").click()
-    expect(page.get_by_role("heading", name=f"Run {in_the_way}")).to_be_focused()
+    expect(page.get_by_role("heading", name=f"Run {active}")).to_be_focused()
     expect(status(page)).to_have_text("Running")
     gate.open()
     expect(status(page)).to_have_text("Succeeded")
@@ -222,7 +222,7 @@ def test_everything_works_from_the_keyboard(
     expect(status(page)).to_have_text("Running")
     expect(start_button(page)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#problem")).to_contain_text("in the way")
+    expect(page.locator("#problem")).to_contain_text("blocks this start")
     tab_to(page, page.get_by_role("button", name="Follow that run"))
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("button", name="Cancel"))
@@ -263,7 +263,7 @@ def test_text_stands_out_from_its_ground(runner: Runner, open_page: OpenPage, sc
     runner.start()
     page = open_page(runner.url, color_scheme=scheme)
     start_button(page).click()
-    expect(page.locator("#problem")).to_contain_text("in the way")
+    expect(page.locator("#problem")).to_contain_text("blocks this start")
     page.mouse.move(0, 0)
     weak = page.evaluate(CONTRAST)
     assert not weak, weak
@@ -275,7 +275,7 @@ def test_a_phone_needs_no_sideways_scrolling(
     runner.start()
     page = open_page(runner.url, viewport={"width": 360, "height": 640})
     start_button(page).click()
-    expect(page.locator("#problem")).to_contain_text("in the way")
+    expect(page.locator("#problem")).to_contain_text("blocks this start")
     assert not page.evaluate(STICKING_OUT)
     gate.open()
     expect(page.locator("pre")).to_contain_text("after the gate")
@@ -417,7 +417,7 @@ def test_axe_finds_nothing_while_a_run_goes_on_and_when_it_is_done(
     page = open_page(runner.url, color_scheme=scheme)
     runner.start()
     start_button(page).click()
-    expect(page.locator("#problem")).to_contain_text("in the way")
+    expect(page.locator("#problem")).to_contain_text("blocks this start")
     page.mouse.move(0, 0)
     assert not axe.findings(page)
     page.get_by_role("button", name="Cancel").click()

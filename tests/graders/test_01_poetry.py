@@ -80,7 +80,7 @@ def poetry(submission: Submission, files: Files) -> Poetry:
 
 @pytest.fixture
 def pyproject(files: Files) -> dict[str, Any]:
-    return table_of(files, PYPROJECT, "here is where the project says what it is")
+    return table_of(files, PYPROJECT, "in this file the project says what it is")
 
 
 @pytest.mark.task("1.1")
@@ -119,7 +119,7 @@ def test_the_project_says_what_it_needs(pyproject: dict[str, Any]) -> None:
             wrong(f"{name!r} among the dependencies", got, "[project] dependencies")
     for name, need in needs.items():
         if not (need.specifier or need.url):
-            expected = f"a range of versions for {name}: any will not do for long"
+            expected = f"a range of versions for {name}: some later version will not fit"
             wrong(expected, f'"{need}"', "[project] dependencies")
 
 
@@ -141,7 +141,7 @@ def test_what_only_developers_need_is_in_a_group(pyproject: dict[str, Any]) -> N
     needs = dependencies(pyproject)
     for name in ("pytest", "ruff"):
         if name in needs:
-            expected = f"{name} in the group `dev` alone: who runs the API does not need it"
+            expected = f"{name} in the group `dev` alone: people who run the API do not need it"
             wrong(expected, f"{name} among the dependencies too", "[project] dependencies")
         if name not in group:
             wrong(f"{name!r} in the group `dev`", ", ".join(sorted(group)) or "nothing", where)

@@ -38,7 +38,7 @@ def test_a_start_is_accepted_and_gives_a_run(api: Api) -> None:
         datetime.fromisoformat(queued)
     except (TypeError, ValueError):
         answer.wrong("the time of the start as text, such as 2026-11-22T13:49:30Z", START)
-    again = api.post("/start").expect(202, "the second time as the first", START)
+    again = api.post("/start").expect(202, "the second start is answered as the first", START)
     if run_id(again, START) == first:
         again.wrong(f"a run_id of its own for each run: {first!r} was the run before", START)
 
@@ -60,7 +60,7 @@ def test_each_run_has_its_own_time(api: Api) -> None:
 def test_get_start_does_not_start_a_run(api: Api) -> None:
     answer = api.get("/start")
     if answer.status < 400:
-        answer.wrong("405 Method Not Allowed: whoever only looks must not start a run", START)
+        answer.wrong("405 Method Not Allowed: a client that only looks must not start a run", START)
 
 
 @pytest.mark.task("3.2")
@@ -232,7 +232,7 @@ def first_of(names: list[Any]) -> str:
 def require_no_client_address(answer: Answer, run: dict[str, Any], where: str) -> None:
     """Raise Wrong if a run in an answer has the address of its client."""
     if "client" in run or OUR_ADDRESS in run.values():
-        answer.wrong("a run without `client`: the address is nobody else's business", where)
+        answer.wrong("a run without `client`: no caller may see the address", where)
 
 
 def require_documented(document: dict[str, Any], method: str, path: str, where: str) -> None:

@@ -23,7 +23,7 @@ TIMEOUT_MARGIN = 10.0  # seconds in addition to the job's own
 TWO_RUNS = """\
 2 processes, 2 runs at once: with `./workshop run 04 --api 2` each process took a start
 (neither sees the other's memory). Of the first run the second process said {status}.
-This is nobody's fault and not to be mended here: exercise 05 is the way out."""
+This is not your mistake, and you need not fix it here: exercise 05 does."""
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def start_when_free(api: Api, seconds: float) -> Answer:
     while True:
         answer = api.post("/start", {"seconds": seconds})
         if answer.status != 409:
-            return answer.expect(202, "no run is in the way", START)
+            return answer.expect(202, "no run is active", START)
         if time.monotonic() > deadline:
             answer.expect(202, "the run before is over and so a start is possible again", BUSY)
         time.sleep(0.05)

@@ -64,7 +64,7 @@ def require_refusal(answer: Answer, running: str, meanwhile: str) -> None:
     answer.did = TWO_STARTS
     answer.expect(409, f"run {running} is {meanwhile}", START)
     if answer.field("running", START) != running:
-        answer.wrong(f'"running": "{running}", the id of the run in the way', START)
+        answer.wrong(f'"running": "{running}", the id of the active run', START)
 
 
 @pytest.mark.task("7.1")
@@ -82,9 +82,9 @@ def test_a_second_start_is_refused_while_the_first_is_queued_or_runs(runner: Run
 @pytest.mark.task("7.1")
 def test_a_start_is_possible_again_when_the_run_has_ended(runner: Runner) -> None:
     runner.wait_until_idle()
-    fails = start(runner.api, {"seconds": 0, "rows": 0}, "no run is in the way any more")
+    fails = start(runner.api, {"seconds": 0, "rows": 0}, "no run is active any more")
     follow(runner.api, fails, ENDED, START)
-    again = start(runner.api, {"seconds": 0}, "the run before has ended, if only by failing")
+    again = start(runner.api, {"seconds": 0}, "the run before has ended: it has failed")
     follow(runner.api, again, ENDED, START)
 
 
@@ -151,11 +151,11 @@ def test_whoever_stands_still_with_the_lock_loses_it(runner: Runner, starts: lis
             return wrong.got
         result = after.outcomes[0].result
         assert isinstance(result, Called)
-        if result.status == 202 or (result.status == 409 and is_in_the_way(result.answer)):
+        if result.status == 202 or (result.status == 409 and blocks(result.answer)):
             return None
-        return f"{result.answer}, and no run is in the way"
+        return f"{result.answer}, and no run is active"
 
-    def is_in_the_way(answer: Answer) -> bool:
+    def blocks(answer: Answer) -> bool:
         return status(runner.apis[1], str(answer.field("running", START))) in ACTIVE
 
     points = crash_points(
@@ -175,7 +175,7 @@ def test_whoever_stands_still_with_the_lock_loses_it(runner: Runner, starts: lis
 
 
 @pytest.mark.task("7.3")
-def test_a_run_is_in_the_way_for_as_long_as_it_takes(runner: Runner, starts: list[Actor]) -> None:
+def test_a_run_blocks_others_for_as_long_as_it_takes(runner: Runner, starts: list[Actor]) -> None:
     gated = runner.gated
     report = explore(
         [*starts[:2], time_passes(gated.data, LONGEST_RUN)],
@@ -188,5 +188,5 @@ def test_a_run_is_in_the_way_for_as_long_as_it_takes(runner: Runner, starts: lis
     did = f"{curl('POST', '/start', {'seconds': LONGEST_RUN})}\n… {LONGEST_RUN} s later …\n"
     did += curl("POST", "/start")
     expected = "409 Conflict: a lock's timeout may not end before the run that it stands for. "
-    expected += "The record says whether a run is in the way; the lock is for the decision only"
+    expected += "The record says whether a run is active; the lock is for the decision only"
     require_kept(report, did, expected, LOCK)

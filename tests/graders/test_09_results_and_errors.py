@@ -86,7 +86,7 @@ def test_before_its_end_a_run_has_no_output(api: Api) -> None:
     api.post("/cancel").expect(202, "the run is running", CANCEL)
     follow(api, run_id, ENDED, CANCEL)
     answer = api.get(f"/output/{run_id}")
-    answer.expect(200, "the run was cancelled, so it has ended: an output, if an empty one", OUTPUT)
+    answer.expect(200, "the run was cancelled, so it has ended, and has an output", OUTPUT)
     if answer.field("status", OUTPUT) != "CANCELLED":
         answer.wrong("the status CANCELLED", OUTPUT)
     if answer.object(OUTPUT).get("result") is not None:

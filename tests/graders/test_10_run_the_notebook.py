@@ -294,7 +294,7 @@ def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRu
 
 @pytest.mark.task("10.2")
 def test_a_kernel_that_dies_fails_the_run(api: Api, died: ProbeRun) -> None:
-    require_failed(api, died, "a cell said os._exit(1), and that was the end of the kernel")
+    require_failed(api, died, "a cell called os._exit(1), which ended the kernel")
 
 
 @pytest.mark.task("10.2")
@@ -309,11 +309,11 @@ def test_a_cell_that_takes_too_long_fails_the_run(
 
 
 def require_failed(api: Api, run: ProbeRun, why: str) -> None:
-    """Raise Wrong unless the run has failed, says why in words, and shows what it had printed."""
+    """Raise Wrong unless the run has failed, with a readable error, and shows what it printed."""
     if run.status != "FAILED":
         run.answer.wrong(f'"status": "FAILED" ({why})', RUN)
     if not readable(run.error):
-        run.answer.wrong(f"an `error` in words, which people can read ({why})", OUTPUT)
+        run.answer.wrong(f"an `error` that people can read: two words or more ({why})", OUTPUT)
     answer = api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT)
     printed = f"begun {run.mark}"
     if printed not in lines(answer):

@@ -211,7 +211,7 @@ def test_it_is_kept_where_api_and_worker_both_look(submission: Submission, good:
 @pytest.mark.task("11.3")
 def test_the_folder_is_made_when_it_is_not_there(folder: Folder, failed: ProbeRun) -> None:
     did = f"ARTIFACTS_DIR={folder.path}   # which was not there, and then a run"
-    expected = "the folder, made by whoever writes the notebook into it"
+    expected = "the folder, made by the code that writes the notebook into it"
     kept = folder.path.is_dir() or WHY in failed.error
     require(kept, did, expected, f"no folder. The run: {failed.answer}", KEPT)
 

@@ -165,7 +165,7 @@ class Steps:
         """Start a run with a kernel, whose notebook ends at once. The next test uses it."""
         self.worker.reset()
         write_notebook(self.notebook, self.kernels.ends_at_once)
-        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        answer = self.api.post("/start").expect(202, "no run is active", START)
         self._started = run_id_of(answer)
 
     def end(self) -> tuple[str, str]:
@@ -347,7 +347,7 @@ class Beats:
 
     def begin(self) -> None:
         """Start the run that the next test uses."""
-        answer = self.api.post("/start").expect(202, "no run is in the way", START)
+        answer = self.api.post("/start").expect(202, "no run is active", START)
         self._started = run_id_of(answer)
 
     def start(self) -> str:
@@ -355,11 +355,16 @@ class Beats:
         if not self._started:
             self.begin()
         run_id, self._started = self._started, ""
-        eventually(lambda: status(self.api, run_id) != "QUEUED")
-        now = status(self.api, run_id)
+        now = self.begun(run_id)
         require(now == "RUNNING", curl("GET", f"/status/{run_id}"), "RUNNING", now, CLAIM)
         self.data.shorten(SHORT_LEASE)
         return run_id
+
+    def begun(self, run_id: str) -> str:
+        """Wait until a worker has begun that run. Returns its status."""
+        self.workers()  # on a busy machine, the second one may take long to come up
+        eventually(lambda: status(self.api, run_id) != "QUEUED")
+        return status(self.api, run_id)
 
     def take_started(self) -> str:
         """The run that was started last."""
@@ -414,7 +419,7 @@ class Beats:
         while not any(
             end > before.get(key, 0) + NOTICED for key, end in self._lease_ends().items()
         ):
-            got = "the lease has no end, or nobody prolongs it"
+            got = "the lease has no end, or nothing renews it"
             require(time.monotonic() < deadline, did, "a lease that is renewed", got, HEARTBEAT)
             time.sleep(POLL_INTERVAL)
             self._require_at_work(run_id, did)
@@ -580,7 +585,7 @@ def test_a_run_whose_worker_stops_at_any_point_makes_way(steps: Steps) -> None:
     )
     did = later("a worker in the middle of a run")
     did += f"\n{curl('GET', '/status/RUN_ID')}   (of that run)"
-    expected = "202 Accepted, and the status LOST: a run without its lease is nobody's any more"
+    expected = "202 Accepted, and the status LOST: the run has no worker any more"
     require_survived(points, did, expected, LOST)
     steps.begin()
 
@@ -614,7 +619,7 @@ def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
     beats.be_silent()
     beats.require_renewal(run_id, did)
     require(alive(kernel), did, "the kernel works on", "it is gone", HEARTBEAT)
-    beats.api.post("/start").expect(409, f"run {run_id} is in the way", HEARTBEAT)
+    beats.api.post("/start").expect(409, f"run {run_id} blocks it", HEARTBEAT)
     beats.running = run_id, kernel
 
 
@@ -660,7 +665,7 @@ def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
 def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
     run_id, ended = steps.end()
     did = f"{curl('GET', f'/status/{run_id}')}   (when its notebook has ended)"
-    expected = "SUCCEEDED: the heart stops with the notebook, and then the lease is released"
+    expected = "SUCCEEDED: the heartbeat stops with the notebook, and then the lease is released"
     require(ended == "SUCCEEDED", did, expected, ended, HEARTBEAT)
     steps.api.post("/start").expect(202, f"run {run_id} has ended", RELEASE)
 
@@ -702,10 +707,9 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
 @undisturbed
 def test_the_next_run_goes_on(beats: Beats) -> None:
     run_id = beats.take_started()
-    eventually(lambda: status(beats.api, run_id) != "QUEUED")
-    now = status(beats.api, run_id)
+    now = beats.begun(run_id)
     did = f"{PAUSED}\n{curl('GET', f'/status/{run_id}')}"
-    expected = f"RUNNING: the lease is run {run_id}'s, and none of the other run's business"
+    expected = f"RUNNING: the lease is run {run_id}'s, and the other run must not touch it"
     require(now == "RUNNING", did, expected, now, RELEASE)
 
 
@@ -726,7 +730,7 @@ def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> No
         )
         now = status(steps.api, run_id)
         require(now == "CANCELLED", did, f"CANCELLED for run {run_id}", now, CANCEL)
-        steps.api.post("/start").expect(202, "a cancelled run is not in the way", CLAIM)
+        steps.api.post("/start").expect(202, "a cancelled run blocks no start", CLAIM)
 
 
 @pytest.mark.task("12.4")
@@ -745,7 +749,7 @@ def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Be
         return answers[-1].status == 202
 
     eventually(started, GONE_TIMEOUT)
-    answers[-1].expect(202, f"run {run_id} has ended, and makes way", CANCEL)
+    answers[-1].expect(202, f"run {run_id} has ended, and blocks no start", CANCEL)
     require_cancelled_late(steps)
 
 

@@ -89,7 +89,7 @@ class Runner:
         self._no_redis.close()
 
     def end_workers(self) -> None:
-        """From now on, a run that is started stays in the way."""
+        """From now on, a run that is started stays active."""
         self._first_worker.result()
         for child in self.submission.workers:
             child.kill()
@@ -102,7 +102,7 @@ def runner(submission: Submission) -> Iterator[Runner]:
 
 
 @pytest.mark.task("13.1")
-def test_a_lease_that_cannot_work_is_refused_in_words(runner: Runner) -> None:
+def test_a_lease_that_cannot_work_is_refused_with_a_sentence(runner: Runner) -> None:
     for value, child in runner.refused:
         did = f"LEASE_SECONDS={value} ./workshop run 13"
 
@@ -151,7 +151,7 @@ def require_not_ready(answer: Answer, part: str, why: str) -> None:
     answer.expect(503, why, READY)
     words = answer.field(part, READY)
     if not readable(words):
-        answer.wrong(f"{part!r} to say in words what is wrong", READY)
+        answer.wrong(f"{part!r} to say what is wrong, in two words or more", READY)
 
 
 @pytest.mark.task("13.2")
@@ -204,7 +204,7 @@ def test_refused_starts_are_counted_for_all_processes(runner: Runner) -> None:
     first = runner.api.post("/start").expect(202, "nothing is running", START)
     running = first.field("run_id", START)
     for _ in range(REFUSALS):
-        runner.api.post("/start").expect(409, f"run {running} is in the way", START)
+        runner.api.post("/start").expect(409, f"run {running} blocks it", START)
     for again in ("", ", for the second time"):
         after = metric(runner.other)
         require(

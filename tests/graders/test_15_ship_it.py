@@ -159,7 +159,7 @@ def test_with_the_key_a_start_works(runner: Runner) -> None:
     def start() -> Answer:
         return locked(runner.locked, "POST", "/start", KEY)
 
-    # A run of the test before, whose worker was killed, may still be in the way.
+    # A run of the test before, whose worker was killed, may still be active.
     forget_all(runner.submission)
     start().expect(202, "that is the key", CHECK)
 

@@ -74,7 +74,7 @@ async def start(
 ) -> Record:
     """Start a run, unless one is going."""
     if busy():
-        raise HTTPException(409, "A run is in the way: one at a time.")
+        raise HTTPException(409, "A run blocks this start: one at a time.")
     body = body or StartRequest()
     record = Record(
         run_id=secrets.token_hex(4),

@@ -12,7 +12,7 @@ from .config import Settings
 
 
 class NotebookFailed(Exception):
-    """The notebook did not run to its end: why, in words, and what it left by then.
+    """The notebook did not run to its end: why, in a sentence, and what it left by then.
 
     Celery keeps an exception as its name and its arguments, in JSON, and makes a new one of them
     for each reader. So the arguments have to say it all.
@@ -52,7 +52,7 @@ def run(settings: Settings) -> dict[str, Any]:
         # Starts a kernel, and shuts it down whatever happens.
         client.execute(env=os.environ | {"DATABASE_URL": settings.database_url})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise NotebookFailed(in_words(error, settings), left_by(notebook)) from error
+        raise NotebookFailed(readable(error, settings), left_by(notebook)) from error
     return left_by(notebook)
 
 
@@ -63,7 +63,7 @@ def left_by(notebook: NotebookNode) -> dict[str, Any]:
     return {"printed": "".join(texts)}
 
 
-def in_words(problem: Exception, settings: Settings) -> str:
+def readable(problem: Exception, settings: Settings) -> str:
     """Why a notebook did not run to its end."""
     match problem:
         case CellExecutionError():

@@ -16,11 +16,11 @@ from .config import Settings
 
 
 class NotebookFailed(Exception):
-    """The notebook did not run to its end; says why, in words. Pickles: it has one argument."""
+    """The notebook did not run to its end; its text says why. Pickles: it has one argument."""
 
 
 class Unusable(Exception):
-    """The notebook cannot be run; says why, in words."""
+    """The notebook cannot be run; its text says why."""
 
 
 def read(path: Path) -> NotebookNode:

@@ -31,7 +31,7 @@ class Status(StrEnum):
 
     @property
     def active(self) -> bool:
-        """Whether the run is in the way of another."""
+        """Whether the run blocks the next one."""
         return self in (Status.QUEUED, Status.RUNNING)
 
 
@@ -44,7 +44,7 @@ class Run(BaseModel):
     queued: datetime
     cells_done: int | None = Field(None, description="null until the worker has counted them")
     cells_total: int | None = None
-    error: str | None = Field(None, description="Why it failed, in words")
+    error: str | None = Field(None, description="Why it failed, in a sentence")
 
 
 class Output(BaseModel):
@@ -75,11 +75,11 @@ class Record(Run):
 
 
 class Busy(Exception):
-    """A start was refused: another run is in the way."""
+    """A start was refused: another run blocks it."""
 
     def __init__(self, running: str) -> None:
         self.running = running
-        super().__init__(f"Run {running} is in the way: one at a time.")
+        super().__init__(f"Run {running} blocks this start: one at a time.")
 
 
 def key(run_id: str) -> str:

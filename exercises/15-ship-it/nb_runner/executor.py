@@ -53,8 +53,8 @@ class Executor:
         self._kernel: Kernel | None = None
         self._task: asyncio.Task[None] | None = None
         self._client: Client | None = None
-        self.where = ""  # in words: which cell it is at
-        self.no_kernel = ""  # in words: why none could be started, as far as known
+        self.where = ""  # for people: which cell it is at
+        self.no_kernel = ""  # for people: why none could be started, as far as known
         self.dropped = 0  # bytes of output that the run has put out beyond OUTPUT_LIMIT
 
     def warm_up(self, path: Path) -> None:

@@ -44,7 +44,7 @@ class Run(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reason: Reason | None = Field(None, description="Why the run did not succeed, for programs")
-    error: str | None = Field(None, description="Why the run did not succeed, in words")
+    error: str | None = Field(None, description="Why the run did not succeed, in a sentence")
     signal: str | None = Field(
         None, description="The signal that ended the kernel, if it died", examples=["SIGKILL"]
     )
@@ -66,7 +66,7 @@ class Run(BaseModel):
         return cls(run_id=run_id, notebook=notebook, requested_by=requested_by, queued_at=now)
 
     @model_validator(mode="after")
-    def _in_words(self) -> Self:
+    def _readable(self) -> Self:
         if self.error is None and self.reason is not None:
             self.error = WORDS.get(self.reason)
         return self
@@ -84,11 +84,11 @@ class Run(BaseModel):
 
 
 class Busy(Exception):
-    """A start was refused: another run is in the way."""
+    """A start was refused: another run blocks it."""
 
     def __init__(self, running: str) -> None:
         self.running = running
-        super().__init__(f"Run {running} is in the way: one at a time.")
+        super().__init__(f"Run {running} blocks this start: one at a time.")
 
 
 class Elsewhere(Exception):
@@ -116,7 +116,7 @@ async def admit(requested_by: str | None) -> Run:
         Busy: another run holds the lease.
         Forgot: Redis forgot something less than one lease ago.
     """
-    if running := await in_the_way():  # one question for all that ask at this moment
+    if running := await blocking_run():  # one question for all that ask at this moment
         raise Busy(running)
     settings = get_settings()
     run = Run.new(settings.notebook_path.name, requested_by)
@@ -208,8 +208,8 @@ async def look(_: int) -> None:
 
 
 @Coalescing
-async def in_the_way(starts: int) -> str | None:
-    """The run in the way of that many starts, counted as refused. None: there is none."""
+async def blocking_run(starts: int) -> str | None:
+    """The run that blocks these starts, counted as refused. None: there is none."""
     running: str | None = await _step("refuse", "", starts)
     return running
 

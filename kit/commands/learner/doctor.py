@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with this machine, in words, with the command that mends it."""
+"""`doctor`: what is wrong with this machine, and the command that fixes it."""
 
 import json
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ def doctor(
 def _print(findings: Sequence[Finding]) -> None:
     table = Table("", "check", "what we found", box=None, pad_edge=False)
     for finding in findings:
-        mending = f"\nTry: {finding.fix}" if finding.fix else ""
+        fixing = f"\nTry: {finding.fix}" if finding.fix else ""
         state = f"[{STYLES[finding.state]}]{finding.state}[/]"
-        table.add_row(state, finding.check, escape(finding.message + mending))
+        table.add_row(state, finding.check, escape(finding.message + fixing))
     console = Console()
     console.print(table)
     bad = sum(finding.state == "failure" for finding in findings)
-    console.print(f"\n{bad} to mend first." if bad else "\nGood to go. Next: ./workshop")
+    console.print(f"\n{bad} to fix first." if bad else "\nGood to go. Next: ./workshop")

@@ -14,11 +14,11 @@ from kit.workspace import ROOT, workspace
 # A line for each paragraph: how wide the terminal is, is known when they are printed.
 NAME = "The notebook runner workshop."
 WELCOME = """\
-{name} A data team has a notebook; somebody wants to start it with an API call, and never twice \
-at once. You build what makes that possible, in {count} exercises.
+{name} A data team has a notebook. People want to start it with an API call, and it must never run \
+twice at once. You build the program for that, in {count} exercises.
 
-Each is a small project in work/. You edit it in any editor, here it is checked whenever you save, \
-and what is said here tells you what is missing. `./workshop --help` lists all there is.
+Each is a small project in work/. You edit it in any editor. Whenever you save, your work is \
+checked here, and you read what is missing. `./workshop --help` lists all commands.
 """
 NEXT = """\
 At a terminal, `./workshop` checks your work whenever you save.

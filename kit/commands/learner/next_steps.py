@@ -1,4 +1,4 @@
-"""What to do next, in words: after a check, and wherever the learner is."""
+"""What to do next, as text: after a check, and wherever the learner is."""
 
 from collections.abc import Sequence
 

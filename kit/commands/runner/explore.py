@@ -98,6 +98,6 @@ def _print(found: Exploration, html: Path | None) -> None:
         print(f"Exercise {FIRST_WITH_LOCK:02} lets one in. `./workshop check {FIRST_WITH_LOCK:02}`")
     elif number < FIRST_WITH_LEASE and any(p.outcome is Outcome.FOR_EVER for p in found.broken):
         lease = f"{FIRST_WITH_LEASE:02}"
-        print(f"Exercise {lease} mends what is refused for ever. `./workshop check {lease}`")
+        print(f"Exercise {lease} fixes what is refused for ever. `./workshop check {lease}`")
     if html is not None:
         print(f"Written: {shown(html)}")

@@ -26,7 +26,7 @@ class Status(StrEnum):
 
     @property
     def active(self) -> bool:
-        """Whether the run is in the way of another."""
+        """Whether the run blocks the next one."""
         return self in (Status.QUEUED, Status.RUNNING)
 
 
@@ -63,18 +63,18 @@ class Record(Run):
 
 
 class Busy(Exception):
-    """A start was refused: another run is in the way."""
+    """A start was refused: another run blocks it."""
 
     def __init__(self, running: str) -> None:
         self.running = running
-        super().__init__(f"Run {running} is in the way: one at a time.")
+        super().__init__(f"Run {running} blocks this start: one at a time.")
 
 
 def admit(record: Record) -> None:
     """Make the run the current one, unless another is.
 
     Looking and writing are two steps, so they need a lock around them: or two who look at the same
-    time would both see nothing in the way. It is held for these two steps only, and by the API
+    time would both see no active run. It is held for these two steps only, and by the API
     only. When its holder dies in between, its timeout opens it.
 
     Raises:

@@ -29,7 +29,7 @@ class Status(StrEnum):
 
     @property
     def active(self) -> bool:
-        """Whether the run is in the way of another."""
+        """Whether the run blocks the next one."""
         return self in (Status.QUEUED, Status.RUNNING)
 
 
@@ -53,7 +53,7 @@ class Run(BaseModel):
     queued: datetime
     cells_done: int | None = Field(None, description="null until the worker has counted them")
     cells_total: int | None = None
-    error: str | None = Field(None, description="Why it failed, in words")
+    error: str | None = Field(None, description="Why it failed, in a sentence")
 
 
 class Output(BaseModel):
@@ -81,18 +81,18 @@ class Record(Run):
 
 
 class Busy(Exception):
-    """A start was refused: another run is in the way."""
+    """A start was refused: another run blocks it."""
 
     def __init__(self, running: str) -> None:
         self.running = running
-        super().__init__(f"Run {running} is in the way: one at a time.")
+        super().__init__(f"Run {running} blocks this start: one at a time.")
 
 
 def admit(record: Record) -> None:
     """Make the run the current one, unless another is.
 
     Looking and writing are two steps, so they need a lock around them: or two who look at the same
-    time would both see nothing in the way. It is held for these two steps only, and by the API
+    time would both see no active run. It is held for these two steps only, and by the API
     only. When its holder dies in between, its timeout opens it.
 
     Raises:
@@ -133,7 +133,7 @@ def get(run_id: str) -> Record | None:
     result: AsyncResult[Any] = AsyncResult(run_id, app=app)
     record.status = STATUSES[result.state]
     if record.status is Status.FAILED:
-        record.error = in_words(result.result)
+        record.error = readable(result.result)
     # What the task has told of itself: its progress, its result, or why there is none.
     told = result.info
     left = told.left if isinstance(told, NotebookFailed) else told
@@ -155,7 +155,7 @@ def output(record: Record) -> Output:
     return out
 
 
-def in_words(error: Any) -> str:
+def readable(error: Any) -> str:
     """An exception as people say it: its name and its message."""
     return f"{type(error).__name__}: {error}"
 

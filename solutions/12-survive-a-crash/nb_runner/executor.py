@@ -16,7 +16,7 @@ from .config import Settings
 
 
 class NotebookFailed(Exception):
-    """The notebook did not run to its end; says why, in words. Pickles: it has one argument."""
+    """The notebook did not run to its end; its text says why. Pickles: it has one argument."""
 
 
 def artifact(settings: Settings, run_id: str) -> Path:

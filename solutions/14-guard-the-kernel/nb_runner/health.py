@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 class Readiness(BaseModel):
-    """What has to be there for a start to work: "ok", or what is wrong, in words."""
+    """What has to be there for a start to work: "ok", or a sentence that says what is wrong."""
 
     redis: str = OK
     worker: str = OK

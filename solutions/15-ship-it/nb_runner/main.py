@@ -1,4 +1,4 @@
-"""The API: its calls, and what it answers when a run is in the way."""
+"""The API: its calls, and what it answers when a run blocks a start."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from redis import RedisError
 
 from . import runs
 from .api import stopping
-from .api.answers import UNKNOWN, InTheWay, KnownRun, Problem, RunId, problem
+from .api.answers import UNKNOWN, Blocked, KnownRun, Problem, RunId, problem
 from .api.app import create_app
 from .broker import enqueue
 from .config import get_settings
@@ -47,7 +47,7 @@ class StartRequest(BaseModel):
     status_code=202,
     response_description="The run, queued; Location says where to follow it",
     responses={
-        409: {"model": InTheWay, "description": "Another run is in the way"},
+        409: {"model": Blocked, "description": "Another run blocks this start"},
         400: problem("That body cannot be read at all"),
         413: {"description": "That body is too large", "content": {"text/plain": {}}},
     },
@@ -141,7 +141,7 @@ async def events(run: KnownRun) -> AsyncIterator[Run]:
 @calls.post(
     "/cancel",
     status_code=202,
-    responses={409: {"model": Problem | InTheWay, "description": "Nothing is running, or another"}},
+    responses={409: {"model": Problem | Blocked, "description": "Nothing is running, or another"}},
 )
 async def cancel(run_id: RunId = None) -> Run:
     """Cancel the run in progress. One that no worker has claimed ends at once.

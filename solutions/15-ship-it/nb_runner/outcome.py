@@ -33,7 +33,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"  # it was killed, and the system counts one kill more for it
     OUTPUT_LIMIT = "output_limit"  # it put out more than OUTPUT_LIMIT, with OVER_OUTPUT_LIMIT=fail
     OUTPUT_MISSING = "output_missing"  # some of its output did not arrive
-    CANCELLED = "cancelled"  # somebody asked for its end
+    CANCELLED = "cancelled"  # a caller asked for its end
     # The worker could not begin, or could not keep what came of it.
     NOTEBOOK_UNUSABLE = "notebook_unusable"  # NOTEBOOK_PATH: missing, or no notebook
     KERNEL_NOT_STARTED = "kernel_not_started"

@@ -38,7 +38,7 @@ SCRIPTS = {
     "admit": "admits",
     "cancel": "cancels",
     "claim": "claims",
-    "refuse": "asks who is in the way",
+    "refuse": "asks which run is active",
     "withdraw": "withdraws",
 }
 WAYS: tuple[Way, ...] = ("kill", "cut", "pause")
@@ -290,7 +290,7 @@ def _result(result: Result, rule: Rule, failing: Trace | None) -> Result:
 
 
 def one_of_the_starts_is_accepted(trace: Trace, _: Runs) -> None:
-    """Nothing is in the way, and nothing ends: one start gets in."""
+    """No run is active, and none ends: one start gets in."""
     answers = sorted(str(one) for one in trace.outcomes)
     expected = ["202"] + ["409"] * (len(answers) - 1)
     require(answers == expected, f"the starts are answered {', '.join(answers)}")

@@ -61,7 +61,7 @@ def test_27_two_runners_and_another_application_on_one_redis_do_not_meet(
         redis.delete("celery")
 
 
-def test_27_another_runner_in_the_same_namespace_is_told_in_words(
+def test_27_another_runner_in_the_same_namespace_is_reported(
     runner: Runner, tmp_path: Path
 ) -> None:
     notebook = write_notebook(tmp_path / "other.ipynb", "print('the other one')")

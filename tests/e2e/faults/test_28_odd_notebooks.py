@@ -46,7 +46,7 @@ def odd(kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_28_an_odd_notebook_is_refused_in_words_by_ready_and_by_the_run(
+def test_28_an_odd_notebook_is_refused_with_a_reason_by_ready_and_by_the_run(
     anything: Runner, kind: str
 ) -> None:
     Path(anything.env["NOTEBOOK_PATH"]).write_text(odd(kind), encoding="utf-8")
@@ -63,7 +63,7 @@ def test_28_a_notebook_that_begins_with_a_byte_order_mark_is_run(anything: Runne
     anything.run("SUCCEEDED")
 
 
-def test_28_whichever_value_is_odd_the_notebook_is_run_or_refused_in_words() -> None:
+def test_28_whichever_value_is_odd_the_notebook_is_run_or_refused_with_a_reason() -> None:
     done = subprocess.run(
         [sys.executable, odd_notebooks.__file__],
         cwd=PRODUCT.path,

@@ -83,6 +83,23 @@ def test_29_a_user_without_info_and_with_our_keys_only_will_do(idle: Runner) -> 
         idle.restart_api(0, idle.env)
 
 
+@pytest.mark.parametrize("lacking", ["-@scripting", "-scan"])
+def test_29_what_redis_does_not_allow_is_told_by_ready(idle: Runner, lacking: str) -> None:
+    with Redis.from_url(idle.env["REDIS_URL"]) as redis:
+        rules = ["reset", "on", f">{PASSWORD}", "~*", "&*", "+@all", lacking]
+        redis.execute_command("ACL", "SETUSER", "runner", *rules)
+    server = idle.stack.redis_server
+    assert server
+    url = f"redis://runner:{PASSWORD}@127.0.0.1:{server.port}/0"
+    idle.restart_api(0, idle.env | {"REDIS_URL": url})
+    try:
+        answer = idle.client.get("/ready")
+        assert answer.status_code == 503
+        assert "a user who may not do what the runner needs" in answer.json()["redis"]
+    finally:
+        idle.restart_api(0, idle.env)
+
+
 def test_29_a_policy_that_evicts_is_told_by_ready(idle: Runner) -> None:
     with Redis.from_url(idle.env["REDIS_URL"]) as redis:
         redis.config_set("maxmemory-policy", "volatile-lru")

@@ -75,7 +75,9 @@ def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield runner
 
 
-def test_30_a_locked_database_fails_the_run_in_words_before_its_lease_ends(fenced: Runner) -> None:
+def test_30_a_locked_database_fails_the_run_with_a_reason_before_its_lease_ends(
+    fenced: Runner,
+) -> None:
     file = fenced.env["DATABASE_URL"].removeprefix("sqlite:///")
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")

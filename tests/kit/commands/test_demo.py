@@ -45,7 +45,7 @@ def test_the_demo_ends_well_and_leaves_nothing_running(demo: DemoResult) -> None
     assert demo.left_running == []
 
 
-def test_the_second_start_is_refused_and_names_the_run_in_the_way(demo: DemoResult) -> None:
+def test_the_second_start_is_refused_and_names_the_active_run(demo: DemoResult) -> None:
     first, refused = re.findall(r"POST /start .* → (\d+ .+)\n +(\{.*\})", demo.output)
     assert (first[0], refused[0]) == ("202 Accepted", "409 Conflict")
     run_id = json.loads(first[1])["run_id"]

@@ -122,7 +122,7 @@ def test_in_07_a_start_that_is_killed_before_it_queues_keeps_everybody_out(
         ("SET", "let in"),  # the record
         ("LPUSH", "refused for ever"),  # now it is the newest run
         ("EVALSHA", "refused for ever"),
-        ("LPUSH", "in the way"),  # the message: a worker will take it
+        ("LPUSH", "blocked"),  # the message: a worker will take it
     ]
 
 

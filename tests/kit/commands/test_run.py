@@ -63,8 +63,10 @@ def test_lines_carry_names_without_colour_where_there_is_no_terminal(
 
 
 def test_children_get_defaults_and_what_the_user_set_wins(start: Start, project: Path) -> None:
-    run = start("--path", project, DATABASE_URL="sqlite:////somewhere/else.db")
+    elsewhere = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0", "UVICORN_WORKERS": "3"}
+    run = start("--path", project, DATABASE_URL="sqlite:////somewhere/else.db", **elsewhere)
     url = run.ready()
+    assert "without   CELERY_BROKER_URL, UVICORN_WORKERS: " in run.text
     assert look(url, "DATABASE_URL")["worker"] == "sqlite:////somewhere/else.db"
     artifacts = look(url, "ARTIFACTS_DIR")
     assert artifacts["worker"] == str(project.parent / "state" / "artifacts") == artifacts["api"]

@@ -1,9 +1,10 @@
-"""What a learner types between checks: list, status, hint, solution, diff, reset, catch-up."""
+"""What a learner types between checks: list, status, hint, solution, diff, reset, export, …"""
 
 import os
 import pty
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,63 @@ def test_catch_up_asks_before_it_takes_a_pass_away(learner: Learner) -> None:
     assert learner.states()[HELLO] == "started"
 
 
+def test_the_whole_course_begins_again_and_the_work_is_kept(learner: Learner) -> None:
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    learner.run("check", "2")
+    refused = learner.run("reset", "all")
+    assert refused.returncode == 2
+    assert "Try: ./workshop reset all --yes" in refused.stderr
+    assert learner.states() == {HELLO: "passed", PARROT: "started"}
+    assert learner.run("reset", "all", "--yes").returncode == 0
+    assert learner.states() == {HELLO: "not started", PARROT: "not started"}
+    assert len(kept(learner)) == 2
+
+
+def test_work_and_progress_go_on_at_another_machine(learner: Learner, tmp_path: Path) -> None:
+    learner.run("reset", "1")
+    learner.solve(HELLO)
+    learner.run("check")
+    learner.run("check", "2")
+    learner.file(PARROT).write_text("mine = 1\n")
+    said = learner.run("export", str(tmp_path / "mine.zip")).stdout
+    assert "your work on 01, 02" in said
+    refused = learner.run("export", str(tmp_path / "mine.zip"))
+    assert refused.returncode == 2 and "is there already" in refused.stderr
+    other = Learner(tmp_path / "other")
+    other.run("check", "2")
+    other.file(PARROT).write_text("theirs = 1\n")
+    done = other.run("import", str(tmp_path / "mine.zip"))
+    assert done.returncode == 0, done.stderr
+    assert other.states() == {HELLO: "passed", PARROT: "started"}
+    assert other.run_json("status", "--json")["current"] == PARROT
+    assert other.file(PARROT).read_text() == "mine = 1\n"
+    [theirs] = kept(other)
+    assert (theirs / "nb_runner" / "main.py").read_text() == "theirs = 1\n"
+    assert "is kept in" not in other.run("import", str(tmp_path / "mine.zip")).stdout  # the same
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "work/../../outside.txt"])
+def test_an_archive_that_export_has_not_written_changes_nothing(
+    learner: Learner, tmp_path: Path, name: str
+) -> None:
+    learner.run("check")
+    before = learner.states()
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("progress.json", '{"last": "", "exercises": {}}')
+        archive.writestr(f"work/{HELLO}/nb_runner/main.py", "theirs = 1\n")
+        archive.writestr(name, "")
+    (tmp_path / "none.zip").write_text("PK?")
+    for odd in ("odd.zip", "none.zip"):
+        done = learner.run("import", str(tmp_path / odd))
+        assert done.returncode == 2
+        assert "is not what ./workshop export writes" in done.stderr
+    assert learner.states() == before
+    assert "theirs" not in learner.file(HELLO).read_text()
+    assert learner.run("import", str(tmp_path / "gone.zip")).returncode == 2
+
+
 def test_a_starter_that_changed_since_is_told_and_the_work_is_left_alone(
     learner: Learner,
 ) -> None:
@@ -346,4 +404,20 @@ def test_reset_says_that_it_takes_a_pass_away(learner: Learner) -> None:
     learner.run("reset", HELLO)
     learner.solve(HELLO)
     learner.run("check", HELLO)
-    assert "01 was passed; it is to be passed anew" in learner.run("reset", "1").stdout
+    assert "01 was passed; now it has to pass again" in learner.run("reset", "1").stdout
+
+
+def test_list_imports_nothing_that_it_can_do_without() -> None:
+    """It has to answer in 0.2 seconds."""
+    done = subprocess.run(
+        [sys.executable, "-E", "-X", "importtime", "-m", "kit", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()
+    }
+    assert "typer" in imported
+    heavy = {"celery", "fastapi", "httpx", "pydantic", "pytest", "sqlalchemy", "uvicorn"}
+    assert not imported & heavy

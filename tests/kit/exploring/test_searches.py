@@ -75,10 +75,10 @@ def test_the_end_of_a_run_that_takes_the_next_one_away(tmp_path: Path) -> None:
     assert search.failing.fault.endswith("is active, and a further start was let in")
 
 
-def test_a_cancelled_run_that_stays_in_the_way(tmp_path: Path) -> None:
+def test_a_cancelled_run_that_still_blocks(tmp_path: Path) -> None:
     exercise = catalogue.find("08")
     project = copy_project(exercise.solution, tmp_path)
-    name = "a run that was cancelled stays in the way"
+    name = "a run that was cancelled still blocks"
     next(each for each in mistakes_of(exercise) if each.name == name).make(project)
     with opened(project) as subject, subject.worker() as worker:
         assert start_and_run(subject, worker, "start and run", tried).kept

@@ -33,9 +33,9 @@ class Script:
         self.out = out
 
     def take(self) -> list[str]:
-        if "mended" in self.out.getvalue():
+        if "fixed" in self.out.getvalue():
             raise KeyboardInterrupt
-        return ["mended.py"] if "the next save starts it" in self.out.getvalue() else []
+        return ["fixed.py"] if "the next save starts it" in self.out.getvalue() else []
 
 
 def supervise(monkeypatch: pytest.MonkeyPatch, *, reload: bool) -> tuple[int | None, str]:
@@ -64,6 +64,6 @@ def test_an_api_that_dies_at_once_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
 def test_with_reload_it_waits_for_the_next_save(monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = supervise(monkeypatch, reload=True)
     assert code is None
-    before, _, after = said.partition("mended.py saved: restarting")
+    before, _, after = said.partition("fixed.py saved: restarting")
     assert before.count("api-1 died: exit code 1") == 3
     assert "api-1 started again" in after

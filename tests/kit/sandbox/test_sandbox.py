@@ -40,7 +40,7 @@ def empty_cache() -> Iterator[None]:
 
 
 @LINUX
-def test_without_bubblewrap_the_sentence_names_the_command_that_mends_it(bwrap: Path) -> None:
+def test_without_bubblewrap_the_sentence_names_the_command_that_fixes_it(bwrap: Path) -> None:
     told = protection()
     assert not told.full
     assert "bubblewrap is not installed" in told.sentence

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import KitError
-from kit.setup.installer import explain, link, pip_settings, uv_env
+from kit.setup.installer import Bar, explain, link, pip_settings, uv_env
 from kit.setup.layers import LAYERS, this_system
 from kit.setup.lock import locked
 from kit.setup.source import Source
@@ -334,7 +334,7 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
 
 
 @pytest.mark.parametrize(
-    ("tool", "words", "sentence", "mends"),
+    ("tool", "words", "sentence", "fixes"),
     [
         ("PIP_SAYS", "[Errno 28] No space left on device", "the disk is full", "free 2 GB"),
         ("UV_SAYS", "Disk quota exceeded (os error 122)", "the disk is full", "free 2 GB"),
@@ -349,13 +349,13 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
     ],
 )
 def test_a_step_that_fails_is_explained_and_its_words_are_shown(
-    clone: Clone, tool: str, words: str, sentence: str, mends: str
+    clone: Clone, tool: str, words: str, sentence: str, fixes: str
 ) -> None:
     done = clone.run("list", **{tool: words})
     assert done.returncode == 2
     assert sentence in done.stderr
     assert words.splitlines()[-1] in done.stderr
-    assert mends in done.stderr.split("Try:")[1]
+    assert fixes in done.stderr.split("Try:")[1]
     assert "Traceback" not in done.stderr
     assert not any(" kit" in call for call in clone.calls()), "must not hand over"
 
@@ -462,6 +462,25 @@ def test_the_lock_entry_is_the_packages_own_and_hashed() -> None:
 def test_the_kits_own_lock_has_uv_with_hashes() -> None:
     (entry,) = locked({"uv"}, (ROOT / "requirements.lock").read_text())
     assert entry.count("--hash=sha256:") > 5
+
+
+def test_a_bar_follows_what_uv_downloads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = Bar("a step")
+    for line in (
+        "Downloading a (3.0MiB)",
+        "Downloading b-c (9.0MiB)",
+        " Downloaded a",
+        "Prepared 2",
+    ):
+        bar.read(f"{line}\n")
+    shown = capsys.readouterr().err.split("\r\033[K")
+    assert shown[-1] == "  a step … [#####...............] 3 of 13 MB "
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    bar.read(" Downloaded b-c\n")
+    assert not capsys.readouterr().err
 
 
 def test_settings_of_pip_reach_uv_and_uvs_own_win() -> None:

@@ -63,7 +63,7 @@ def test_at_a_terminal_it_says_what_that_speaks(tmp_path: Path) -> None:
         screen.wait_for("the terminal speaks UTF-8")
 
 
-def test_what_is_worse_here_is_said_with_the_command_that_mends_it(tmp_path: Path) -> None:
+def test_what_is_worse_here_is_said_with_the_command_that_fixes_it(tmp_path: Path) -> None:
     worse = {"VIRTUAL_ENV": "/some/env", "WORKSHOP_REDIS": "fakeredis", "PATH": "/nowhere"}
     done = doctor(tmp_path, "--json", **worse, PYTHONIOENCODING="latin-1")
     found = findings(done)
@@ -87,7 +87,7 @@ def test_a_failure_exits_with_2_and_reads_well(tmp_path: Path) -> None:
     assert "failure redis" in words
     assert f"redis://127.0.0.1:{port}/0, and no Redis answers there" in words
     assert "unset REDIS_URL" in words
-    assert "1 to mend first" in words
+    assert "1 to fix first" in words
 
 
 def test_the_port_of_run_is_a_warning_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,7 +221,7 @@ def test_the_runner_tells_of_its_calls_and_settings() -> None:
     told = runner.api(level=1)
     for call in ("POST /start", "GET /status/{run_id}/events", "POST /cancel", "GET /metrics"):
         assert f"## `{call}`" in told
-    assert "| 409 | Another run is in the way | [InTheWay](#intheway) |" in told
+    assert "| 409 | Another run blocks this start | [Blocked](#blocked) |" in told
     assert "`LEASE_SECONDS` { #lease-seconds }\n:   How long" in runner.environment()
 
 

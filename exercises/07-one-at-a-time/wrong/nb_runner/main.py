@@ -13,7 +13,7 @@ app = FastAPI(title="Notebook runner with the wrong lock")
 def start(seconds: Annotated[float, Body(embed=True, ge=0, le=600)] = 1) -> dict[str, str]:
     """Take the lock, and leave it to the worker to release it."""
     if not redis.set(LOCK, "taken", nx=True):
-        raise HTTPException(409, "A run is in the way: one at a time.")
+        raise HTTPException(409, "A run blocks this start: one at a time.")
     return {"run_id": run_notebook.delay(seconds).id}
 
 

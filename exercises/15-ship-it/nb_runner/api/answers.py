@@ -13,15 +13,15 @@ Answers = dict[int | str, dict[str, Any]]
 
 
 class Problem(BaseModel):
-    """What went wrong, in words."""
+    """What went wrong, in a sentence."""
 
     detail: str
 
 
-class InTheWay(Problem):
+class Blocked(Problem):
     """Why a start was refused, and by which run."""
 
-    running: str = Field(description="Id of the run in the way")
+    running: str = Field(description="Id of the run that blocks the start")
 
 
 def problem(description: str) -> dict[str, Any]:

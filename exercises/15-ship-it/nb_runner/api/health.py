@@ -24,7 +24,7 @@ router = APIRouter()
 
 
 class Readiness(BaseModel):
-    """What has to be there for a start to work: "ok", or what is wrong, in words."""
+    """What has to be there for a start to work: "ok", or a sentence that says what is wrong."""
 
     redis: str = OK
     worker: str = OK
@@ -56,6 +56,7 @@ async def ready(response: Response) -> Readiness:
     """
     state, seen = Readiness(), None
     try:
+        await runs.look()  # a script, as a start is: Redis may refuse to run it
         if await worker_state.workers() == 0:
             state.worker = "No worker has been heard of lately. Start one, or look at its log."
         if len(notebooks := await worker_state.notebooks()) > 1:
@@ -65,7 +66,7 @@ async def ready(response: Response) -> Readiness:
         state.remark = redis_words.remark(info)
         seen = await worker_state.of_all()
     except RedisError as error:
-        state.redis = f"Redis does not answer ({type(error).__name__})."
+        state.redis = redis_words.of_error(error) or f"Redis says: {error}"
         state.worker = "Unknown without Redis."
     try:
         await run_in_threadpool(document.read, get_settings().notebook_path)

@@ -1,4 +1,4 @@
-"""What Redis says, in words for people: its errors, and whether it is fit for the runner."""
+"""What Redis says, as sentences for people: its errors, and if it is fit for the runner."""
 
 import re
 from collections.abc import Iterable, Mapping

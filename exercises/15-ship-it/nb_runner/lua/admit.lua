@@ -1,4 +1,4 @@
--- Admission: in one step either this run takes the lease, or the run in the way is named.
+-- Admission: in one step either this run takes the lease, or the run that blocks it is named.
 -- ARGV: run id, number seen, lease in ms, key of the workers, queue, runs to keep, then the fields
 --       of the record.
 -- Answers {'admitted', number}, {'refused', run id} or {'forgot', ms to wait}.

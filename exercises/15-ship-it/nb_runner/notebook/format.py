@@ -22,7 +22,7 @@ LONGEST = 300  # characters of a reason: the schema quotes what it does not like
 
 
 class Unusable(Exception):
-    """The notebook cannot be run; says why, in words."""
+    """The notebook cannot be run; its text says why."""
 
 
 def load(path: Path) -> NotebookNode:

@@ -1,7 +1,7 @@
 """How jupyter_client starts and ends our kernels: under a guard, and with all that they started.
 
-A provisioner is jupyter_client's own place for this. So whoever ends a kernel by its manager, the
-library included, ends the whole tree of its processes, and never the guard alone.
+A provisioner is jupyter_client's own place for this. So all code that ends a kernel by its
+manager, the library included, ends the whole tree of its processes, and never the guard alone.
 """
 
 import contextlib

@@ -48,7 +48,7 @@ function draw(answers) {
   $("answers").hidden = false;
 }
 
-/** The drawing in words. */
+/** The drawing as text. */
 function told(answers) {
   const got = (status) => answers.filter((answer) => answer.status === status);
   const [admitted, refused] = [got(202), got(409)];

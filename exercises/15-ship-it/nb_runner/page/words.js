@@ -1,4 +1,4 @@
-// A run in words, for people.
+// A run as text, for people.
 
 import { serverTime } from "./server.js";
 

@@ -15,7 +15,7 @@ ENDS_RUN = (*ENDS_PROCESS, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 TOO_LATE = "the next kernel would not be ready when the next run comes."
 REFUSED = {
-    "time_limit": "it kills the worker in a run. CELL_TIMEOUT ends one in words.",
+    "time_limit": "it kills the worker in a run. CELL_TIMEOUT ends a run with a reason.",
     "soft_time_limit": "it ends a run as if the worker had been told to. See CELL_TIMEOUT.",
     "max_tasks_per_child": TOO_LATE,
     "max_memory_per_child": TOO_LATE,
@@ -24,7 +24,7 @@ REFUSED = {
 
 @contextmanager
 def signals_end_the_run() -> Iterator[threading.Event]:
-    """In a pool process, as long as a run is going: signals end the run, in words.
+    """In a pool process, as long as a run is going: signals end the run, with a reason.
 
     The event says that one has come. A signal that ends the process ends it after the run.
     """

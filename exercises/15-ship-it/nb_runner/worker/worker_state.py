@@ -15,7 +15,7 @@ OK = "ok"
 
 
 class WorkerState(BaseModel):
-    """What a run needs of a worker: "ok", or what is wrong, in words."""
+    """What a run needs of a worker: "ok", or a sentence that says what is wrong."""
 
     database: str = OK
     artifacts: str = OK

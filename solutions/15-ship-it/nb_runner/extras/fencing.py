@@ -56,7 +56,7 @@ def connect(url: str, timeout: float) -> Engine:
 def issue(engine: Engine, run_id: str) -> int:
     """Take the next number, in the name of a run.
 
-    Has to come *before* the run is claimed. Whoever is admitted after us is admitted after our
+    Has to come *before* the run is claimed. A run that is admitted after us is admitted after our
     claim, so takes its number later: the order of the numbers is the order of the claims.
 
     A message that comes twice or too late takes a number, too, and then claims nothing. That

@@ -1,4 +1,4 @@
-"""What a figure shows, in words: for those who do not see it."""
+"""What a figure shows, as text: for people who do not see it."""
 
 import re
 from itertools import pairwise

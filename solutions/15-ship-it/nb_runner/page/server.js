@@ -6,7 +6,7 @@ const SILENCE = 45_000; // ms; a stream that lives says something every 15 s
 /** The server cannot be reached, or broke off in mid-answer. */
 export class Lost extends Error {}
 
-/** The server says no: why, in words, and which run is in the way. */
+/** The server refuses: a sentence that says why, and the run that blocks the start. */
 export class Refused extends Error {
   constructor(answer, body) {
     const { detail, running } = body;
@@ -51,7 +51,7 @@ export async function call(path, { signal = AbortSignal.timeout(PATIENCE), ...op
 /** The answer's JSON. */
 export const ask = async (path, options) => (await call(path, options)).json().catch(lost);
 
-/** What a start would lack, in words: nothing, when the runner is ready. */
+/** What a start would lack, as a sentence: nothing, when the runner is ready. */
 export async function problems() {
   const state = await ask("ready").catch((error) => {
     if (error.status === 503 && error.body.redis) return error.body;
@@ -74,7 +74,7 @@ export async function* pieces(answer) {
   try {
     for (let part; !(part = await reader.read().catch(lost)).done; ) yield part.value;
   } finally {
-    reader.cancel().catch(() => {}); // whoever has seen enough need not load the rest
+    reader.cancel().catch(() => {}); // a reader who has seen enough need not load the rest
   }
 }
 
