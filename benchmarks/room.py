@@ -32,8 +32,8 @@ HOW = (
     f"On loopback. {ATTENDEES} processes of the client note {VERDICTS} verdicts each, 1 to 3 s "
     "apart; the lag is from the note to the board's event that shows it. Then the same again: the "
     f"room is killed with SIGKILL, and comes back after {AWAY:g} s. Watch: from the write of a "
-    f"file to the verdict; beside it, each attendee has a verdict every {USUAL:g} s. Joins: {JOINS} processes read the index, fetch every package and hash "
-    "it, all at once."
+    f"file to the verdict; beside it, each attendee has a verdict every {USUAL:g} s, on the same "
+    f"machine. Joins: {JOINS} processes read the index, fetch every package and hash it, at once."
 )
 ATTENDEE = """
 import random, sys, time
