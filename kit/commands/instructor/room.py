@@ -111,7 +111,7 @@ def packed(wheels: Packages) -> str:
     lines += [f"  for {name}: {', '.join(wheels.layers(name))}" for name in whole]
     if not whole:
         name, gone = min(missing.items(), key=lambda each: len(each[1]))
-        lines.append(f"  not enough for any machine; for {name}, {', '.join(gone[:3])} is missing")
+        lines.append(f"  not enough for any machine; missing for {name}: {', '.join(gone[:3])}")
     if wheels.others:
         lines.append(f"  {wheels.others} other files are not what requirements.lock names")
     return "\n".join(lines)
