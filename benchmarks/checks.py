@@ -47,8 +47,8 @@ def measure(repeat: int | None, say: Say) -> Report:
     rounds = repeat or 5
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="workshop-bench-") as name, Stack(Path(name)) as stack:
-        course = _copy_of_the_course(Path(name) / "course")
-        env = _env(course)
+        course = copy_of_the_course(Path(name) / "course")
+        env = course_env(course)
         workshop("--help", env=env)  # a lock that has changed is set up now, and not in a sample
         parts: dict[str, Callable[[], object]] = {
             API: _one_request,
@@ -62,7 +62,7 @@ def measure(repeat: int | None, say: Say) -> Report:
                 seconds.setdefault(what, []).append(timed(part))
         for what, slug in ((SAVE_API, HELLO), (SAVE_WORKER, ALONE)):
             say(what)
-            seconds[what] = list(_saves(course, slug, env, rounds))
+            seconds[what] = list(saves(course, slug, env, rounds))
         for i in range(1 if repeat is None else repeat):
             say(f"{ALL}, {i + 1}")
             for what, took in _check_all(env).items():
@@ -82,7 +82,7 @@ def measure(repeat: int | None, say: Say) -> Report:
     )
 
 
-def _copy_of_the_course(folder: Path) -> Path:
+def copy_of_the_course(folder: Path) -> Path:
     """So that nobody's own work is touched."""
     unwanted = shutil.ignore_patterns("__pycache__", ".venv")
     course = workspace().course
@@ -91,7 +91,7 @@ def _copy_of_the_course(folder: Path) -> Path:
     return folder
 
 
-def _env(course: Path) -> dict[str, str]:
+def course_env(course: Path) -> dict[str, str]:
     more = {"WORKSHOP_COURSE": str(course), "WORKSHOP_STATE": str(course / ".workshop")}
     return learners_env() | more
 
@@ -148,7 +148,7 @@ def _check_all(env: dict[str, str]) -> dict[str, float]:
     return {ALL: whole} | each
 
 
-def _saves(course: Path, slug: str, env: dict[str, str], rounds: int) -> Iterator[float]:
+def saves(course: Path, slug: str, env: dict[str, str], rounds: int) -> Iterator[float]:
     """Save a right solution again and again, each time a little different."""
     said = course / f"said-{slug}"
     shutil.copytree(course / "solutions" / slug, course / "work" / slug)

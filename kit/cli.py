@@ -35,6 +35,8 @@ GROUPS = {
         "import": "kit.commands.learner.travel:import_",
         "docs": "kit.commands.learner.docs:docs",
         "lab": "kit.commands.learner.lab:lab",
+        "join": "kit.commands.learner.room:join",
+        "leave": "kit.commands.learner.room:leave",
     },
     "Run": {
         "demo": "kit.commands.runner.demo:demo",
@@ -48,6 +50,7 @@ GROUPS = {
         "agenda": "kit.commands.instructor.agenda:agenda",
         "grade": "kit.commands.instructor.grade:grade",
         "pack": "kit.commands.instructor.pack:pack",
+        "room": "kit.commands.instructor.room:room",
     },
     "Maintain": {
         "setup": "kit.commands.learner.setup:setup",

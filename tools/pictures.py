@@ -1,9 +1,9 @@
 """The pictures of the product in README, handbook and slides: the kit photographs itself.
 
-`make pictures` writes them into docs/assets/: the runner's page, its /docs, the class report, and
-`./workshop watch` at a terminal. What differs from run to run (ids, times, ports) is replaced, so
-that the pictures stay the same until the product changes. Letters differ from one machine to the
-next, so a picture of a page also says which files it was made from.
+`make pictures` writes them into docs/assets/: the runner's page, its /docs, the class report, the
+board of a room, and `./workshop watch` at a terminal. What differs from run to run (ids, times,
+ports) is replaced, so that the pictures stay the same until the product changes. Letters differ
+from one machine to the next, so a picture of a page also says which files it was made from.
 """
 
 import hashlib
@@ -33,6 +33,7 @@ from kit.workspace import ROOT
 from tests.e2e.runner import PRODUCT, start_runner, write_notebook
 from tests.support.browser import FLAGS, NO_BROWSER, find_browser
 from tests.support.learner import Learner
+from tests.support.rooms import NAMES, fill, served_room
 from tests.support.terminal import Terminal
 
 TIMEOUT = 60_000  # ms; a busy machine needs seconds for the figure
@@ -49,6 +50,7 @@ PAGES = {
     "runner-done": RUNNER,
     "runner-docs": RUNNER,
     "class-report": REPORT,
+    "room-board": ROOT / "kit" / "room",
 }
 GATE = """
 import time
@@ -80,6 +82,12 @@ FREEZE = """
       .replace(/\\b\\d\\d:\\d\\d\\b/g, "10:15").replace(/\\b\\d+ s\\b/g, "4 s");
 }
 """
+# The address and the code of a room.
+ROOM = """
+() => {
+  document.querySelector(".kicker").textContent = "http://192.168.1.20:8003 · code 493027 · live";
+}
+"""
 # Fonts of another host, and an advertisement.
 NOT_OURS = re.compile(r"\s*@font-face \{.*?\}\n|\s*<!--.*?-->", re.DOTALL)
 REDRAWN = re.compile(r"[^\n]*\r\x1b\[K")  # the status line, which the next line replaces
@@ -96,6 +104,7 @@ class Photographer:
         """The pictures of pages, by name."""
         yield from self._runner()
         yield "class-report", self._report()
+        yield "room-board", self._board()
 
     def _runner(self) -> Iterator[tuple[str, bytes]]:
         notebook = write_notebook(self.folder / "delays.ipynb", *CELLS)
@@ -130,6 +139,16 @@ class Photographer:
         html_report.write(a_class(), self.folder)
         page = self._open((self.folder / html_report.NAME).as_uri(), width=1280)
         return page.screenshot(full_page=True)
+
+    def _board(self) -> bytes:
+        with served_room(self.folder) as room:
+            fill(room.store)
+            page = self._open(room.board, width=1280)
+            expect(page.locator("#grid tbody tr")).to_have_count(len(NAMES))
+            page.evaluate(ROOM)
+            picture = page.screenshot(full_page=True)
+            page.close()
+        return picture
 
     def _open(self, url: str, width: int = WIDTH) -> Page:
         page = self.browser.new_page(

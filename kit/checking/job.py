@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.attendee import outbox
 from kit.checking import latest
 from kit.course import progress
 from kit.course.catalogue import Exercise
@@ -53,17 +54,21 @@ def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
     latest.ended(job.exercise, verdict)
     if verdict.problem:
         return
+    failure = verdict.first_failure
+    failed_test = failure.failure.test if failure and failure.failure else ""
+    outbox.note_verdict(
+        job.exercise.slug, {task.number: task.state.value for task in verdict.tasks}, failed_test
+    )
     with progress.changing() as done:
         if turned_to:
             done.last = job.exercise.slug
         exercise_record = done.of(job.exercise)
-        failure = verdict.first_failure
         if failure is None:
             exercise_record.passed = progress.Pass(job.work, job.grader, time.time())
             exercise_record.skipped, exercise_record.failures = False, 0
             exercise_record.failed, exercise_record.failed_test = "", ""
         else:
             exercise_record.failed = failure.number
-            exercise_record.failed_test = failure.failure.test if failure.failure else ""
+            exercise_record.failed_test = failed_test
             exercise_record.failures += 1
             exercise_record.skipped = exercise_record.skipped and not turned_to

@@ -37,11 +37,12 @@ class Slides:
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of time with one thing in it."""
+    """A stretch of time with one thing in it. `number`: of the exercise; 0 for anything else."""
 
     kind: str  # slides, reading, exercise, break, buffer
     title: str
     minutes: float
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Wish:
         for exercise in self.exercises:
             blocks += self._shown(exercise.number)
             title = f"{exercise.number:02} {exercise.title}"
-            blocks.append(Block("exercise", title, exercise.minutes))
+            blocks.append(Block("exercise", title, exercise.minutes, exercise.number))
         return blocks + self._shown(LAST)
 
     def less(self) -> Iterator[tuple["Wish", str]]:

@@ -1,4 +1,4 @@
-"""TCP ports on 127.0.0.1."""
+"""TCP ports, on 127.0.0.1 unless another address is named."""
 
 import contextlib
 import errno
@@ -9,15 +9,15 @@ import psutil
 from kit.errors import KitError
 
 
-def free_socket(port: int = 0) -> socket.socket:
-    """A listening socket on 127.0.0.1, for processes to share. `port` 0 means any free one.
+def free_socket(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
+    """A listening socket on an address, for processes to share. `port` 0 means any free one.
 
     Raises KitError, naming who holds the port, when it is taken.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", port))
+        sock.bind((host, port))
         # A server that is handed this socket by its number may not turn Nagle's algorithm off,
         # which costs 40 ms for each answer. Connections inherit the option from the listener.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -28,6 +28,8 @@ def free_socket(port: int = 0) -> socket.socket:
             raise KitError(
                 f"port {port} is in use{holder(port)}", f"--port {port + 1}, or stop the other"
             ) from None
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            raise KitError(f"{host} is no address of this machine", "ip address") from None
         raise KitError(f"port {port} cannot be used: {error.strerror}", "--port 8000") from None
     return sock
 

@@ -38,7 +38,7 @@ LAYERS = {
     "notebook": Layer("running notebooks, from exercise 10 on", (), ("notebook",)),
     "data": Layer("the flights, and the notebook about them", ("notebook",), ("data",)),
     "postgresql": Layer("PostgreSQL as the database", ("data",), ("postgresql",)),
-    "site": Layer("building the handbook and the slides", ("notebook",), ("site",)),
+    "site": Layer("handbook and slides, and serving a room", ("notebook",), ("site",)),
     "lab": Layer("JupyterLab", ("data",), ("lab",)),
     "develop": Layer(
         "tests, lint and benchmarks",
@@ -52,7 +52,7 @@ VERBS = {
     "dev": "develop",
     "docs": "site",
     "lab": "lab",
-    "room": "notebook",
+    "room": "site",
     "seed": "data",
     "slides": "site",
 }

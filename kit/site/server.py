@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +21,7 @@ from kit.site import handbook, slides
 PORT = 8001  # of handbook and slides together, when it is free
 HERE = "/here"  # where pages of the handbook ask for the learner's place
 STOP_POLL_INTERVAL = 0.2  # seconds
+Build = Callable[[Stack], Path]
 BEING_BUILT = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>In a moment</title><body style="font: 1.2rem system-ui; margin: 3rem">
 <p>This is being built, and comes by itself in a moment."""
@@ -81,23 +82,34 @@ def serving_both(learner: ASGIApp) -> Iterator[str]:
     except KitError:  # another program has the port, or a second `./workshop`
         sock = free_socket()
     of_handbook, of_slides = Pages(), Pages()
+    builds: list[tuple[Pages, Build]] = [
+        (of_handbook, handbook.up_to_date),
+        (of_slides, slides.up_to_date),
+    ]
+    apps: dict[str, ASGIApp] = {HERE: learner, "/slides": of_slides, "": of_handbook}
+    with sock, _running(apps, sock) as address, building(builds):
+        yield address
+
+
+@contextlib.contextmanager
+def building(builds: Sequence[tuple[Pages, Build]]) -> Iterator[None]:
+    """Build pages in a thread, one after the other, and show each when it is built."""
     stopping = threading.Event()
 
     def build(stack: Stack) -> None:
-        for pages, made in ((of_handbook, handbook), (of_slides, slides)):
+        for pages, up_to_date in builds:
             if stopping.is_set():
                 return
             try:
-                pages.show(made.up_to_date(stack))
+                pages.show(up_to_date(stack))
             except KitError as error:
                 pages.show_error(error)
 
-    apps: dict[str, ASGIApp] = {HERE: learner, "/slides": of_slides, "": of_handbook}
-    with sock, Stack() as stack, _running(apps, sock) as address:
+    with Stack() as stack:
         builder = threading.Thread(target=build, args=(stack,), daemon=True)
         builder.start()
         try:
-            yield address
+            yield
         finally:
             stopping.set()
             while builder.is_alive():  # it removes what is half built

@@ -112,12 +112,16 @@ def write(result: ClassResult, out: Path) -> None:
     write_whole(out / NAME, encoded(as_html(result)))
 
 
+def style() -> str:
+    """The looks of a class: the page of a room has them, too."""
+    return identity.colour() + (HERE / "report.css").read_text(encoding="utf-8")
+
+
 def as_html(result: ClassResult) -> str:
     """The page. All text of submissions is escaped. Only the script of the page itself can run."""
     script = (HERE / "report.js").read_text(encoding="utf-8")
-    style = identity.colour() + (HERE / "report.css").read_text(encoding="utf-8")
-    style = style.replace("9999px", f"{_width(result)}px")
-    style = style.replace("--tile: 27px", f"--tile: {_tile(result)}px")
+    looks = style().replace("9999px", f"{_width(result)}px")
+    looks = looks.replace("--tile: 27px", f"--tile: {_tile(result)}px")
     bars = _bars(result)
     return (
         failures.environment(HERE)
@@ -135,9 +139,9 @@ def as_html(result: ClassResult) -> str:
             graded=result.started_at[:16].replace("T", " "),
             points=format_points,
             icon=identity.icon(),
-            style=Markup(style),
+            style=Markup(looks),
             script=Markup(script),
-            style_hash=_hash(style),
+            style_hash=_hash(looks),
             script_hash=_hash(script),
         )
     )

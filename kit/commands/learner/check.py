@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kit.attendee.sender import start_sending
 from kit.checking import verdict_json
 from kit.checking.grader_process import Grading, grade_all
 from kit.checking.job import Job, follow, give_up, job, record
@@ -53,6 +54,7 @@ def check(
     need_here(*(exercise.layer for exercise, _ in projects))
     checked = [job(exercise, place) for exercise, place in projects]
     verdicts = _grade(checked, jobs or min(2, os.cpu_count() or 1), as_json=as_json)
+    start_sending()
     if as_json:
         print(json.dumps([verdict_json.as_json(verdict) for verdict in verdicts], indent=2))
     else:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kit.attendee import outbox
+from kit.attendee.link import Link, Pace
 from kit.checking.job import follow, record
 from kit.commands.learner.check import opened
 from kit.commands.learner.next_steps import lost_files, starter_news
@@ -22,6 +24,7 @@ from kit.workspace import shown
 
 TICK = 0.2  # seconds between two looks at which tasks are decided
 HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
+IN_ROOM = "? ask for help"
 
 
 def watch(
@@ -29,7 +32,7 @@ def watch(
         str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
     ] = None,
 ) -> None:
-    """Check an exercise again after every save. Keys: h, s, n, l, r, q.
+    """Check an exercise again after every save. Keys: h, s, n, l, r, q, and in a room ?.
 
     Example: ./workshop watch 07
     """
@@ -56,6 +59,8 @@ class Watch:
         self.before = ""  # what was asked before the key at hand
         self.typing = False  # the learner types a command
         self.quits = False
+        self.room = Link()
+        self.pace = Pace()
         self.actions: dict[str, Callable[[], None]] = {
             "h": self.hint,
             "s": self.solution,
@@ -63,6 +68,8 @@ class Watch:
             "l": self.table,
             "r": self.check,
             "q": self.quit,
+            "?": self.ask,
+            "c": self.catch_up,
         }
 
     def run(self) -> None:
@@ -77,6 +84,7 @@ class Watch:
             self.line.show("getting ready …")
             self.saves = stack.enter_context(Saves(self.exercise.work))
             self.checker = stack.enter_context(Checker())
+            stack.enter_context(self.room)
             stack.callback(lambda: self.saves.close())
             self.check()
             while not self.quits:
@@ -98,6 +106,8 @@ class Watch:
             self.show_verdict()
         elif self.checker.busy and self.checker.decided:
             self.show_ticks()
+        if self.room.pace != self.pace and not self.quits:
+            self.show_pace()
 
     # What can happen.
 
@@ -108,7 +118,7 @@ class Watch:
         for key in keys.lower():
             if self.typing or key in "./":  # a command, which belongs into another terminal
                 if self.typing and key in "\r\n":
-                    self.say(wrapped(f"Here, single keys do it: {HELP}"))
+                    self.say(wrapped(f"Here, single keys do it: {self.help}"))
                 self.typing = key not in "\r\n"
                 continue
             self.before, self.asked = self.asked, ""
@@ -119,7 +129,7 @@ class Watch:
                 elif key in self.actions:
                     self.actions[key]()
                 elif not key.isspace():
-                    self.say(wrapped(HELP))
+                    self.say(wrapped(self.help))
             except KitError as error:
                 error.show()
             if self.quits:
@@ -155,6 +165,7 @@ class Watch:
             self.say(unchecked(verdict))
             return
         record(job, verdict)
+        self.room.wake()
         # Where there are keys, a hint is a key away, and a typed command would press keys.
         hint = "press h" if self.keys else ""
         self.say(report(verdict, job.exercise, job.folder, hint))
@@ -167,6 +178,12 @@ class Watch:
         elif done.of(job.exercise).failures >= 2:
             how = "h shows" if self.keys else f"./workshop hint {job.exercise.number:02} shows"
             self.say(f"\nStuck? {how} a hint.")
+
+    def show_pace(self) -> None:
+        """Say where the room is. What it offers, the learner may leave."""
+        self.pace = self.room.pace
+        if said := self.where_room_is():
+            self.say("\n" + wrapped(said))
 
     # What the keys do.
 
@@ -230,6 +247,29 @@ class Watch:
         print_table(self.exercises, done)
         self.say(where_you_are(self.exercises, done)[0])  # the others name commands
 
+    def ask(self) -> None:
+        """Ask the instructor of the room for help, or take it back."""
+        if self.room.here is None:
+            self.say(wrapped(self.help))
+            return
+        wanted = not outbox.asks_for_help()
+        task = progress.load().of(self.exercise).failed
+        outbox.note_help(self.exercise.slug, task, wanted=wanted)
+        self.room.wake()
+        asked = "You have asked for help; ? takes it back."
+        self.say(asked if wanted else "You no longer ask for help.")
+
+    def catch_up(self) -> None:
+        """Go on to the exercise that the room offers; the work of this one stays."""
+        from kit.course.work import skip_to
+
+        offered = self.offered()
+        if offered is None:
+            self.say(wrapped(self.help))
+            return
+        skip_to(offered, self.exercises)
+        self.turn_to(offered)
+
     def quit(self) -> None:
         """End, and say how to come back."""
         self.quits = True
@@ -259,13 +299,16 @@ class Watch:
         exercise, folder = self.exercise, opened(self.exercise, quiet=True)
         title = paint(f"{exercise.number:02} {exercise.title}", "strong")
         self.say(f"\n{title}, {exercise.minutes} min")
+        self.pace = self.room.pace
+        if self.pace.now:
+            self.say(wrapped(f"  room  {self.where_room_is()}"))
         readme, chapter = shown(folder / "README.md"), self.chapter(exercise)
         self.say(fitted(f"  read  {readme}{f' and {chapter}' if chapter else ''}", 8))
         for line in starter_news([exercise], progress.load()):
             self.say(wrapped(line))
         for file, number in to_edit(exercise):
             self.say(fitted(f"  edit  {shown(file)}, line {number}", 8))
-        keys = f" Keys: {HELP}" if self.keys else " Ctrl-C ends."
+        keys = f" Keys: {self.help}" if self.keys else " Ctrl-C ends."
         self.say(wrapped(f"Every save is checked.{keys}"))
 
     def chapter(self, exercise: Exercise) -> str:
@@ -283,6 +326,36 @@ class Watch:
         if self.keys:
             return f"n opens {into}; s compares with our solution."
         return f"Next: ./workshop watch {following.number:02} ({into}), or ./workshop diff {n}"
+
+    @property
+    def help(self) -> str:
+        """What the keys do."""
+        return HELP if self.room.here is None else f"{HELP} · {IN_ROOM}"
+
+    def where_room_is(self) -> str:
+        """What the instructor has marked; empty for nothing."""
+        now = self.marked()
+        if now is None:
+            return ""
+        if not self.pace.time_up:
+            return f"The room: now {now.number:02} {now.title}."
+        offered = self.offered()
+        over = f"The room: time is up for {now.number:02} {now.title}."
+        if offered is None:
+            return over
+        into = f"{offered.number:02} {offered.title}"
+        return f"{over} c opens {into}, with all before it done; your work here stays."
+
+    def marked(self) -> Exercise | None:
+        """The exercise that the instructor has marked."""
+        return next((each for each in self.exercises if each.slug == self.pace.now), None)
+
+    def offered(self) -> Exercise | None:
+        """The exercise after the marked one, when its time is up and the learner is not past it."""
+        now = self.marked()
+        if now is None or not self.pace.time_up or self.exercise.number > now.number:
+            return None
+        return next((each for each in self.exercises if each.number > now.number), None)
 
     def following(self, done: progress.Progress) -> Exercise | None:
         """The next exercise that is not passed."""

@@ -1,0 +1,31 @@
+"""The room as one application."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from kit.course.catalogue import Exercise
+from kit.room.attendees import attendees_api
+from kit.room.instructor import board_api
+from kit.room.limits import BoundedBodies
+from kit.room.schedule import Schedule
+from kit.room.store import Store
+
+
+def room_app(
+    store: Store,
+    course: Sequence[Exercise],
+    plan: Schedule,
+    address: str,
+    pages: Sequence[BaseRoute] = (),
+) -> FastAPI:
+    """All that the room answers. `pages`: what it serves besides."""
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, middleware=[Middleware(BoundedBodies)]
+    )
+    app.include_router(attendees_api(store))
+    app.include_router(board_api(store, course, plan, address))
+    app.router.routes.extend(pages)
+    return app

@@ -1,0 +1,78 @@
+"""What attendees call: join, tell, ask for the pace, leave."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from typing_extensions import TypedDict  # pydantic reads it, and needs this one before 3.12
+
+from kit.room.events import Events, Join
+from kit.room.limits import Limit
+from kit.room.store import Refusal, Store
+
+WRONG_CODES = Limit(times=5, seconds=60)
+TOLD = Limit(times=60, seconds=10)  # requests of one attendee; a check is one
+SOON = {"Retry-After": "10"}
+
+
+class Pace(TypedDict):
+    """What the room answers to attendees: where it is, and whether they still ask for help."""
+
+    now: str
+    time_up: bool
+    help: bool
+
+
+def guarded(request: Request, limit: Limit, right: str, given: str, what: str) -> None:
+    """Compare a secret with the right one. Who is wrong too often has to wait."""
+    sender = request.client.host if request.client else ""
+    if wait := limit.wait(sender):
+        after = {"Retry-After": str(int(wait) + 1)}
+        raise HTTPException(429, f"too many wrong tries: wait {int(wait) + 1} seconds", after)
+    if not secrets.compare_digest(right.encode(), given.strip().encode()):
+        limit.count(sender)
+        raise HTTPException(403, f"this is not the {what} of the room")
+
+
+def attendees_api(store: Store) -> APIRouter:
+    """The routes below /room."""
+    api = APIRouter(prefix="/room")
+
+    def attendee(authorization: Annotated[str, Header(max_length=200)] = "") -> int:
+        found = store.attendee(authorization.removeprefix("Bearer "))
+        if found is None:
+            raise HTTPException(401, "the room does not know you: join it again")
+        return found
+
+    Known = Annotated[int, Depends(attendee)]
+
+    @api.post("/join")
+    def join(request: Request, wish: Join) -> dict[str, str]:
+        guarded(request, WRONG_CODES, store.setting("code"), wish.code, "code")
+        try:
+            return {"token": store.join(wish.name)}
+        except Refusal as refusal:
+            raise HTTPException(409, str(refusal)) from None
+
+    def pace_for(who: int) -> Pace:
+        now, time_up = store.setting("now"), bool(store.setting("time_up"))
+        return Pace(now=now, time_up=time_up, help=store.asks_for_help(who))
+
+    @api.post("/events")
+    def tell(who: Known, told: Events) -> Pace:
+        if TOLD.wait(str(who)):
+            raise HTTPException(429, "too much at once", SOON)
+        TOLD.count(str(who))
+        store.take(who, told.events, told.sent_at)
+        return pace_for(who)
+
+    @api.get("/pace")
+    def pace(who: Known) -> Pace:
+        return pace_for(who)
+
+    @api.delete("/me")
+    def leave(who: Known) -> dict[str, bool]:
+        store.leave(who)
+        return {"deleted": True}
+
+    return api
