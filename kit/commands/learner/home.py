@@ -1,15 +1,11 @@
 """Bare `./workshop`: where you are, and, at a terminal, on with it."""
 
-import contextlib
 import sys
 
 from kit.commands.learner.listing import where_you_are
 from kit.course import catalogue, progress
 from kit.course.standing import standing
-from kit.setup.bootstrap import has
-from kit.setup.layers import megabytes, with_needs
 from kit.terminal.screen import paint, wrapped
-from kit.workspace import ROOT, workspace
 
 # A line for each paragraph: how wide the terminal is, is known when they are printed.
 NAME = "The notebook runner workshop."
@@ -38,22 +34,12 @@ def home() -> None:
         print("\n".join(where_you_are(exercises, done)))
         print(NEXT, end="")
         return
+    from kit.commands.learner.beside import handbook
     from kit.commands.learner.watch import Watch
     from kit.terminal.keys import Keys
 
     if done.last:
         passed = standing(exercises, done).are("passed")
-        print(f"Welcome back. {len(passed)} of {len(exercises)} exercises are passed.")
-    with contextlib.ExitStack() as stack:
-        address = ""
-        ours = workspace().course == ROOT  # handbook and slides are about our own course
-        if ours and not has("site"):
-            size = sum(megabytes(name) for name in with_needs(["site"]) if not has(name))
-            print(wrapped(f"Handbook: ./workshop docs, in another terminal ({size:.0f} MB, once)"))
-        elif ours:
-            from kit.live.app import learner_app
-            from kit.site.server import serving_both
-
-            address = stack.enter_context(serving_both(learner_app(exercises)))
-            print(wrapped(f"Handbook: {address}   Slides: {address}slides/"))
+        print(f"Welcome back. Passed: {len(passed)} of {len(exercises)} exercises.")
+    with handbook(exercises) as address:
         Watch(exercises, done.here(exercises), Keys(), handbook=address).run()

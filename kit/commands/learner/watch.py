@@ -12,6 +12,7 @@ import typer
 from kit.attendee import outbox
 from kit.attendee.link import Link, Pace
 from kit.checking.job import follow, record
+from kit.commands.learner.beside import handbook
 from kit.commands.learner.check import opened
 from kit.commands.learner.next_steps import lost_files, starter_news
 from kit.course import catalogue, progress
@@ -23,7 +24,7 @@ from kit.terminal.screen import StatusLine, fitted, paint, wrapped
 from kit.workspace import shown
 
 TICK = 0.2  # seconds between two looks at which tasks are decided
-HELP = "h hint · s solution · n next · l list · r run the check again · q quit"
+HELP = "h hint · s solution · n next · b back · l list · r run the check again · q quit"
 IN_ROOM = "? ask for help"
 
 
@@ -32,7 +33,7 @@ def watch(
         str | None, typer.Argument(metavar="N", help="Exercise. Default: where you are.")
     ] = None,
 ) -> None:
-    """Check an exercise again after every save. Keys: h, s, n, l, r, q, and in a room ?.
+    """Check an exercise again after every save. Keys: h, s, n, b, l, r, q, and in a room ?.
 
     Example: ./workshop watch 07
     """
@@ -40,7 +41,10 @@ def watch(
     if not exercises:
         raise KitError("there are no exercises here", "git status")
     exercise = catalogue.find(n, exercises) if n else progress.load().here(exercises)
-    Watch(exercises, exercise, Keys()).run()
+    keys = Keys()
+    # Without a terminal there is nobody to look at pages.
+    with handbook(exercises) if keys else contextlib.nullcontext("") as address:
+        Watch(exercises, exercise, keys, handbook=address).run()
 
 
 class Watch:
@@ -65,6 +69,7 @@ class Watch:
             "h": self.hint,
             "s": self.solution,
             "n": self.next,
+            "b": self.back,
             "l": self.table,
             "r": self.check,
             "q": self.quit,
@@ -238,6 +243,14 @@ class Watch:
             self.say(wrapped(f"{number} is not passed yet. {into}"))
             self.asked = "n"
 
+    def back(self) -> None:
+        """Open the exercise before this one. This one is still begun."""
+        earlier = [each for each in self.exercises if each.number < self.exercise.number]
+        if earlier:
+            self.turn_to(earlier[-1], skips=False)
+        else:
+            self.say("There is no exercise before this one. l lists them all.")
+
     def table(self) -> None:
         """The whole course."""
         from kit.commands.learner.listing import print_table, where_you_are
@@ -275,8 +288,8 @@ class Watch:
         self.quits = True
         self.say("Until next time: ./workshop")
 
-    def turn_to(self, following: Exercise) -> None:
-        """Leave this exercise for that one."""
+    def turn_to(self, following: Exercise, *, skips: bool = True) -> None:
+        """Leave this exercise for that one. `skips`: if it is not passed, it is left for later."""
         from kit.checking.file_watcher import Saves
 
         need_here(following.layer)
@@ -284,7 +297,7 @@ class Watch:
         opened(following, quiet=True)
         with progress.changing() as done:
             mine = done.of(self.exercise)
-            mine.skipped = mine.passed is None
+            mine.skipped = skips and mine.passed is None
             done.last = following.slug
         self.exercise = following
         self.saves.close()

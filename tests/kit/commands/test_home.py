@@ -43,7 +43,7 @@ def test_who_comes_back_goes_on_where_they_were(learner: Learner) -> None:
     learner.run("check")
     with Terminal(cwd=learner.home, env=learner.env) as screen:
         text = screen.wait_for("Look at")
-        assert text.startswith("Welcome back. 1 of 2 exercises are passed.")
+        assert text.startswith("Welcome back. Passed: 1 of 2 exercises.")
         assert f"edit  work/{PARROT}/nb_runner/main.py" in text
         screen.press("q")
         assert screen.wait() == 0

@@ -45,7 +45,8 @@ def test_a_save_brings_a_verdict(watch: Watch, learner: Learner) -> None:
     text = screen.wait_for("1.1  GET /ping answers pong")
     assert f"read  work/{HELLO}/README.md" in text
     assert f"edit  work/{HELLO}/nb_runner/main.py, line " in text
-    assert "h hint · s solution · n next · l list · r run the check again · q quit" in text
+    keys = "h hint · s solution · n next · b back · l list · r run the check again · q quit"
+    assert keys in " ".join(text.split())
     screen.wait_for("Look at")
     learner.solve(HELLO)
     text = screen.wait_for("n opens 02")
@@ -190,6 +191,11 @@ def test_next_asks_before_it_leaves_something_for_later(watch: Watch, learner: L
     screen.press("n")
     screen.wait_for(f"read  work/{PARROT}/README.md")
     assert learner.states()[HELLO] == "skipped"
+    screen.press("b")
+    screen.wait_for(f"read  work/{HELLO}/README.md", 2)
+    assert learner.states()[PARROT] == "started"  # and not skipped
+    screen.press("b")
+    screen.wait_for("There is no exercise before this one")
 
 
 def test_without_colour_there_are_no_codes(watch: Watch, learner: Learner) -> None:
