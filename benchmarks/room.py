@@ -22,6 +22,7 @@ from kit.room.store import Store
 from kit.workspace import ROOT
 
 ATTENDEES, VERDICTS, JOINS = 60, 10, 40
+QUICK, USUAL = 2.0, 20.0  # seconds between two verdicts of an attendee, on average
 AWAY = 10.0  # seconds
 STARTING = 25.0  # seconds in which all processes of attendees start
 LAG, LOST = "board behind, 99th percentile", "verdicts lost, when the room is killed"
@@ -31,14 +32,14 @@ HOW = (
     f"On loopback. {ATTENDEES} processes of the client note {VERDICTS} verdicts each, 1 to 3 s "
     "apart; the lag is from the note to the board's event that shows it. Then the same again: the "
     f"room is killed with SIGKILL, and comes back after {AWAY:g} s. Watch: from the write of a "
-    f"file to the verdict. Joins: {JOINS} processes read the index, fetch every package and hash "
-    "it, all at once."
+    f"file to the verdict; beside it, each attendee has a verdict every {USUAL:g} s, on the same "
+    f"machine. Joins: {JOINS} processes read the index, fetch every package and hash it, at once."
 )
 ATTENDEE = """
 import random, sys, time
 from kit.attendee import membership, outbox
 from kit.attendee.link import Link
-address, name, token, exercise, verdicts, begin = sys.argv[1:]
+address, name, token, exercise, verdicts, begin, pause = sys.argv[1:]
 membership.save(membership.Membership(address, name, token))
 with Link() as link:
     time.sleep(max(0, float(begin) - time.time()) + random.uniform(0, 2))
@@ -46,7 +47,7 @@ with Link() as link:
         print(n + 1, time.time(), flush=True)
         outbox.note_verdict(exercise, {"2.1": "passed", "2.2": "failed"}, "test_ping_answers_pong")
         link.wake()
-        time.sleep(random.uniform(1, 3))
+        time.sleep(float(pause) * random.uniform(0.5, 1.5))
     while outbox.waiting(1):
         time.sleep(0.2)
 """
@@ -79,7 +80,8 @@ def measure(repeat: int | None, say: Say) -> Report:
             say("the lag of the board")
             lags = room.lags(_class(room, place / "class"))
             say("watch beside the room")
-            attendees = _class(room, place / "beside", verdicts=10**6)
+            attendees = _class(room, place / "beside", verdicts=10**6, pause=USUAL)
+            time.sleep(STARTING)
             beside = _saves(place / "beside-a-room", rounds)
             _end(attendees)
             say("the room is killed")
@@ -198,13 +200,15 @@ def _saves(folder: Path, rounds: int) -> list[float]:
     return list(saves(course, HELLO, course_env(course), rounds))
 
 
-def _class(room: Room, folder: Path, verdicts: int = VERDICTS) -> list["subprocess.Popen[str]"]:
+def _class(
+    room: Room, folder: Path, verdicts: int = VERDICTS, pause: float = QUICK
+) -> list["subprocess.Popen[str]"]:
     """Attendees, each a process with a folder of its own."""
     names = [f"{folder.name} {i}" for i in range(ATTENDEES)]
     begin = time.time() + STARTING
     tokens = [_token(room, name) for name in names]  # all, before the first of them is busy
     return [
-        _attendee(room, folder / name, verdicts, token, begin)
+        _attendee(room, folder / name, verdicts, token, begin, pause)
         for name, token in zip(names, tokens, strict=True)
     ]
 
@@ -215,10 +219,10 @@ def _token(room: Room, name: str) -> str:
 
 
 def _attendee(
-    room: Room, state: Path, verdicts: int, token: str, begin: float
+    room: Room, state: Path, verdicts: int, token: str, begin: float, pause: float
 ) -> "subprocess.Popen[str]":
     state.mkdir(parents=True)
-    words = [room.address, state.name, token, HELLO, str(verdicts), str(begin)]
+    words = [room.address, state.name, token, HELLO, str(verdicts), str(begin), str(pause)]
     return subprocess.Popen(
         [sys.executable, "-c", ATTENDEE, *words],
         cwd=ROOT,

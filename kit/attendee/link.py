@@ -10,7 +10,7 @@ from kit.attendee.calls import Refused, Unreachable, call
 from kit.attendee.membership import Membership, load
 from kit.attendee.sender import send_waiting
 
-INTERVAL = 3.0  # seconds between two calls
+INTERVAL = 5.0  # seconds between two calls, when there is nothing to tell
 GARBAGE = (LookupError, TypeError, ValueError)  # what answers may be no room
 
 

@@ -10,6 +10,7 @@ until there is something to do: most calls only compare stamps and go on.
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -102,7 +103,7 @@ def is_set_up(name: str = "course") -> bool:
 
 
 def stamp() -> bytes:
-    """What `.venv` was made from and of, and its place: a venv cannot be moved."""
+    """What `.venv` was made from and of, and its place, which its programs name."""
     digest = hashlib.sha256()
     for file in (LOCK, ROOT / "pyproject.toml"):
         digest.update(file.read_bytes())
@@ -136,6 +137,7 @@ def set_up(names: Iterable[str], source: "Source | None", *, forced: bool) -> No
     try:
         workspace().state.mkdir(parents=True, exist_ok=True)
         with _locked():
+            _follow_a_move()
             if forced or not is_set_up():
                 _all_steps(wanted, source)
             # Unless another terminal has done it meanwhile.
@@ -165,6 +167,25 @@ def _is_text(name: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _follow_a_move() -> None:
+    """After the kit's folder was renamed: mend `.venv` where that can be done without a network."""
+    from kit.setup.installer import is_healthy, relocate
+    from kit.storage import write_whole
+
+    stamps = {name: found.split(b"\n") for name, found in _begun().items()}
+    here = os.fsencode(ROOT)
+    places = {parts[1] for parts in stamps.values() if len(parts) > 1}
+    if len(places) != 1 or here in places or not is_healthy(PYTHON):
+        return
+    place = places.pop()
+    if relocate(VENV, place, here):
+        for name, (state, *rest) in stamps.items():
+            # The Python may be a copy that has moved, too.
+            moved = [re.sub(rb"^%b(?=/|$)" % re.escape(place), here, part) for part in rest]
+            write_whole(_stamp_of(name), b"\n".join([state, *moved]))
+        OLD_STAMP.unlink(missing_ok=True)
 
 
 def _all_steps(wanted: Collection[str], source: "Source | None") -> None:

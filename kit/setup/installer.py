@@ -22,6 +22,9 @@ from kit.setup.source import Source
 
 TAIL = 12  # lines of a failed tool's output that are shown
 
+# Linux reads 127 bytes of the first line of a script, and `/.venv/bin/python3.11` is at their end.
+PLAIN = re.compile(rb"[\w./+-]{1,100}")
+
 # Where pip's settings go in uv, which reads none of pip's.
 PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -114,6 +117,22 @@ def make_venv(folder: Path) -> None:
     """Make an empty virtual environment, whatever was there before."""
     argv = [sys.executable, "-E", "-m", "venv", "--clear", str(folder)]
     run_step("making .venv", argv, os.environ)
+
+
+def relocate(venv: Path, old: bytes, new: bytes) -> bool:
+    """Have the programs of an environment that was moved name the Python that is there now.
+
+    False where that cannot be done: for a path that cannot be in the first line of a script as it
+    is, such as one with a space.
+    """
+    if not all(PLAIN.fullmatch(place) for place in (old, new)):
+        return False
+    for file in (venv / "pyvenv.cfg", *venv.glob("bin/*")):
+        if file.is_file() and not file.is_symlink():
+            content = file.read_bytes()
+            if old in content and b"\0" not in content:  # no program in machine code
+                file.write_bytes(content.replace(old + b"/", new + b"/"))
+    return True
 
 
 def link(venv: Path, root: Path) -> None:

@@ -231,6 +231,22 @@ def test_a_moved_clone_sets_up_again(clone: Clone) -> None:
     assert "making .venv" in done.stderr
 
 
+def test_a_clone_that_was_renamed_goes_on_without_a_network(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    clone.folder = clone.folder.rename(tmp_path / "clone")
+    clone.run("setup", "--layers", "notebook")
+    clone.calls()
+    script = Path(".venv", "bin", "celery")
+    (clone.folder / script).write_text(f"#!{clone.folder}/.venv/bin/python\n")
+    clone.folder = clone.folder.rename(tmp_path / "renamed")
+    done = clone.run("list", UV_SAYS="there is no network", PIP_SAYS="there is no network")
+    assert done.returncode == 0, done.stderr
+    assert (clone.folder / script).read_text() == f"#!{tmp_path}/renamed/.venv/bin/python\n"
+    calls = clone.calls()
+    assert calls[-1] == "python -E -m kit list" and not any(" sync " in call for call in calls)
+    assert clone.run("demo").stderr.count("`notebook`") == 0  # it came along
+
+
 def test_setup_repeats_it_but_its_help_does_not(clone: Clone) -> None:
     clone.run()
     clone.calls()
