@@ -59,6 +59,7 @@ def debian(suite: str, env: Env) -> str:
                 *("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"),
                 # Without a wait for the disk, here and in what is built from it.
                 *("--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*"),
+                *(f"--aptopt={line}" for line in machine.apt_settings()),
                 f"--customize-hook=copy-in {folder}/settings/etc /",
                 *(suite, root, source),
             ],

@@ -69,6 +69,12 @@ def debian_archives() -> list[str]:
     return run(["apt-get", "indextargets", *words]).split()
 
 
+def apt_settings() -> list[str]:
+    """What apt is told here about lists that are old: a mirror may have no newer ones."""
+    lines = run(["apt-config", "dump", "Acquire::Check-Valid-Until"]).splitlines()
+    return [line for line in lines if line]
+
+
 def package_settings(folder: Path) -> None:
     """Write into `folder` what a container needs, to get packages where this machine does."""
     listed = run([sys.executable, "-m", "pip", "config", "list"])

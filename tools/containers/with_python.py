@@ -20,7 +20,7 @@ DOCKERFILE = Path(__file__).parent / "pythons"
 SANDBOX = ["--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE"]
 SANDBOX += [f"--security-opt={what}=unconfined" for what in ("seccomp", "apparmor", "systempaths")]
 # A Debian has one Python at a time, and none has 3.12.
-SUITES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "sid"}
+SUITES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
 
 
 def main(version: str, command: list[str]) -> int:

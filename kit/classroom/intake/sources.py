@@ -1,9 +1,11 @@
 """Find the learners' submissions: each is a repository, as a folder or an archive."""
 
 import contextlib
+import errno
 import itertools
 import os
 import shlex
+import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,11 +56,11 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
 def _sources_at(path: Path, slugs: set[str]) -> Iterator[tuple[str, Path, Kind]]:
     typed = path.absolute()
     try:
-        there, is_file = path.exists(), path.is_file()
-    except OSError as error:
-        raise _unreadable(typed, error) from None
-    if not there:
-        raise KitError(f"{shown(typed)} is not there", f"ls {_quoted(typed.parent)}")
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:  # Path.exists would hide it, since Python 3.14
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise _unreadable(typed, error) from None
+        raise KitError(f"{shown(typed)} is not there", f"ls {_quoted(typed.parent)}") from None
     resolved = path.resolve()
     name = resolved.name if path.name in ("", "..") else path.name
     if is_file and _is_archive(name):
