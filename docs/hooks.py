@@ -8,7 +8,7 @@ A macro stands alone on its line, outside of code blocks:
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
-    [[clone]]                  the line that fetches the kit and begins
+    [[clone]]                  the line that fetches the kit and begins; where it is served: ./workshop
     [[line]]                   the course as a line
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
@@ -53,7 +53,8 @@ from kit.site.macros.markdown import Problem, outside_fences
 from kit.workspace import ROOT
 
 MACRO = re.compile(r"( *)\[\[([\w-]+)((?: [^\]]*)?)\]\]\s*")
-DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.svg)"[^>]*>)</p>')
+DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.(?:svg|png))"[^>]*>)</p>')
+SHORT_CODE = re.compile(r"<code>([^<\n]{1,34})</code>")  # characters: they fit a line of a phone
 OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
@@ -86,8 +87,9 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: Any) -> str:
-    """Describe the page, and put its drawings into it."""
+    """Describe the page, put its drawings into it, and keep short code on one line."""
     page.meta.setdefault("description", html.escape(described(content)))
+    content = SHORT_CODE.sub(r'<code class="short">\1</code>', content)
     return DRAWING.sub(drawn, content)
 
 
@@ -95,13 +97,17 @@ def drawn(found: re.Match[str]) -> str:
     """A drawing in a page: its steps, or a link to itself, because on a phone its words are small.
 
     Those that are closed in themselves stay pictures. The steps need the drawing in the page.
+    A screenshot is never larger than it is.
     """
-    name = Path(found[2]).stem
+    name, kind = Path(found[2]).stem, Path(found[2]).suffix
+    link = f'<a href="{found[2]}" target="_blank" rel="noopener">{found[1]}</a>'
+    if kind == ".png":
+        return f'<p class="drawing shot">{link}</p>'
     source = (ROOT / "docs" / "assets" / f"{name}.svg").read_text(encoding="utf-8")
     drawing = Drawing(name, source)
     if drawing.has_steps:
         return drawing.as_html(f"steps-{name}", DARK)
-    return f'<p class="drawing"><a href="{found[2]}">{found[1]}</a></p>'
+    return f'<p class="drawing">{link}</p>'
 
 
 def described(content: str) -> str:
@@ -163,7 +169,7 @@ def expand(macro: str, words: list[str], *, page: str, level: int) -> str:
         case "solution", [number]:
             return exercises.solution(number)
         case "clone", []:
-            return front.clone()
+            return front.begin() if os.environ.get("HANDBOOK_LIVE") else front.clone()
         case "line", []:
             return exercises.course_line(page=page)
         case "exercises", []:

@@ -2,7 +2,14 @@
 // course, ticks and failures beside the tasks, hints one by one. The server sends the whole state
 // each time that it changes, and all of this is drawn from it. See kit/live/state.py.
 
-const MARKS = { passed: "✓", failed: "✗", "check again": "~", skipped: "-", current: "●" };
+const MARKS = {
+  passed: "✓",
+  failed: "✗",
+  "check again": "~",
+  skipped: "-",
+  current: "●",
+  started: "◐",
+};
 const WORDS = {
   passed: "passed",
   failed: "not yet",
@@ -25,7 +32,8 @@ function element(name, classes, text = "") {
 const place = (exercise) =>
   exercise.current && exercise.state !== "check again" ? "current" : exercise.state;
 
-// A mark that is seen, and its words, which are heard. There is one in each element.
+// A mark that is seen, and its words, which are heard. There is one in each element. Those of
+// headings stand in front, below each other.
 function mark(target, state) {
   if (target.dataset.here === state) return;
   target.dataset.here = state;
@@ -33,10 +41,32 @@ function mark(target, state) {
   if (!WORDS[state]) return;
   const sign = element("span", "here-mark", MARKS[state] ?? "");
   sign.setAttribute("aria-hidden", "true");
-  target.append(sign, element("span", "here-words", ` (${WORDS[state]})`));
+  const words = element("span", "here-words", ` (${WORDS[state]}) `);
+  if (target.matches("h3")) {
+    target.prepend(sign, words);
+  } else {
+    target.title = WORDS[state];
+    target.append(sign, words);
+  }
+}
+
+// What the marks of the line mean, below each line that has titles.
+function showLegend() {
+  for (const line of document.querySelectorAll("ol.course-line:not(.small)")) {
+    if (line.nextElementSibling?.matches(".here-legend")) continue;
+    const legend = element("p", "here-legend");
+    for (const state of ["current", "passed", "check again", "started", "skipped", "not started"]) {
+      const entry = element("span", "", WORDS[state]);
+      entry.prepend(element("b", "", MARKS[state] ?? "○"), " ");
+      entry.dataset.here = state;
+      legend.append(entry, " ");
+    }
+    line.after(legend);
+  }
 }
 
 function showCourse(exercises) {
+  showLegend();
   for (const exercise of exercises) {
     const state = place(exercise);
     for (const link of document.querySelectorAll(".md-nav--primary a.md-nav__link")) {
@@ -45,7 +75,9 @@ function showCourse(exercises) {
     for (const station of document.querySelectorAll(`[data-station="${exercise.slug}"]`)) {
       const link = station.querySelector("a");
       station.dataset.here = state;
-      link.dataset.mark = state === "current" ? "" : MARKS[state] ?? ""; // it is filled
+      const filled = state === "current" || state === "started";
+      link.dataset.mark = filled ? "" : MARKS[state] ?? "";
+      link.title = `${exercise.title}: ${WORDS[state]}`;
       let words = link.querySelector(".here-words");
       if (!words) link.append(words = element("span", "here-words"));
       words.textContent = ` (${WORDS[state]})`;
@@ -53,13 +85,30 @@ function showCourse(exercises) {
   }
 }
 
+// The status line: below the heading of the tasks, before the command of the home page, else empty.
+const ENDED = "The workshop has ended: ./workshop begins it again.";
 const tasksHeading = document.getElementById("tasks");
+const command = document.querySelector(".begin");
 const status = element("p", "here-status");
 status.setAttribute("role", "status");
 if (slug && tasksHeading) tasksHeading.after(status);
+else if (command) command.before(status);
+else document.querySelector("article").append(status);
 
 const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
-const say = (text) => { if (status.textContent !== text) status.textContent = text; };
+
+// `next`: an exercise that the line leads to, between its text and `rest`.
+function say(text, next, rest = "") {
+  const whole = next ? `${text} ${name(next)}${rest}` : text;
+  if (status.textContent === whole) return;
+  status.textContent = text;
+  if (!next) return;
+  const link = element("a", "", name(next));
+  link.href = `/exercises/${next.slug}/`;
+  status.append(" ", link, rest);
+}
+
+const name = (exercise) => `${exercise.slug.slice(0, 2)} ${exercise.title}`;
 
 function summary(exercise) {
   const { tasks } = exercise;
@@ -68,9 +117,7 @@ function summary(exercise) {
   if (exercise.checking) return `Being checked: ${count}.`;
   if (exercise.state === "passed") return "Passed.";
   const again = exercise.state === "check again" ? " It has changed since it passed." : "";
-  const failed = tasks.find((task) => task.state === "failed");
-  const next = failed ? ` Not yet: ${failed.number}.` : "";
-  if (exercise.at) return `${count}, checked at ${time(exercise.at)}.${next}${again}`;
+  if (exercise.at) return `${count}, checked at ${time(exercise.at)}.${again}`;
   return `Not checked yet: ./workshop check ${slug.slice(0, 2)}${again}`;
 }
 
@@ -140,11 +187,17 @@ async function ask(number, hints, button) {
 
 function show(exercises) {
   showCourse(exercises);
+  const current = exercises.find((each) => each.current);
   const exercise = exercises.find((each) => each.slug === slug);
-  if (!exercise) return;
+  if (!exercise) {
+    if (command && current) say("You are at", current, ". To go on, type:");
+    else say("");
+    return;
+  }
   exercise.tasks.forEach(showTask);
   exercise.tasks.forEach(showHints);
-  say(summary(exercise));
+  if (exercise.state === "passed" && !exercise.checking && current) say("Passed. Next:", current);
+  else say(summary(exercise));
 }
 
 // A browser has few connections for one server, so pages that are not seen give theirs back.
@@ -153,8 +206,14 @@ function connect() {
   events?.close();
   if (document.hidden) return;
   events = new EventSource("/here/events");
-  events.addEventListener("message", (event) => show(JSON.parse(event.data)));
-  events.addEventListener("error", () => say("The workshop does not run: start it with ./workshop"));
+  events.addEventListener("message", (event) => {
+    status.classList.remove("ended");
+    show(JSON.parse(event.data));
+  });
+  events.addEventListener("error", () => {
+    status.classList.add("ended"); // seen wherever the reader is in the page
+    say(ENDED);
+  });
 }
 document.addEventListener("visibilitychange", connect);
 connect();

@@ -31,6 +31,7 @@ class ExerciseState(TypedDict):
     """One exercise. `at`: when it was checked last, in seconds since 1970; 0 for never."""
 
     slug: str
+    title: str
     state: progress.State
     current: bool
     checking: bool
@@ -76,6 +77,7 @@ def _exercise(
         tasks.append(told)
     return ExerciseState(
         slug=exercise.slug,
+        title=exercise.title,
         state=state,
         current=current,
         checking=kept.decided is not None,

@@ -12,7 +12,6 @@ from kit.errors import KitError
 from kit.markdown import fenced, table
 from kit.site.macros.markdown import Problem, folded, headings_below, outside_fences
 
-NUDGES = ("A nudge", "A pointer", "Nearly the answer")
 SOLUTION = "Our solution: what becomes of each file"
 
 
@@ -37,7 +36,7 @@ def course_line(*, page: str) -> str:
 def exercises(*, page: str) -> str:
     """`[[exercises]]`: the table of all of them."""
     rows = [
-        (f"[{_title(each)}]({link(each, page)})", f"{each.minutes} min", _rooms(each))
+        (f"[{_title(each)}]({link(each, page)})", f"{each.minutes}&nbsp;min", _rooms(each))
         for each in catalogue.load()
     ]
     return table(("Exercise", "Time", "Also in"), rows)
@@ -62,10 +61,11 @@ def hints(number: str) -> str:
     parts = []
     for task in find(number).tasks:
         inner = [
-            folded("note", _nudge(i, len(task.hints)), _hint(text))
-            for i, text in enumerate(task.hints)
+            folded("note", f"Hint {i} of {len(task.hints)}{_kind(text)}", _hint(text))
+            for i, text in enumerate(task.hints, start=1)
         ]
-        told = folded("tip", f"{task.number} {task.title}", "\n\n".join(inner))
+        back = f"[Back to the task](#task-{task.number.replace('.', '-')}){{ .to-task }}"
+        told = folded("tip", f"{task.number} {task.title}", "\n\n".join([*inner, back]))
         # The served handbook shows one hint after the other; it finds them by the task.
         parts.append(f'<div data-hints="{task.number}" markdown>\n\n{told}\n\n</div>')
     return "\n\n".join(parts)
@@ -131,14 +131,19 @@ def _rooms(exercise: Exercise) -> str:
     return ", ".join(track for track in exercise.tracks if track != "self-paced")
 
 
-def _nudge(i: int, count: int) -> str:
-    return NUDGES[i] if count == len(NUDGES) else f"Hint {i + 1}"
+def _kind(text: str) -> str:
+    """For the title of a hint: who wants no code yet can leave it folded."""
+    return ": code" if _is_code(textwrap.dedent(text).strip("\n")) else ""
+
+
+def _is_code(text: str) -> bool:
+    """A hint is a sentence or code; which, it does not say."""
+    return "\n" in text or _is_python(text)
 
 
 def _hint(text: str) -> str:
-    """A hint is a sentence or code; which, it does not say."""
     text = textwrap.dedent(text).strip("\n")
-    if "\n" not in text and not _is_python(text):
+    if not _is_code(text):
         return text
     others = {"[": "toml", "$": "console", "poetry ": "text"}
     return fenced(text, next((others[each] for each in others if text.startswith(each)), "python"))

@@ -1,4 +1,4 @@
-"""The home page: the line to copy."""
+"""The home page: the line to type first."""
 
 import tomllib
 
@@ -10,6 +10,11 @@ FOLDER = "course"  # shorter than the name of the repository, so the line fits a
 def clone() -> str:
     """`[[clone]]`: a block with the line that begins the course."""
     return f"```{{ .sh .clone }}\n{first_command()}\n```"
+
+
+def begin() -> str:
+    """The same block, in the handbook that a clone serves: its reader has the kit."""
+    return "```{ .console .begin }\n$ ./workshop\n```"
 
 
 def first_command() -> str:

@@ -120,10 +120,13 @@ def test_a_save_brings_the_failure_and_then_the_tick_beside_the_task(
         assert axe.findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         kit.solve()
-        expect(status).to_have_text("Passed.")
+        expect(status).to_have_text("Passed. Next: 03 Validation")
+        expect(status.locator("a")).to_have_attribute("href", "/exercises/03-validation/")
         for number in ("2-1", "2-2", "2-3", "2-4"):
             expect(page.locator(f"#task-{number}")).to_have_attribute("data-here", "passed")
             expect(page.locator(f"#task-{number}")).to_contain_text("✓ (passed)")
+        marks = page.locator("h3 > .here-mark").all()
+        assert len({mark.evaluate("it => it.getBoundingClientRect().x") for mark in marks}) == 1
         expect(page.locator(".here-told")).to_have_count(0)
         expect(station).to_have_attribute("data-here", "passed")
         link = page.locator(".md-nav--primary a[data-here=passed]", has_text="02 Hello")
@@ -132,6 +135,10 @@ def test_a_save_brings_the_failure_and_then_the_tick_beside_the_task(
         screen.press("q")
         screen.wait()
     assert page.evaluate("window.same"), "it has not been loaded again"
+    kit.server.kill()
+    expect(status).to_have_text("The workshop has ended: ./workshop begins it again.")
+    box = status.bounding_box()
+    assert box and box["y"] + box["height"] == 800, "seen wherever the reader is"
 
 
 def test_hints_open_one_by_one_here_and_in_the_terminal(kit: Kit, open_page: OpenPage) -> None:
@@ -151,6 +158,15 @@ def test_hints_open_one_by_one_here_and_in_the_terminal(kit: Kit, open_page: Ope
     kit.run("hint", "2.1")
     expect(hints.nth(1)).to_be_visible()
     expect(page.get_by_role("button", name="Show hint 3 of 3")).to_be_visible()
+    page.locator('[data-hints="2.1"]').get_by_role("link", name="Back to the task").click()
+    expect(page.locator("#task-2-1")).to_be_in_viewport()
+    # Home knows that the reader has the kit, and where they are.
+    page.goto(kit.address)
+    status = page.locator(".here-status")
+    expect(status).to_have_text("You are at 02 Hello, FastAPI. To go on, type:")
+    expect(page.locator("article .begin").first).to_contain_text("./workshop")
+    expect(page.get_by_text("git clone")).to_have_count(0)
+    expect(page.locator(".here-legend")).to_contain_text("~ changed since it passed")
 
 
 def test_the_built_site_has_nothing_of_it_and_shows_all_hints(
