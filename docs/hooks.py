@@ -8,7 +8,7 @@ A macro stands alone on its line, outside of code blocks:
     [[tasks NN]]               the section Tasks of exercises/NN-*/README.md
     [[hints NN]]               its hints, folded
     [[solution NN]]            starter to solution as diffs, folded
-    [[clone]]                  the line that fetches the kit and begins; where it is served: ./workshop
+    [[clone]]                  the line that fetches the kit and begins; if served, ./workshop
     [[line]]                   the course as a line
     [[exercises]]              the table of exercises
     [[slides]]                 where the slides are
