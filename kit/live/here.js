@@ -163,7 +163,8 @@ function showHints(task) {
   hints.forEach((hint, i) => { hint.hidden = i >= task.hints; });
   let button = folded.querySelector(":scope > .here-button");
   if (!button) {
-    folded.append(button = element("button", "here-button"));
+    button = element("button", "here-button");
+    folded.querySelector(".to-task").parentElement.before(button);
     button.addEventListener("click", () => ask(task.number, hints, button));
   }
   button.hidden = task.hints >= hints.length;
