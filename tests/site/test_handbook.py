@@ -229,6 +229,8 @@ def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_ph
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 360:
             too_wide[path] = width
+        if found := page.evaluate(CUT):
+            cut[f"{path} on a phone"] = found
     assert (cut, too_wide) == ({}, {})
 
 
@@ -354,6 +356,15 @@ def test_on_a_phone_each_step_is_a_card(address: str, open_page: OpenPage) -> No
         box = card.bounding_box()
         assert card.is_visible() and box and box["x"] >= 0 and box["x"] + box["width"] <= 390
         assert card.evaluate("it => it.scrollWidth <= it.clientWidth")
+    # A drawing without steps is seen whole, and a tap makes its words larger.
+    page.goto(f"{address}exercises/02-hello-fastapi/")
+    drawing = page.locator(".drawing").first
+    width = "it => it.scrollWidth - it.clientWidth"
+    assert drawing.evaluate(width) == 0
+    drawing.locator("a").click()
+    assert drawing.evaluate(width) > 300
+    drawing.locator("a").click()
+    assert drawing.evaluate(width) == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
