@@ -191,8 +191,9 @@ function show(exercises) {
   const current = exercises.find((each) => each.current);
   const exercise = exercises.find((each) => each.slug === slug);
   if (!exercise) {
-    if (command && current) say("You are at", current, ". To go on, type:");
-    else say("");
+    if (!command || !current) say("");
+    else if (current.state === "not started") say("Next:", current, ". To begin it, type:");
+    else say("You are at", current, ". To go on, type:");
     return;
   }
   exercise.tasks.forEach(showTask);

@@ -142,8 +142,10 @@ def test_a_save_brings_the_failure_and_then_the_tick_beside_the_task(
 
 
 def test_hints_open_one_by_one_here_and_in_the_terminal(kit: Kit, open_page: OpenPage) -> None:
+    page = open_page(kit.address, allowed="net::ERR_")
+    expect(page.locator(".here-status")).to_have_text("Next: 01 Poetry. To begin it, type:")
     kit.run("check", "2")
-    page = open_page(kit.address + CHAPTER, allowed="net::ERR_")
+    page.goto(kit.address + CHAPTER)
     hints = page.locator('[data-hints="2.1"] details > details')
     expect(page.get_by_role("button", name="To the hints")).to_be_visible()
     expect(hints).to_have_count(3)
