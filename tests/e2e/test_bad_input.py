@@ -12,7 +12,7 @@ import redis
 
 from tests.e2e.runner import Runner, start_runner, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 KEY = "open sesame"
 CHECKS = (

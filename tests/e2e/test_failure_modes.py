@@ -34,7 +34,7 @@ from tests.e2e.runner import (
     write_notebook,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 LEASE = 6.0  # seconds; with half of it, a busy machine has not always claimed a run in time
 SHORT = {"LEASE_SECONDS": str(LEASE)}

@@ -128,6 +128,7 @@ def test_the_flight_delays_are_what_a_fresh_run_gives_and_one_altered_number_is_
     assert "20.7" in result.stdout
 
 
+@pytest.mark.thorough
 def test_the_flight_delays_are_the_same_on_postgresql(postgres_url: str) -> None:
     load(postgres_url)
     result = nbval(NOTEBOOKS / "flight_delays.ipynb", DATABASE_URL=postgres_url)

@@ -428,7 +428,7 @@ def test_every_command_exists_with_its_options() -> None:
     [
         ("chekc 07", "no verb"),
         ("check --loudly", "No such option"),
-        ("run --port eighty", "valid integer"),
+        ("run --port eighty", "not a valid int"),
         ("hint 7.9", "no task 7.9"),
         ("check 99", "no exercise"),
         ("reset", "Missing"),

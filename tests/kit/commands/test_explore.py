@@ -93,6 +93,7 @@ def test_in_06_two_starts_get_in(explored: Exploring) -> None:
     assert found.data["crash_points"] == [] and found.data["left_out"]
 
 
+@pytest.mark.thorough
 def test_07_lets_one_in_whatever_the_order(explored: Exploring) -> None:
     found = explored("07")
     for name in ("two starts at once", "two starts, "):
@@ -103,6 +104,7 @@ def test_07_lets_one_in_whatever_the_order(explored: Exploring) -> None:
     assert "two workers are at run" in lost["failing"]["fault"]
 
 
+@pytest.mark.thorough
 def test_in_07_a_worker_that_is_killed_keeps_everybody_out_for_ever(explored: Exploring) -> None:
     found = explored("07")
     *before_the_end, last = [outcome for _, outcome in found.outcomes("run", "kill")]
@@ -112,6 +114,7 @@ def test_in_07_a_worker_that_is_killed_keeps_everybody_out_for_ever(explored: Ex
     assert {outcome for _, outcome in found.outcomes("run", "pause")} == {"let in"}
 
 
+@pytest.mark.thorough
 def test_in_07_a_start_that_is_killed_before_it_queues_keeps_everybody_out(
     explored: Exploring,
 ) -> None:
@@ -148,6 +151,7 @@ def test_in_15_nothing_is_found(explored: Exploring) -> None:
     assert "none breaks the rule" in found.page
 
 
+@pytest.mark.thorough
 def test_the_page_is_one_file_that_asks_nobody(explored: Exploring) -> None:
     page = explored("07").page
     assert page.count("<svg") >= 3 and "refused for ever" in page
@@ -159,6 +163,7 @@ def test_the_page_is_one_file_that_asks_nobody(explored: Exploring) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.thorough
 def test_the_data_have_a_version_and_say_all(explored: Exploring) -> None:
     data = explored("07").data
     assert (data["version"], data["exercise"]) == (VERSION, "07-one-at-a-time")
