@@ -15,8 +15,12 @@ KEPT = (
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
 )
 OURS = "WORKSHOP_"  # how the names of the kit's own variables begin
-# Celery and uvicorn read these, and what they read wins over the Redis and the port of the kit.
-OVERRIDING = ("CELERY_", "UVICORN_", "WEB_CONCURRENCY")
+# Celery and uvicorn read these, and what they read wins over the Redis and the socket of the kit.
+# Other settings of uvicorn are wanted: a proxy's prefix is UVICORN_ROOT_PATH.
+OVERRIDING = (
+    *("CELERY_", "WEB_CONCURRENCY"),
+    *("UVICORN_FD", "UVICORN_HOST", "UVICORN_PORT", "UVICORN_UDS", "UVICORN_WORKERS"),
+)
 
 
 def kept(env: Mapping[str, str]) -> dict[str, str]:
