@@ -172,7 +172,11 @@ class Session:
         deadline = time.monotonic() + self._limits.deadline + WORKER_EXTRA_TIME
         next_check = time.monotonic() + STOPPED_POLL_INTERVAL
         while b"\n" not in self._buffer:
-            with self._lock:  # `close` waits for it, 0.1 s at most
+            # Before the lock: on a busy machine this thread would take it again and again before
+            # `close`, which waits for it.
+            if self._closed.is_set():
+                return b""
+            with self._lock:
                 if self._verdict_fd < 0:
                     return b""
                 ready, _, _ = select.select([self._verdict_fd], [], [], 0.1)

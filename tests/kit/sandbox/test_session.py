@@ -473,6 +473,19 @@ def test_close_ends_the_session_at_once_without_more_verdicts(
     assert set(psutil.Process().children(recursive=True)) - before == set()
 
 
+def test_what_reads_verdicts_does_not_keep_close_waiting(tmp_path: Path) -> None:
+    """It sees by itself that the session is closed, also when it is always first at the lock."""
+    exercise = catalogue.find(SLUG)
+    folder = copy_project(exercise.solution, tmp_path / "copies")
+    HOSTILE["endless_start"](folder)
+    session = Session([(exercise, folder)], tmp_path, SMALL, confined=False)
+    threading.Timer(2, session._closed.set).start()  # as `close` does, which then waits
+    began = time.monotonic()
+    assert list(session) == []
+    assert time.monotonic() - began < 30
+    session.close()
+
+
 @EITHER
 def test_a_session_dies_with_the_process_that_started_it(tmp_path: Path, confined: bool) -> None:
     exercise = catalogue.find(SLUG)
