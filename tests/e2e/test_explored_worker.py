@@ -21,7 +21,7 @@ KEEPS_ALL = [
     ("lua/keep.lua", f"if {condition} then", "if false then")
     for condition in (
         "holder ~= mine and (holder or newer)",
-        "not before and redis.call('HGET', RECORD, 'status') == 'LOST'",
+        "redis.call('HGET', RECORD, 'status') == 'LOST'",
     )
 ]
 

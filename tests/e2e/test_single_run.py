@@ -1,6 +1,9 @@
 """Never twice at once, whatever happens: admission, claim, lease, and what ends a run."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +11,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from kit.course import catalogue
+from kit.processes.stack import Stack
 from tests.e2e.conftest import Gate
 from tests.e2e.runner import is_dead, start_runner, wait_until, write_notebook
 
@@ -128,3 +133,34 @@ def test_redis_holds_no_more_than_the_last_runs(tmp_path: Path, own_gate: Gate) 
         kept = sorted(path.name for path in runner.artifacts.iterdir())
         assert kept == ["0-not-ours", *sorted(ids[-2:])]
         assert runner.client.get(f"/status/{ids[0]}").status_code == 404
+
+
+END_TWICE = """
+import asyncio
+from nb_runner import lease, runs
+from nb_runner.outcome import SUCCEEDED
+
+async def main():
+    first = await runs.admit(None)
+    held = lease.claim(first.run_id, "a worker", None)
+    print(held.release(SUCCEEDED, 1))
+    second = await runs.admit(None)
+    print(held.release(SUCCEEDED, 1))
+    print((await runs.get(first.run_id)).status, (await runs.get(second.run_id)).status)
+
+asyncio.run(main())
+"""
+
+
+def test_an_end_that_is_sent_twice_is_no_loss_though_another_run_has_begun(tmp_path: Path) -> None:
+    with Stack(tmp_path / "stack") as stack:
+        env = {**os.environ, "REDIS_URL": stack.redis(), "NOTEBOOK_PATH": str(tmp_path / "n.ipynb")}
+        said = subprocess.run(
+            [sys.executable, "-c", END_TWICE],
+            cwd=catalogue.product().solution,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    assert said.split() == ["True", "True", "SUCCEEDED", "QUEUED"]

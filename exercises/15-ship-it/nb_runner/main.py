@@ -59,8 +59,8 @@ async def start(request: Request, response: Response, body: StartRequest | None 
     try:
         await run_in_threadpool(enqueue, run.run_id)
     except OperationalError as error:
-        # The message may have got through, and only the answer was late.
-        if await _withdrawn(run):
+        # The message may have got through, and only the answer was late: then the run has started.
+        if await _taken_back(run):
             why = "The run could not be queued; nothing was started."
             raise HTTPException(503, why, headers={"Retry-After": "1"}) from error
     root = request.scope["root_path"].rstrip("/")  # a proxy's prefix: uvicorn --root-path
@@ -68,7 +68,7 @@ async def start(request: Request, response: Response, body: StartRequest | None 
     return run
 
 
-async def _withdrawn(run: Run) -> bool:
+async def _taken_back(run: Run) -> bool:
     """Whether a run that may be in the queue was taken back, and no worker can claim it any more.
 
     Raises:

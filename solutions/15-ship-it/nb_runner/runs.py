@@ -116,7 +116,7 @@ async def admit(requested_by: str | None) -> Run:
         Busy: another run holds the lease.
         Forgot: Redis forgot something less than one lease ago.
     """
-    if running := await blocking_run():  # one question for all that ask at this moment
+    if running := await blocking_run():  # one request for all that ask at this moment
         raise Busy(running)
     settings = get_settings()
     run = Run.new(settings.notebook_path.name, requested_by)
@@ -209,7 +209,10 @@ async def look(_: int) -> None:
 
 @Coalescing
 async def blocking_run(starts: int) -> str | None:
-    """The run that blocks these starts, counted as refused. None: there is none."""
+    """The run that blocks these starts, counted as refused. None: there is none.
+
+    `Coalescing` passes the number of starts that it answers at once.
+    """
     running: str | None = await _step("refuse", "", starts)
     return running
 

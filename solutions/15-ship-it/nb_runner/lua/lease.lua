@@ -35,8 +35,9 @@ local function let_go()
   redis.call('HSET', MARKER, 'ends', 0)
 end
 
--- How long starts have to wait, in ms, because Redis forgot a run that may be alive; 0 or less: not
--- at all. The run gets one lease to come back. The first process that notices sets the time, for all.
+-- Notice whether Redis forgot something. The run that it may have forgotten gets one lease to come
+-- back, and starts have to wait until then. The first process that notices sets GRACE for all.
+-- Answers how many ms of GRACE are left; 0 or less: starts need not wait.
 local function left_to_wait(seen, lease_ms)
   local left = field(MARKER, 'ends') - now()
   local wait = 0
@@ -53,8 +54,8 @@ local function left_to_wait(seen, lease_ms)
   return redis.call('PTTL', GRACE)
 end
 
--- A run that looks alive, and has no lease, is lost. Write that down, once and for all. (It gets no
--- `finished_at`: nobody knows when it ended.)
+-- The newest run, if its record says that it is alive, is lost. Write that down, once and for all. (It
+-- gets no `finished_at`: nobody knows when it ended.) The caller has seen that there is no lease.
 -- `heard`: a key that is there while any worker is. `queue`: the list of messages.
 local function settle(records, heard, queue)
   local last = redis.call('LINDEX', INDEX, 0)
