@@ -150,17 +150,46 @@ async def main():
 
 asyncio.run(main())
 """
+LATE_ANSWER = """
+import asyncio
+import threading
+import time
+from nb_runner import lease, runs
+
+class Cells:
+    def beat(self):
+        print("beat")
+
+    def stop(self):
+        print("stop")
+
+run = asyncio.run(runs.admit(None))
+held = lease.claim(run.run_id, "a worker", None)
+renew = held.renew
+held.renew = lambda: (time.sleep(2.1), renew())[1]  # LEASE_SECONDS is 3
+with lease.Heartbeat(held, threading.Event(), Cells()) as heart:
+    heart._thread.join(20)
+    print(heart.order.name)
+"""
+
+
+def said_by(code: str, folder: Path, **env: str) -> list[str]:
+    """The words that this code prints, in a process of the product with a Redis of its own."""
+    with Stack(folder / "stack") as stack:
+        settings = {"REDIS_URL": stack.redis(), "NOTEBOOK_PATH": str(folder / "n.ipynb"), **env}
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=catalogue.product().solution,
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.split()
 
 
 def test_an_end_that_is_sent_twice_is_no_loss_though_another_run_has_begun(tmp_path: Path) -> None:
-    with Stack(tmp_path / "stack") as stack:
-        env = {**os.environ, "REDIS_URL": stack.redis(), "NOTEBOOK_PATH": str(tmp_path / "n.ipynb")}
-        said = subprocess.run(
-            [sys.executable, "-c", END_TWICE],
-            cwd=catalogue.product().solution,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    assert said.split() == ["True", "True", "SUCCEEDED", "QUEUED"]
+    assert said_by(END_TWICE, tmp_path) == ["True", "True", "SUCCEEDED", "QUEUED"]
+
+
+def test_an_answer_that_comes_after_the_guard_has_given_up_is_a_silence(tmp_path: Path) -> None:
+    assert said_by(LATE_ANSWER, tmp_path, LEASE_SECONDS="3") == ["stop", "SILENCE"]

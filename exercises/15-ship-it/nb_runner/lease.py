@@ -196,8 +196,8 @@ class Heartbeat:
         self._over.set()
         self._news.set()
         self._thread.join()
-        # The guard may have been quicker to notice than we were.
-        if self.order is None and time.monotonic() - self._answered > self._answer_timeout:
+        # The guard may have killed the kernel before the thread noticed the silence.
+        if self.order is None and self._silent_for_too_long(time.monotonic()):
             self.order = Order.SILENCE
 
     def stopped(self) -> bool:
@@ -231,11 +231,13 @@ class Heartbeat:
     def _renew(self) -> Order | None:
         """Renew the lease. Answers why the run has to stop, if it has."""
         asked = time.monotonic()
-        if asked - self._answered > self._answer_timeout:
+        if self._silent_for_too_long(asked):
             return Order.SILENCE
         order = None
         try:
             order = self._lease.renew()
+            if self._silent_for_too_long(time.monotonic()):
+                return Order.SILENCE  # the answer came, and the guard did not wait for it
             self._answered = asked
             if order is not Order.LOST:
                 self._cells.beat()
@@ -246,6 +248,10 @@ class Heartbeat:
         if order is None and self._takes_too_long(asked):
             order = Order.TIMEOUT
         return order
+
+    def _silent_for_too_long(self, now: float) -> bool:
+        """Whether Redis has not answered for so long that the kernel's guard kills the kernel."""
+        return now - self._answered > self._answer_timeout
 
     def _takes_too_long(self, now: float) -> bool:
         """Whether the run has taken all of its time. (By a clock that nobody sets.)"""

@@ -101,7 +101,7 @@ class Executor:
             return failed(Reason.OUTPUT_MISSING, problem)
         except KernelDied as death:
             return self._of_a_dead_kernel(death.returncode, memory.killed() > killed)
-        except asyncio.CancelledError:  # by an order, which says more
+        except asyncio.CancelledError:  # by an order, which replaces this outcome (tasks.py)
             return failed(Reason.RUNNER_FAILED, f"{self.where}: stopped.")
         except (RuntimeError, OSError) as error:
             return failed(Reason.KERNEL_NOT_STARTED, f"The kernel did not start: {error}")

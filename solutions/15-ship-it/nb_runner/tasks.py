@@ -62,6 +62,7 @@ def _run(run_id: str, told_to_stop: threading.Event) -> None:
     logs.about(held.run)
     with Heartbeat(held, told_to_stop, here.executor) as heart:
         try:
+            # A run without a token is claimed all the same: so its end can be written down.
             refusal = refusal or _of_another_runner(held.run.notebook)
             outcome = refusal or _execute(held.run, heart)
         except Exception as bug:  # ours; said at once rather than when the lease runs out
@@ -71,7 +72,7 @@ def _run(run_id: str, told_to_stop: threading.Event) -> None:
     if not gone:  # so nobody may be admitted sooner than by the end of the lease
         log.error("Run %s has left a process that cannot be killed.", run_id)
         return
-    if heart.order and outcome is not SUCCEEDED:  # a notebook may reach its end before that
+    if heart.order and outcome is not SUCCEEDED:  # a notebook may reach its end before the order
         outcome = heart.order.outcome(here.executor.where)
     if held.release(outcome, timeout=min(30, 2 * get_settings().lease_seconds)):
         log.info("Run %s %s. %s", run_id, outcome.status, outcome.error or "")
