@@ -116,7 +116,7 @@
         element(
           "li", "", "",
           element("span", "", "", element("bdi", "", each.name), `${each.at ? `, ${each.at}` : ""}, ${minutes} min`),
-          button("Helped", `${each.name} has been helped`, () => call("POST", `helped/${each.id}`)),
+          button("Helped", `${each.name} has been helped`, () => tell(`helped/${each.id}`)),
         ),
       );
     }
@@ -241,9 +241,13 @@
     };
   }
 
-  function mark(now, time_up) {
-    call("POST", "pace", { now, time_up });
+  // What the room did not take is not lost without a word.
+  async function tell(path, body) {
+    const answer = await call("POST", path, body).catch(() => null);
+    if (!answer?.ok) find("link").textContent = "the room has not taken that: press again";
   }
+
+  const mark = (now, time_up) => tell("pace", { now, time_up });
 
   if (!document.body.classList.contains("board")) {
     enter();

@@ -206,9 +206,10 @@ class Store:
 
     @contextmanager
     def _change(self) -> Iterator[Session]:
-        with self._writing, Session(self._engine) as session, session.begin():
-            yield session
-        self.version += 1
+        with self._writing:
+            with Session(self._engine) as session, session.begin():
+                yield session
+            self.version += 1
 
 
 def _engine(file: Path) -> Engine:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Response, expect
 
 from kit.course import catalogue
 from kit.room.events import HelpEvent
@@ -19,6 +19,11 @@ __all__ = ["browser", "open_page"]
 expect.set_options(timeout=TIMEOUT)
 FAST = 2000  # ms; the board lags by less than a second, on a machine that is not busy
 SCRIPT = "<img src=x onerror=alert(1)>"
+
+
+def marks_the_end(answer: Response) -> bool:
+    marked = {"now": "06-start-and-status", "time_up": True}
+    return answer.url.endswith("/pace") and answer.request.post_data_json == marked
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark"), (1920, "light")])
@@ -58,7 +63,9 @@ def test_the_board_lives_and_the_projector_shows_no_names(
         assert not room.store.asks_for_help(evil)
 
         page.locator("#now").select_option("06-start-and-status")
-        page.get_by_role("button", name="Time is up").click()
+        with page.expect_response(marks_the_end) as marked:
+            page.get_by_role("button", name="Time is up").click()
+        assert marked.value.ok
         expect(page.locator("#time-up")).to_have_attribute("aria-pressed", "true")
         assert (room.store.setting("now"), room.store.setting("time_up")) == (
             "06-start-and-status", "yes",
