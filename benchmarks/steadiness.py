@@ -13,7 +13,7 @@ from kit.checking.grader_process import grade_all
 from kit.checking.wording import problem_text, task_text
 from kit.course import catalogue
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Verdict
+from kit.verdicts.verdict import Verdict
 from kit.workspace import workspace
 
 ROUND, FAILED = "a round", "failures"

@@ -27,8 +27,8 @@ from kit.classroom.results import ClassResult, LearnerResult
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.grading.failure import Failure
-from kit.grading.verdict import State, TaskVerdict, Verdict
+from kit.verdicts.failure import Failure
+from kit.verdicts.verdict import State, TaskVerdict, Verdict
 from kit.workspace import ROOT
 from tests.e2e.runner import PRODUCT, start_runner, write_notebook
 from tests.support.browser import FLAGS, NO_BROWSER, find_browser

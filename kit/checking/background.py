@@ -14,11 +14,11 @@ from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Verdict
 from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
+from kit.verdicts.verdict import Verdict
 
 
 class Checker:

@@ -23,10 +23,10 @@ import psutil
 
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
-from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.processes.environment import kept
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from kit.attendee import outbox
 from kit.checking import latest
 from kit.course import progress
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import Verdict
+from kit.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True)

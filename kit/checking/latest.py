@@ -13,8 +13,8 @@ import psutil
 
 from kit.checking.verdict_json import as_json, from_json
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import Verdict
 from kit.storage import write_whole
+from kit.verdicts.verdict import Verdict
 from kit.workspace import workspace
 
 

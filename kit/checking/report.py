@@ -7,8 +7,8 @@ from pathlib import Path
 from kit.checking.wording import LOOK_AT, ORDER, WE_DID, Entry, entries, hint_command, problem_text
 from kit.course.catalogue import Exercise
 from kit.errors import printable
-from kit.grading.verdict import Verdict
 from kit.terminal.screen import fitted, mark, paint
+from kit.verdicts.verdict import Verdict
 from kit.workspace import shown
 
 # Files of a project, as graders name them: below the project's folder.

@@ -17,9 +17,9 @@ from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.grader_process import Grading, grade_all
 from kit.checking.wording import problem_text, task_text
 from kit.course.catalogue import Exercise
-from kit.grading.failure import Failure, FailureCode
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Problem, Verdict
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import Problem, Verdict
 
 # What running a project leaves in it is no part of it.
 LEFTOVERS = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".venv", "dist")

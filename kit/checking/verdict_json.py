@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from kit.grading.failure import FailureCode
-from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict
+from kit.verdicts.failure import FailureCode
+from kit.verdicts.verdict import ProblemCode, State, TaskVerdict, Verdict
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
 class FailureJson(TypedDict):
-    """Why a task failed. Empty fields are left out: see kit.grading.failure.Failure."""
+    """Why a task failed. Empty fields are left out: see kit.verdicts.failure.Failure."""
 
     code: FailureCode
     did: NotRequired[str]

@@ -5,8 +5,8 @@ and JUnit (kit.classroom.reports).
 """
 
 from kit.course.catalogue import Exercise
-from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import Problem, State, TaskVerdict
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import Problem, State, TaskVerdict
 
 MIB = 1 << 20
 CUT = " … (cut short)"

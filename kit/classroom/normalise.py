@@ -2,17 +2,17 @@
 
 Placeholders stand in place of the values that differ from one grading to the next. A verdict holds
 two kinds of them. Values of graders and of the kit (ports, run ids, durations, temporary folders)
-were recorded where they were made: see kit.grading.values. Values in the output of the submission's
-own programs (a traceback, a log) are not known. There, patterns find the few things that every
-Python program writes differently each time.
+were recorded where they were made: see kit.verdicts.values. Values in the output of the
+submission's own programs (a traceback, a log) are not known. There, patterns find the few things
+that every Python program writes differently each time.
 """
 
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.grading.values import Kind, Value
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.verdicts.values import Kind, Value
+from kit.verdicts.verdict import TaskVerdict, Verdict
 from kit.workspace import ROOT, workspace
 
 # In place of recorded values. Runs and names are numbered in the order of the text.

@@ -11,8 +11,8 @@ from rich.text import Text
 from kit.classroom.results import LearnerResult
 from kit.classroom.schedule import Step
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import Verdict
 from kit.terminal.screen import mark
+from kit.verdicts.verdict import Verdict
 
 
 class ProgressBar:

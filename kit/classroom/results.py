@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from kit.course.catalogue import Exercise, Task
-from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import Problem, State, TaskVerdict, Verdict, all_tasks
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import Problem, State, TaskVerdict, Verdict, all_tasks
 
 
 @dataclass

@@ -22,11 +22,11 @@ from kit.classroom.results import LearnerResult
 from kit.course import progress, work
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
-from kit.grading.verdict import ProblemCode, State, Verdict, all_tasks, not_checked
 from kit.sandbox.bubblewrap import protection
 from kit.sandbox.folder_removal import remove
 from kit.sandbox.limits import Limits
 from kit.sandbox.session import Session
+from kit.verdicts.verdict import ProblemCode, State, Verdict, all_tasks, not_checked
 
 MAX_CONCURRENCY = 64
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

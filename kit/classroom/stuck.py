@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from kit.classroom.results import ClassResult
 from kit.course.catalogue import Exercise, Task
-from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import State
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import State
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,8 @@ def hash_of_grader(exercise: Exercise) -> str:
     shared = [
         file for file in workspace().graders.glob("*.py") if not file.name.startswith("test_")
     ]
-    for name in ("kit/grading", "explorer"):
-        shared += (ROOT / name).glob("*.py")
+    for name in ("kit/grading", "kit/verdicts", "explorer"):
+        shared += (ROOT / name).rglob("*.py")
     return _hash([exercise.grader, *shared])
 
 

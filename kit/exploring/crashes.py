@@ -10,9 +10,9 @@ from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Answer
-from kit.grading.failure import Wrong
 from kit.grading.gated import Called
 from kit.grading.gated_worker import GatedWorker
+from kit.verdicts.failure import Wrong
 
 LONG = 3600  # seconds after which the lock or the lease of a crashed process has to be gone
 ID = re.compile(r"([0-9a-f]{8,}|(?=[a-f]*\d)[0-9a-f]{6,})…?")  # made anew in each schedule

@@ -10,9 +10,9 @@ from typing import Any
 from explorer import Data, Trace
 from kit.exploring.findings import Outcome
 from kit.grading.api import Answer, Api
-from kit.grading.failure import Wrong
 from kit.grading.gated import Called, unanswered
 from kit.grading.runs import ACTIVE
+from kit.verdicts.failure import Wrong
 
 ALLOWED = (202, 409, 503)  # 503: a start that did not get the lock in time
 

@@ -16,8 +16,8 @@ from kit.exploring.schedules import (
 )
 from kit.exploring.subject import Subject
 from kit.exploring.twice import lost_answers
-from kit.grading.failure import Wrong
 from kit.grading.gated_worker import GatedWorker
+from kit.verdicts.failure import Wrong
 
 TWO_STARTS, APART_STARTS = "two starts at once", f"two starts, {APART} s apart"
 START_AND_CANCEL = "a start and a cancel, while a run is queued"

@@ -17,7 +17,6 @@ import psutil
 from explorer import Actor
 from kit.errors import KitError
 from kit.grading.api import Api
-from kit.grading.failure import Wrong
 from kit.grading.gated import Gated, gate
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.options import GraderOptions
@@ -27,6 +26,7 @@ from kit.processes.child import Child, wait_until
 from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
 from kit.processes.stack import Stack
+from kit.verdicts.failure import Wrong
 
 LEASH_TIMEOUT = 10.0  # seconds
 ACKNOWLEDGED = 1.0  # seconds in which a worker acknowledges a message, unless it does so at the end

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from kit.grading import values
-from kit.grading.failure import NoAnswer, Wrong
+from kit.verdicts import values
+from kit.verdicts.failure import NoAnswer, Wrong
 
 if TYPE_CHECKING:  # its import takes 0.1 s: it is imported while the project starts
     import httpx

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from explorer import Actor, Command, Gate, Point, Report, Trace, as_lanes, find, is_step
 from kit.errors import KitError
-from kit.grading import values
 from kit.grading.api import Answer, Api
-from kit.grading.failure import Wrong
 from kit.grading.gated_worker import GatedWorker
 from kit.grading.runner_data import RunnerData
 from kit.grading.submission import Submission
-from kit.grading.values import Kind
 from kit.processes.child import Child
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong
+from kit.verdicts.values import Kind
 
 LANES = 72  # columns of a schedule in a message
 # Ids and tokens in a schedule: whole, or cut off at the end of a lane.

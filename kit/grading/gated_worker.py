@@ -9,12 +9,12 @@ from typing import Any
 
 from explorer import Actor, Gate, processes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong
 from kit.grading.runner_data import RunnerData
 from kit.grading.runs import run_id_of, status
 from kit.grading.submission import Submission
 from kit.grading.task_events import TaskEvents
 from kit.processes.child import Child
+from kit.verdicts.failure import Wrong
 
 START = "nb_runner/main.py: start()"
 TASK = "nb_runner/tasks.py"

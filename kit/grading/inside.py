@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kit.grading.diagnosis import reason
-from kit.grading.failure import Wrong
 from kit.grading.submission import Submission
 from kit.processes.child import Child
+from kit.verdicts.failure import Wrong
 
 TIMEOUT = 60.0  # seconds
 

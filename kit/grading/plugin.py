@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from kit.errors import KitError
-from kit.grading import values
-from kit.grading.failure import Wrong, clipped
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Problem, ProblemCode, TestReport
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong, clipped
+from kit.verdicts.verdict import Problem, ProblemCode, TestReport
 from kit.workspace import workspace
 
 notes = pytest.StashKey[list[str]]()

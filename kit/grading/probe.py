@@ -8,7 +8,6 @@ from typing import Any
 
 import psutil
 
-from kit.grading import values
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
 from kit.grading.runs import (
@@ -20,6 +19,7 @@ from kit.grading.runs import (
     status,
 )
 from kit.grading.submission import Submission
+from kit.verdicts import values
 
 START = "nb_runner/main.py: start()"
 RUN = "nb_runner/executor.py: run()"

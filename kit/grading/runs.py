@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from kit.grading.api import PORT, Answer, Api
-from kit.grading.failure import Wrong
+from kit.verdicts.failure import Wrong
 
 START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status()"

@@ -7,9 +7,9 @@ from typing import Any, NoReturn, Self
 
 import httpx
 
-from kit.grading import values
 from kit.grading.api import PORT, Api
-from kit.grading.failure import Wrong
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong
 
 CONNECT_TIMEOUT = 30.0  # seconds until the answer begins
 READ_TIMEOUT = 12.0  # seconds between two lines; FastAPI's own keep-alive comes every 15

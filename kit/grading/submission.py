@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from kit.errors import KitError
-from kit.grading import values
 from kit.grading.api import Api
 from kit.grading.diagnosis import place, reason
-from kit.grading.failure import Wrong
 from kit.grading.options import GraderOptions
-from kit.grading.values import Kind
 from kit.processes.child import Child, NotReady
 from kit.processes.environment import kept
 from kit.processes.ports import free_socket
@@ -33,6 +30,9 @@ from kit.processes.project import (
 )
 from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS
 from kit.processes.stack import Stack
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong
+from kit.verdicts.values import Kind
 from kit.workspace import shown, sqlite_url
 
 if TYPE_CHECKING:

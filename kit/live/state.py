@@ -12,7 +12,7 @@ from kit.course import progress
 from kit.course.catalogue import Exercise, Task
 from kit.course.progress import Progress, Record
 from kit.course.standing import standing
-from kit.grading.verdict import State, TaskVerdict
+from kit.verdicts.verdict import State, TaskVerdict
 
 
 class TaskState(TypedDict):

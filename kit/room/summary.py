@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from kit.classroom.reports.csv_report import without_formula
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import State
 from kit.markdown import table
 from kit.room.board import demand_of, passed_tasks
 from kit.room.store import Attendee, Standing
+from kit.verdicts.verdict import State
 
 SPECIAL = "\\`*_{}[]<>#!~"  # what Markdown would take for its own
 

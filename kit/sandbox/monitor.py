@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from kit.grading.failure import FailureCode
 from kit.sandbox.limits import Limits
 from kit.sandbox.process_tree import process_tree
+from kit.verdicts.failure import FailureCode
 
 DISK_POLL_INTERVAL = 1.0  # seconds between two walks through the folder, which take long
 

@@ -22,14 +22,14 @@ import psutil
 
 from kit.checking.verdict_json import verdict_adapter
 from kit.course.catalogue import Exercise
-from kit.grading.failure import LINES, FailureCode, clipped
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.processes.child import Child, ending
 from kit.sandbox.bubblewrap import ScratchLayout, clean_env, outer_sandbox, protection
 from kit.sandbox.folder_removal import empty, remove
 from kit.sandbox.limits import Limits, count_threads
 from kit.sandbox.process_tree import set_nondumpable
+from kit.verdicts.failure import LINES, FailureCode, clipped
+from kit.verdicts.verdict import ProblemCode, Verdict, failed, not_checked
 from kit.workspace import ROOT
 
 WORKER_MODULE = "kit.sandbox.worker"

@@ -24,9 +24,7 @@ from kit.checking.grader_process import Grading
 from kit.checking.preload import import_here
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
-from kit.grading.failure import FailureCode
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Problem, ProblemCode, Verdict, failed
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.sandbox.bubblewrap import ScratchLayout, inner_sandbox
@@ -40,6 +38,8 @@ from kit.sandbox.process_tree import (
     set_nondumpable,
 )
 from kit.sandbox.session import process_namespace, started_message
+from kit.verdicts.failure import FailureCode
+from kit.verdicts.verdict import Problem, ProblemCode, Verdict, failed
 from kit.workspace import workspace
 
 LIMIT_POLL_INTERVAL = 0.1  # seconds between checks of the limits

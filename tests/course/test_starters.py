@@ -7,7 +7,7 @@ import pytest
 
 from kit.checking.trial import copy_project, of_starter
 from kit.course.catalogue import Exercise, load
-from kit.grading.verdict import Verdict
+from kit.verdicts.verdict import Verdict
 from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
 pytestmark = pytest.mark.slow

@@ -19,9 +19,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from kit.grading.diagnosis import reason
-from kit.grading.failure import Wrong, require
 from kit.grading.submission import Submission
 from kit.processes.child import Child
+from kit.verdicts.failure import Wrong, require
 
 PYPROJECT = "pyproject.toml"
 SETTINGS = "poetry.toml"

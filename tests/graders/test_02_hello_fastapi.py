@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from kit.grading.api import Api
-from kit.grading.failure import require
 from kit.grading.inside import Inside
 from kit.grading.programs.own_tests import AS_IT_IS, WRONG
 from kit.grading.submission import Submission
+from kit.verdicts.failure import require
 
 WHERE = "nb_runner/main.py: app"
 PING = "nb_runner/main.py: ping()"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from kit.grading import values
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong, require
 from kit.grading.inside import Inside
 from kit.grading.programs.kept import ADDRESS
 from kit.grading.submission import Submission
-from kit.grading.values import Kind
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong, require
+from kit.verdicts.values import Kind
 
 START = "nb_runner/main.py: start()"
 BODY = "nb_runner/main.py: StartRequest, the body of start()"

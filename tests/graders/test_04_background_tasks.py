@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong
 from kit.grading.inside import Inside
 from kit.grading.submission import Submission
-from kit.grading.values import duration
+from kit.verdicts.failure import Wrong
+from kit.verdicts.values import duration
 
 START = "nb_runner/main.py: start()"
 STATUS = "nb_runner/main.py: status(), and the field `status` of Run"

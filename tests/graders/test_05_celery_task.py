@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from kit.grading.diagnosis import reason
-from kit.grading.failure import Wrong, require
 from kit.grading.inside import Inside
 from kit.grading.submission import Submission
-from kit.grading.values import duration
+from kit.verdicts.failure import Wrong, require
+from kit.verdicts.values import duration
 from kit.workspace import shown
 
 APP = "nb_runner/tasks.py: app"

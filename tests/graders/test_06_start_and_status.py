@@ -10,12 +10,13 @@ import pytest
 from redis import Redis
 
 from explorer import Actor, Command, Data, Gate
-from kit.grading import gated, values
+from kit.grading import gated
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import NoAnswer, Wrong, require
 from kit.grading.submission import Submission
-from kit.grading.values import Kind
 from kit.grading.words import require_no_client
+from kit.verdicts import values
+from kit.verdicts.failure import NoAnswer, Wrong, require
+from kit.verdicts.values import Kind
 
 START = "nb_runner/main.py: start()"
 SAVE = "nb_runner/main.py: start(), and nb_runner/runs.py: save()"

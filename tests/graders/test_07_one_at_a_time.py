@@ -11,11 +11,11 @@ import pytest
 
 from explorer import Actor, Trace, attempt, crash_points, explore, time_passes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong
 from kit.grading.gated import Called, Gated, broken, calls, require_kept, statuses, unanswered
 from kit.grading.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
 from kit.processes.child import Child
+from kit.verdicts.failure import Wrong
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
 LOCK = "nb_runner/runs.py: the lock"

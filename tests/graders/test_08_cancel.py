@@ -10,11 +10,11 @@ import pytest
 
 from explorer import Gate, Trace, explore
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong, require
 from kit.grading.gated import Called, Gated, gate, require_kept, unanswered
 from kit.grading.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
 from kit.grading.submission import Submission
-from kit.grading.values import Kind, note
+from kit.verdicts.failure import Wrong, require
+from kit.verdicts.values import Kind, note
 
 START = "nb_runner/main.py: start(), and what nb_runner/runs.py calls active"
 CANCEL = "nb_runner/main.py: cancel(), and what it asks of nb_runner/runs.py"

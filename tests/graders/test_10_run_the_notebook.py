@@ -16,17 +16,17 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
-from kit.grading import values
 from kit.grading.api import PORT, Answer, Api, curl
-from kit.grading.failure import Wrong, require
 from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
 from kit.grading.runs import STATUS_POLL_INTERVAL
 from kit.grading.submission import Submission
-from kit.grading.values import Kind
 from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import free_socket
 from kit.processes.project import start_api
+from kit.verdicts import values
+from kit.verdicts.failure import Wrong, require
+from kit.verdicts.values import Kind
 
 CELL_TIMEOUT = 3  # seconds; every other cell is done in hundredths of one
 RUN_TIMEOUT = 20.0  # seconds; a run that takes longer ignores CELL_TIMEOUT

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from kit.grading.api import PORT, Api
-from kit.grading.failure import Wrong, require
 from kit.grading.probe import Probe, ProbeRun, gate
 from kit.grading.runs import ENDED, STATUS_POLL_INTERVAL
 from kit.grading.sse import Events
 from kit.grading.submission import Submission
 from kit.grading.words import tells_client
+from kit.verdicts.failure import Wrong, require
 
 EVENTS = "nb_runner/main.py: events()"
 PROGRESS = "nb_runner/executor.py: run(), and nb_runner/runs.py: get()"

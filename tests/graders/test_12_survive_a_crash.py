@@ -30,7 +30,6 @@ from explorer.commands import shape
 from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong, require
 from kit.grading.gated import (
     Called,
     Gated,
@@ -46,6 +45,7 @@ from kit.grading.submission import Submission
 from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
+from kit.verdicts.failure import Wrong, require
 
 LEASE = 3600.0  # seconds; LEASE_SECONDS where time passes for the data only
 LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended

@@ -12,13 +12,13 @@ import pytest
 
 from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
-from kit.grading.failure import Wrong, require
 from kit.grading.submission import Env, Submission
 from kit.grading.waiting import TIMEOUT, eventually
 from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import closed_socket, free_socket
 from kit.processes.project import start_api
+from kit.verdicts.failure import Wrong, require
 
 LEASE = "60"  # seconds; long enough that no lease expires in these tests
 # The bounds of LEASE_SECONDS. Two API processes have them: the first, and one without Redis.

@@ -31,7 +31,6 @@ import redis as redis_client
 from kit.errors import KitError
 from kit.grading.api import curl
 from kit.grading.diagnosis import reason
-from kit.grading.failure import Wrong, require
 from kit.grading.probe import Probe, gate
 from kit.grading.runner_data import RunnerData
 from kit.grading.runs import ACTIVE, status
@@ -39,6 +38,7 @@ from kit.grading.submission import Submission
 from kit.grading.waiting import TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
+from kit.verdicts.failure import Wrong, require
 
 LEASE = 60.0  # seconds; where time passes for the data only
 SHORT_LEASE = 3.0  # seconds; where time passes

@@ -11,12 +11,12 @@ import sqlalchemy
 
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
-from kit.grading.failure import Wrong, require
 from kit.grading.runner_data import RunnerData
 from kit.grading.submission import Submission
 from kit.grading.waiting import TIMEOUT, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
+from kit.verdicts.failure import Wrong, require
 
 STOP_TIMEOUT = 15.0  # seconds for a worker that is told to stop
 LEASE = "60"  # seconds; long enough that no lease expires in these tests

@@ -18,9 +18,9 @@ from kit.checking.grader_process import grade
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Verdict
 from kit.processes.environment import kept
 from kit.processes.forkserver import ForkServer
+from kit.verdicts.verdict import Verdict
 
 PROCESSES = 3
 TIMEOUT = 280.0  # seconds for one project; pytest-timeout ends a test at 300

@@ -11,7 +11,7 @@ from kit.authoring.answers import Answer
 from kit.checking.trial import copy_project, of_answer, stops_early
 from kit.course.catalogue import Exercise, load
 from kit.exploring.subject import FIRST_WITH_NOTEBOOK
-from kit.grading.verdict import Verdict
+from kit.verdicts.verdict import Verdict
 from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
 Verdicts = dict[str, "Future[Verdict]"]  # by the answer's id

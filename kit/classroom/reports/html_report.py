@@ -16,8 +16,8 @@ from kit.classroom.results import ClassResult, LearnerResult, format_points
 from kit.classroom.stuck import TaskStatistics
 from kit.course import advice
 from kit.course.catalogue import Exercise, Task
-from kit.grading.failure import Failure
-from kit.grading.verdict import State, TaskVerdict
+from kit.verdicts.failure import Failure
+from kit.verdicts.verdict import State, TaskVerdict
 
 NAME = "report.html"
 HERE = Path(__file__).parent

@@ -12,8 +12,8 @@ from kit.checking import verdict_json
 from kit.checking.verdict_json import VerdictJson
 from kit.classroom.reports.files import cannot_be_written, encoded, write_whole
 from kit.classroom.results import ClassResult, LearnerResult
-from kit.grading.verdict import Verdict
 from kit.storage import set_aside
+from kit.verdicts.verdict import Verdict
 from kit.workspace import ROOT, shown
 
 NAME = "report.json"

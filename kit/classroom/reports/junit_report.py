@@ -9,7 +9,7 @@ from kit.checking.wording import hint_command, problem_text, task_text
 from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import TaskVerdict, Verdict
+from kit.verdicts.verdict import TaskVerdict, Verdict
 
 FOLDER = "junit"
 # Characters that XML 1.0 cannot hold.

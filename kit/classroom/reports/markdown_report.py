@@ -13,8 +13,8 @@ from kit.classroom.normalise import replace_unprintable
 from kit.classroom.reports.files import encoded, write_whole
 from kit.classroom.results import ClassResult, LearnerResult, format_points
 from kit.course.catalogue import Exercise
-from kit.grading.verdict import State
 from kit.markdown import fenced
+from kit.verdicts.verdict import State
 
 NAME = "summary.md"
 STEP_SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

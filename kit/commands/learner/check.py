@@ -20,9 +20,9 @@ from kit.course.catalogue import Exercise
 from kit.course.work import open_exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Verdict
 from kit.setup.bootstrap import need_here
 from kit.terminal.screen import StatusLine, wrapped
+from kit.verdicts.verdict import Verdict
 from kit.workspace import shown, workspace
 
 

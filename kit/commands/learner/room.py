@@ -13,8 +13,8 @@ from kit.attendee.sender import start_sending
 from kit.checking import latest
 from kit.course import catalogue, progress
 from kit.errors import KitError
-from kit.grading.verdict import State
 from kit.terminal.screen import wrapped
+from kit.verdicts.verdict import State
 
 GONE = 401  # the room does not know this attendee, or no longer
 

@@ -8,9 +8,9 @@ from kit.authoring.answers import Answer
 from kit.authoring.mistakes import Mistake
 from kit.checking.trial import of_answer, of_mistake, of_solution, of_starter
 from kit.course.catalogue import Exercise, Task
-from kit.grading.failure import Failure, FailureCode
-from kit.grading.verdict import ProblemCode as Code
-from kit.grading.verdict import State, TaskVerdict, Verdict, all_tasks, not_checked
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.verdict import ProblemCode as Code
+from kit.verdicts.verdict import State, TaskVerdict, Verdict, all_tasks, not_checked
 
 TASKS = tuple(Task(number, "It", ("a", "b", "c")) for number in ("2.1", "2.2"))
 EXERCISE = Exercise("02-two", "Two", 5, (), TASKS, {})

@@ -28,9 +28,9 @@ from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course import advice, catalogue
 from kit.errors import KitError
-from kit.grading.failure import Failure
-from kit.grading.values import Kind, Value
-from kit.grading.verdict import ProblemCode, State, TaskVerdict, Verdict, not_checked
+from kit.verdicts.failure import Failure
+from kit.verdicts.values import Kind, Value
+from kit.verdicts.verdict import ProblemCode, State, TaskVerdict, Verdict, not_checked
 from kit.workspace import ROOT
 from tests.support import axe, static_html
 from tests.support.browser import OpenPage, browser, open_page

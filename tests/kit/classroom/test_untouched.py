@@ -9,8 +9,8 @@ from kit.classroom.reports.json_report import PreviousResults
 from kit.classroom.results import ClassResult
 from kit.classroom.schedule import Schedule
 from kit.course import catalogue, work
-from kit.grading.verdict import State
 from kit.sandbox.limits import Limits
+from kit.verdicts.verdict import State
 
 
 def test_an_untouched_starter_is_not_graded_and_not_stuck(tmp_path: Path) -> None:

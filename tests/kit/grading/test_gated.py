@@ -11,7 +11,7 @@ from kit.checking.trial import copy_project
 from kit.classroom.normalise import ProjectLocation, normalised
 from kit.course import catalogue
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import Verdict
+from kit.verdicts.verdict import Verdict
 
 EXERCISE = catalogue.find("07")
 

@@ -11,13 +11,13 @@ import psutil
 import pytest
 
 from kit.grading import inside
-from kit.grading.failure import Wrong
 from kit.grading.inside import Inside
 from kit.grading.options import GraderOptions
 from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.processes.environment import kept
 from kit.processes.forkserver import PROGRAMS, ForkServer
+from kit.verdicts.failure import Wrong
 
 MAIN = """
 from fastapi import FastAPI, Request

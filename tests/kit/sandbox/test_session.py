@@ -26,14 +26,14 @@ from kit.checking.trial import copy_project
 from kit.checking.wording import task_text
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
-from kit.grading.failure import LINES, WIDTH, Failure, FailureCode, clipped
 from kit.grading.options import GraderOptions
-from kit.grading.verdict import TestReport, Verdict
 from kit.processes.stack import Stack
 from kit.sandbox.limits import MIB, Limits
 from kit.sandbox.monitor import Excess, Monitor
 from kit.sandbox.process_tree import join_new_keyring
 from kit.sandbox.session import Session, _parse_verdict
+from kit.verdicts.failure import LINES, WIDTH, Failure, FailureCode, clipped
+from kit.verdicts.verdict import TestReport, Verdict
 from kit.workspace import ROOT
 from tests.support.hostile_submissions import HOSTILE, MARK, SLUG
 from tests.support.processes import eventually

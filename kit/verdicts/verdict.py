@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from kit.course.catalogue import Exercise
-from kit.grading.failure import Failure, FailureCode
-from kit.grading.values import Value
+from kit.verdicts.failure import Failure, FailureCode
+from kit.verdicts.values import Value
 
 
 class State(StrEnum):

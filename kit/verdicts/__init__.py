@@ -1,0 +1,1 @@
+"""A verdict as data: what a task failed on, and which of its texts differ each time."""
