@@ -10,7 +10,7 @@ FIRST = ("kit.checking.grader_process", "pytest", "kit.grading.plugin", "kit.gra
 LATER = ("httpx", "httpcore")
 # A third of a second, for projects with a worker only. The gates import redis; graders from 10 on
 # write notebooks.
-WORKER = ("kit.grading.gated", "nbformat")
+WORKER = ("kit.grading.gated.rules", "nbformat")
 
 
 def start_forkserver(*, everything: bool = False) -> None:

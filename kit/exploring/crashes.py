@@ -10,8 +10,8 @@ from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Answer
-from kit.grading.gated import Called
-from kit.grading.gated_worker import GatedWorker
+from kit.grading.gated.project import Called
+from kit.grading.gated.worker import GatedWorker
 from kit.verdicts.failure import Wrong
 
 LONG = 3600  # seconds after which the lock or the lease of a crashed process has to be gone

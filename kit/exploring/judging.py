@@ -10,8 +10,9 @@ from typing import Any
 from explorer import Data, Trace
 from kit.exploring.findings import Outcome
 from kit.grading.api import Answer, Api
-from kit.grading.gated import Called, unanswered
-from kit.grading.runs import ACTIVE
+from kit.grading.gated.project import Called
+from kit.grading.gated.rules import unanswered
+from kit.grading.runner.runs import ACTIVE
 from kit.verdicts.failure import Wrong
 
 ALLOWED = (202, 409, 503)  # 503: a start that did not get the lock in time

@@ -10,7 +10,7 @@ from kit.exploring.findings import Search
 from kit.exploring.judging import fault_of_end, fault_of_schedule, status_of
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Api
-from kit.grading.gated_worker import TIMEOUT, GatedWorker
+from kit.grading.gated.worker import TIMEOUT, GatedWorker
 from kit.processes.child import NotReady, wait_until
 
 APART = 600  # seconds between two starts; a run may take as long

@@ -16,7 +16,7 @@ from kit.exploring.schedules import (
 )
 from kit.exploring.subject import Subject
 from kit.exploring.twice import lost_answers
-from kit.grading.gated_worker import GatedWorker
+from kit.grading.gated.worker import GatedWorker
 from kit.verdicts.failure import Wrong
 
 TWO_STARTS, APART_STARTS = "two starts at once", f"two starts, {APART} s apart"

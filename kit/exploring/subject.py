@@ -17,10 +17,10 @@ import psutil
 from explorer import Actor
 from kit.errors import KitError
 from kit.grading.api import Api
-from kit.grading.gated import Gated, gate
-from kit.grading.gated_worker import GatedWorker
+from kit.grading.gated.project import Gated, gate_before
+from kit.grading.gated.worker import GatedWorker
 from kit.grading.options import GraderOptions
-from kit.grading.runner_data import RunnerData
+from kit.grading.runner.data import RunnerData
 from kit.grading.submission import Submission
 from kit.processes.child import Child, wait_until
 from kit.processes.environment import kept
@@ -124,7 +124,7 @@ class Subject:
     def worker(self) -> Iterator[GatedWorker]:
         """A worker, behind a gate; killed at the end."""
         redis_url = self.submission.redis_url
-        with closing(gate(redis_url)) as before_it:
+        with closing(gate_before(redis_url)) as before_it:
             env = {**self.env, "REDIS_URL": before_it.url}
             child = self.submission.worker(env)
             worker = GatedWorker(

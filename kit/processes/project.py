@@ -90,7 +90,8 @@ def start_worker(stack: Stack, project: Project, n: int, env: Mapping[str, str])
     hostname = f"worker-{n}-{uuid.uuid4().hex[:6]}@%h"
     celery = [sys.executable, "-m", "celery", "-A", "nb_runner.tasks", "worker"]
     options = ["--loglevel", "INFO", "--concurrency", "1", "--hostname", hostname]
-    # With events, the end of a task is told by the process that knows it: see task_events.py.
+    # With events, the end of a task is told by the process that knows it: see
+    # kit/grading/runner/task_events.py.
     options += ["--task-events"]
     # These save a second of the start. The workers need not know of one another.
     options += ["--without-mingle", "--without-gossip"]

@@ -20,7 +20,8 @@ from explorer import (
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.trial import copy_project
 from kit.course import catalogue
-from kit.grading.gated import Gated, statuses
+from kit.grading.gated.project import Gated
+from kit.grading.gated.rules import statuses
 from kit.grading.options import GraderOptions
 from kit.grading.submission import Submission
 from kit.processes.forkserver import ForkServer

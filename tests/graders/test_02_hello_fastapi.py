@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kit.grading.api import Api
-from kit.grading.inside import Inside
 from kit.grading.programs.own_tests import AS_IT_IS, WRONG
+from kit.grading.programs.start import Inside
 from kit.grading.submission import Submission
 from kit.verdicts.failure import require
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kit.grading.api import Answer, Api, curl
-from kit.grading.inside import Inside
 from kit.grading.programs.kept import ADDRESS
+from kit.grading.programs.start import Inside
 from kit.grading.submission import Submission
 from kit.verdicts import values
 from kit.verdicts.failure import Wrong, require

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from kit.grading.api import Answer, Api, curl
-from kit.grading.inside import Inside
+from kit.grading.programs.start import Inside
 from kit.grading.submission import Submission
 from kit.verdicts.failure import Wrong
 from kit.verdicts.values import duration

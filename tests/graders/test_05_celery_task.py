@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kit.grading.diagnosis import reason
-from kit.grading.inside import Inside
+from kit.grading.programs.start import Inside
 from kit.grading.submission import Submission
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import duration

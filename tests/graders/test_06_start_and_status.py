@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from explorer import Actor, Command, Data, Gate
-from kit.grading import gated
 from kit.grading.api import Answer, Api, curl
+from kit.grading.gated.project import gate_before
 from kit.grading.submission import Submission
 from kit.grading.words import require_no_client
 from kit.verdicts import values
@@ -34,7 +34,7 @@ COMMAND_TIMEOUT = 30.0  # seconds until the API sends its next command
 @pytest.fixture(scope="module")
 def gate(submission: Submission) -> Iterator[Gate]:
     """What the first API process takes for its Redis. It is open, and can hold commands."""
-    with gated.gate(submission.redis_url) as opened:
+    with gate_before(submission.redis_url) as opened:
         yield opened
 
 

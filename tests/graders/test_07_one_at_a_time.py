@@ -11,8 +11,9 @@ import pytest
 
 from explorer import Actor, Trace, attempt, crash_points, explore, time_passes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated import Called, Gated, broken, calls, require_kept, statuses, unanswered
-from kit.grading.runs import ACTIVE, ENDED, follow, run_id_of, start, status
+from kit.grading.gated.project import Called, Gated
+from kit.grading.gated.rules import broken, calls, require_kept, statuses, unanswered
+from kit.grading.runner.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.verdicts.failure import Wrong

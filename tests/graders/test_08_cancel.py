@@ -10,8 +10,9 @@ import pytest
 
 from explorer import Gate, Trace, explore
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated import Called, Gated, gate, require_kept, unanswered
-from kit.grading.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
+from kit.grading.gated.project import Called, Gated, gate_before
+from kit.grading.gated.rules import require_kept, unanswered
+from kit.grading.runner.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
 from kit.grading.submission import Submission
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import Kind, note
@@ -60,7 +61,7 @@ class Runner:
 @pytest.fixture(scope="module")
 def runner(submission: Submission) -> Iterator[Runner]:
     # A worker asks for a message and waits for it for a second, and then asks again.
-    queue = gate(submission.redis_url, counts=lambda command: command.blocks)
+    queue = gate_before(submission.redis_url, counts=lambda command: command.blocks)
     env = {"REDIS_URL": queue.url}
     with queue, Gated(submission, apis=2, workers=1, worker_env=env) as gated:
         api = gated.apis[0].api

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kit.grading.api import Answer, Api
-from kit.grading.runs import ENDED, follow, start
+from kit.grading.runner.runs import ENDED, follow, start
 from kit.grading.submission import Submission
 
 OUTPUT = "nb_runner/main.py: output(), and nb_runner/runs.py: output()"

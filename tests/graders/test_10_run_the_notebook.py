@@ -17,8 +17,8 @@ import nbformat
 import pytest
 
 from kit.grading.api import PORT, Answer, Api, curl
-from kit.grading.probe import ENDLESS, RUN, Probe, ProbeRun, alive
-from kit.grading.runs import STATUS_POLL_INTERVAL
+from kit.grading.runner.probe import ENDLESS, RUN, Probe, ProbeRun, alive
+from kit.grading.runner.runs import STATUS_POLL_INTERVAL
 from kit.grading.submission import Submission
 from kit.grading.words import readable
 from kit.processes.child import Child

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kit.grading.api import PORT, Api
-from kit.grading.probe import Probe, ProbeRun, gate
-from kit.grading.runs import ENDED, STATUS_POLL_INTERVAL
+from kit.grading.runner.probe import Probe, ProbeRun, gate
+from kit.grading.runner.runs import ENDED, STATUS_POLL_INTERVAL
 from kit.grading.sse import Events
 from kit.grading.submission import Submission
 from kit.grading.words import tells_client

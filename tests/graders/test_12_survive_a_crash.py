@@ -30,17 +30,10 @@ from explorer.commands import shape
 from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated import (
-    Called,
-    Gated,
-    calls,
-    require_kept,
-    require_survived,
-    statuses,
-    unanswered,
-)
-from kit.grading.gated_worker import GatedWorker
-from kit.grading.runs import ACTIVE, run_id_of, status
+from kit.grading.gated.project import Called, Gated
+from kit.grading.gated.rules import calls, require_kept, require_survived, statuses, unanswered
+from kit.grading.gated.worker import GatedWorker
+from kit.grading.runner.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
 from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child

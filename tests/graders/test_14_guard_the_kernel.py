@@ -31,9 +31,9 @@ import redis as redis_client
 from kit.errors import KitError
 from kit.grading.api import curl
 from kit.grading.diagnosis import reason
-from kit.grading.probe import Probe, gate
-from kit.grading.runner_data import RunnerData
-from kit.grading.runs import ACTIVE, status
+from kit.grading.runner.data import RunnerData
+from kit.grading.runner.probe import Probe, gate
+from kit.grading.runner.runs import ACTIVE, status
 from kit.grading.submission import Submission
 from kit.grading.waiting import TIMEOUT, Stalls, eventually
 from kit.processes.child import Child

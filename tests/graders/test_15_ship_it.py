@@ -11,7 +11,7 @@ import sqlalchemy
 
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
-from kit.grading.runner_data import RunnerData
+from kit.grading.runner.data import RunnerData
 from kit.grading.submission import Submission
 from kit.grading.waiting import TIMEOUT, eventually
 from kit.processes.child import Child

@@ -17,7 +17,7 @@ import psutil
 from explorer import Actor, Command, Gate, is_step
 from explorer.connection import Passed
 from kit.checking.trial import copy_project
-from kit.grading.runner_data import RunnerData
+from kit.grading.runner.data import RunnerData
 from kit.processes.child import Child
 from kit.processes.forkserver import ForkServerClient
 from kit.processes.ports import free_socket

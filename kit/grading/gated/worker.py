@@ -9,10 +9,10 @@ from typing import Any
 
 from explorer import Actor, Gate, processes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.runner_data import RunnerData
-from kit.grading.runs import run_id_of, status
+from kit.grading.runner.data import RunnerData
+from kit.grading.runner.runs import run_id_of, status
+from kit.grading.runner.task_events import TaskEvents
 from kit.grading.submission import Submission
-from kit.grading.task_events import TaskEvents
 from kit.processes.child import Child
 from kit.verdicts.failure import Wrong
 

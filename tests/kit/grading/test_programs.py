@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kit.grading import inside
-from kit.grading.inside import Inside
 from kit.grading.options import GraderOptions
+from kit.grading.programs import start
+from kit.grading.programs.start import Inside
 from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.processes.environment import kept
@@ -107,7 +107,7 @@ def test_a_project_that_cannot_be_imported_is_said(submission: Submission) -> No
 def test_a_program_that_does_not_end_is_ended(
     submission: Submission, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inside, "TIMEOUT", 0.5)
+    monkeypatch.setattr(start, "TIMEOUT", 0.5)
     write(submission, "import time\n\ntime.sleep(600)\n")
     with pytest.raises(Wrong, match=r"it was not done after 0\.5 s"):
         Inside(submission, "kept").result("curl", "a record", "main.py")

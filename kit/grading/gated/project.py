@@ -4,27 +4,20 @@ A grader that samples a moment cannot prove a rule that says *never*. Here it pl
 of a few calls, and every crash point of one: see explorer/README.md.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from explorer import Actor, Command, Gate, Point, Report, Trace, as_lanes, find, is_step
-from kit.errors import KitError
+from explorer import Actor, Command, Gate, is_step
 from kit.grading.api import Answer, Api
-from kit.grading.gated_worker import GatedWorker
-from kit.grading.runner_data import RunnerData
+from kit.grading.gated.worker import GatedWorker
+from kit.grading.runner.data import RunnerData
 from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.verdicts import values
-from kit.verdicts.failure import Wrong
 from kit.verdicts.values import Kind
-
-LANES = 72  # columns of a schedule in a message
-# Ids and tokens in a schedule: whole, or cut off at the end of a lane.
-MADE_ANEW = re.compile(r"\b[0-9a-f]{8,}\b|\b[0-9a-f]+(?=…)")
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Gated:
         url = redis_url or submission.redis_url
         with ExitStack() as opened:
             self.data = opened.enter_context(closing(RunnerData(url)))
-            gates = [opened.enter_context(gate(url)) for _ in range(apis + gated_workers)]
+            gates = [opened.enter_context(gate_before(url)) for _ in range(apis + gated_workers)]
             base = {**(env or {}), "REDIS_URL": url}
             for_worker = {**base, **(worker_env or {})}
             before_api, before_worker = gates[:apis], gates[apis:]
@@ -132,69 +125,8 @@ class Gated:
             self.reset()
 
 
-def gate(redis_url: str, counts: Callable[[Command], bool] = is_step) -> Gate:
+def gate_before(redis_url: str, counts: Callable[[Command], bool] = is_step) -> Gate:
     """A gate before this Redis, for the commands that count."""
     made = Gate(redis_url, counts)
     values.note(Kind.PORT, urlsplit(made.url).port)
     return made
-
-
-def statuses(trace: Trace) -> list[int]:
-    """The statuses of all calls of a schedule that were answered, in order of size."""
-    return sorted(one.result.status for one in trace.outcomes if isinstance(one.result, Called))
-
-
-def unanswered(trace: Trace) -> Wrong | None:
-    """Why a call of this schedule has no answer, if one has none."""
-    for one in trace.outcomes:
-        if isinstance(one.result, Wrong):
-            return one.result
-    return None
-
-
-def require_kept(report: Report, did: str, expected: str, where: str) -> None:
-    """Raise Wrong with the schedule that breaks the rule, if there is one.
-
-    Raises KitError when the search is not complete: then nothing is proven.
-    """
-    if report.failing is not None:
-        raise broken(report.failing, did, expected, where)
-    if not report.complete or report.silent:
-        raise _undecided(report.silent, report.schedules)
-
-
-def require_survived(points: Sequence[Point], did: str, expected: str, where: str) -> None:
-    """Raise Wrong with the first crash point after which the rule is broken, if there is one.
-
-    Raises KitError when not all points were tried as they should be: then nothing is proven.
-    """
-    for point in points:
-        if point.fault is not None:
-            raise broken(point.trace, did, expected, where)
-    if silent := sum(point.trace.silent for point in points):
-        raise _undecided(silent, len(points))
-
-
-def _undecided(silent: int, tried: int) -> KitError:
-    return KitError(
-        f"a process did nothing for too long, so {silent} of {tried} schedules could not be tried "
-        "as they should be",
-        "./workshop doctor",
-    )
-
-
-def broken(trace: Trace, did: str, expected: str, where: str) -> Wrong:
-    """The failure that this schedule shows: what came of it, and its steps."""
-    schedule = as_lanes(trace, find(trace), width=LANES)
-    for found in MADE_ANEW.findall(schedule):
-        values.note(Kind.NAME, found)
-    return Wrong(did, expected, trace.fault or "", where, schedule=schedule)
-
-
-def calls(outcomes: Sequence[int]) -> str:
-    """Statuses in words: "once 202, 5 times 409"."""
-    count = {1: "once", 2: "twice"}
-    return ", ".join(
-        f"{count.get(times := outcomes.count(status), f'{times} times')} {status}"
-        for status in sorted(set(outcomes))
-    )

@@ -10,7 +10,7 @@ import psutil
 
 from kit.grading.api import Answer, Api
 from kit.grading.diagnosis import reason
-from kit.grading.runs import (
+from kit.grading.runner.runs import (
     ACTIVE,
     RUN_TIMEOUT,
     STATUS,
