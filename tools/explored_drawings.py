@@ -11,9 +11,9 @@ from explorer import Finding, Trace, as_svg, find
 from kit.course import catalogue
 from kit.exploring.crashes import crashes_of_run
 from kit.exploring.findings import Outcome, finding_of
+from kit.exploring.lost_answers import lost_answers
 from kit.exploring.schedules import two_starts
 from kit.exploring.subject import Subject, opened
-from kit.exploring.twice import lost_answers
 from kit.workspace import ROOT
 
 ASSETS = ROOT / "docs" / "assets"

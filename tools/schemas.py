@@ -8,7 +8,7 @@ python -m tools.schemas
 import json
 
 from kit.classroom.reports import json_report
-from kit.exploring import as_json
+from kit.exploring.reports import as_json
 
 if __name__ == "__main__":
     for module in (json_report, as_json):

@@ -6,6 +6,7 @@ from time import monotonic
 
 from kit.exploring.crashes import crashes_of_run, crashes_of_start
 from kit.exploring.findings import Exploration
+from kit.exploring.lost_answers import lost_answers
 from kit.exploring.schedules import (
     APART,
     cancel_and_run,
@@ -15,7 +16,6 @@ from kit.exploring.schedules import (
     two_starts,
 )
 from kit.exploring.subject import Subject
-from kit.exploring.twice import lost_answers
 from kit.grading.gated.worker import GatedWorker
 from kit.verdicts.failure import Wrong
 

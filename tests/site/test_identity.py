@@ -39,7 +39,7 @@ def test_pages_take_the_colour_from_there() -> None:
         "docs/stylesheets/handbook.css",
         "slides/_static/workshop.css",
         "kit/classroom/reports/report.css",
-        "kit/exploring/explore.css",
+        "kit/exploring/reports/explore.css",
     ):
         text = (ROOT / file).read_text(encoding="utf-8")
         assert re.search(r"(--accent|--md-primary-fg-color): var\(--brand\);", text), file

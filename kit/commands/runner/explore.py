@@ -46,7 +46,7 @@ def explore(
     if html is not None:
         _write(html, found)
     if as_json:
-        from kit.exploring.as_json import as_json as data_of
+        from kit.exploring.reports.as_json import as_json as data_of
 
         print(json.dumps(data_of(found), indent=2, ensure_ascii=False))
     else:
@@ -67,18 +67,18 @@ def nothing_to_explore(number: int) -> KitError:
 
 
 def _explored(folder: Path) -> Exploration:
-    from kit.exploring.bar import Bar
+    from kit.exploring.progress_bar import ProgressBar
     from kit.exploring.search import search_all
     from kit.exploring.subject import opened
 
     found = Exploration(folder.name, shown(folder))
-    with Bar() as bar, opened(folder) as subject:
+    with ProgressBar() as bar, opened(folder) as subject:
         search_all(subject, found, bar.show)
     return found
 
 
 def _write(html: Path, found: Exploration) -> None:
-    from kit.exploring.as_html import as_html
+    from kit.exploring.reports.as_html import as_html
 
     try:
         storage.write_whole(html, as_html(found).encode("utf-8", errors="replace"))
@@ -89,7 +89,7 @@ def _write(html: Path, found: Exploration) -> None:
 
 
 def _print(found: Exploration, html: Path | None) -> None:
-    from kit.exploring.as_text import as_text
+    from kit.exploring.reports.as_text import as_text
 
     width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size(WITHOUT_TERMINAL).columns - 1))
     print(as_text(found, width))

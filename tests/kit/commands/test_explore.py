@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kit.exploring.as_json import VERSION
+from kit.exploring.reports.as_json import VERSION
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually
 

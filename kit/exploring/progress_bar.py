@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
-class Bar:
+class ProgressBar:
     """Shows what is tried now, and how often. How much is left, nobody knows before the end."""
 
     def __init__(self) -> None:

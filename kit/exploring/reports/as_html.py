@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from explorer import as_svg, find
 from kit import identity
-from kit.exploring.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent, title_of
 from kit.exploring.findings import RULE, Exploration, finding_of, table, ways_of
+from kit.exploring.reports.as_text import CRASHES, FIRST, HAPPENED, conclusion, extent, title_of
 
 HERE = Path(__file__).parent
 

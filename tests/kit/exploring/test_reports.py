@@ -10,10 +10,10 @@ from jsonschema import validate
 from explorer import Command, Step, Trace
 from explorer import Outcome as Ending
 from explorer.crashes import Place, Way
-from kit.exploring import as_json
-from kit.exploring.as_html import as_html
-from kit.exploring.as_text import as_text
 from kit.exploring.findings import CrashPoint, Exploration, Outcome, Search, table
+from kit.exploring.reports import as_json
+from kit.exploring.reports.as_html import as_html
+from kit.exploring.reports.as_text import as_text
 
 GET, SET = Command(("GET", "job")), Command(("SET", "job", "<b>&mine</b>"))
 SCHEDULE = Trace(

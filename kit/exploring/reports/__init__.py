@@ -1,0 +1,1 @@
+"""An exploration for people and programs: in the terminal, as one page, as JSON."""
