@@ -382,7 +382,7 @@ def test_the_verb_serves_the_slides_until_ctrl_c(
 
 
 def test_a_deck_that_is_not_there_is_named_beside_those_that_are() -> None:
-    from kit.commands.instructor.slides import slides
+    from kit.commands.material.slides import slides
 
     with pytest.raises(KitError, match="no deck 'redis'; there is beyond, celery"):
         slides(deck="redis", port=0)

@@ -34,12 +34,12 @@ def home() -> None:
         print("\n".join(where_you_are(exercises, done)))
         print(NEXT, end="")
         return
-    from kit.commands.learner.beside import handbook
     from kit.commands.learner.watch import Watch
+    from kit.commands.material.beside_watch import serving_handbook
     from kit.terminal.keys import Keys
 
     if done.last:
         passed = standing(exercises, done).are("passed")
         print(f"Welcome back. Passed: {len(passed)} of {len(exercises)} exercises.")
-    with handbook(exercises) as address:
+    with serving_handbook(exercises) as address:
         Watch(exercises, done.here(exercises), Keys(), handbook=address).run()

@@ -12,9 +12,9 @@ import typer
 from kit.attendee import outbox
 from kit.attendee.link import Link, Pace
 from kit.checking.job import follow, record
-from kit.commands.learner.beside import handbook
 from kit.commands.learner.check import opened
 from kit.commands.learner.next_steps import lost_files, starter_news
+from kit.commands.material.beside_watch import serving_handbook
 from kit.course import catalogue, progress
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
@@ -43,7 +43,7 @@ def watch(
     exercise = catalogue.find(n, exercises) if n else progress.load().here(exercises)
     keys = Keys()
     # Without a terminal there is nobody to look at pages.
-    with handbook(exercises) if keys else contextlib.nullcontext("") as address:
+    with serving_handbook(exercises) if keys else contextlib.nullcontext("") as address:
         Watch(exercises, exercise, keys, handbook=address).run()
 
 

@@ -11,7 +11,7 @@ from kit.workspace import ROOT, workspace
 
 
 @contextlib.contextmanager
-def handbook(exercises: list[Exercise]) -> Iterator[str]:
+def serving_handbook(exercises: list[Exercise]) -> Iterator[str]:
     """Serve both meanwhile, and say where. Yields the address of the handbook.
 
     It is empty where there is none: another course, or packages that were never installed.

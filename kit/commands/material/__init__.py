@@ -1,0 +1,1 @@
+"""Verbs that serve what there is to read and to try: handbook, slides, labs."""
