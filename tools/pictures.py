@@ -50,7 +50,7 @@ PAGES = {
     "runner-done": RUNNER,
     "runner-docs": RUNNER,
     "class-report": REPORT,
-    "room-board": ROOT / "kit" / "room",
+    "room-board": ROOT / "kit" / "room" / "board",
 }
 GATE = """
 import time

@@ -1,13 +1,12 @@
 """What attendees call: join, tell, ask for the pace, leave."""
 
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from typing_extensions import TypedDict  # pydantic reads it, and needs this one before 3.12
 
 from kit.room.events import Events, Join
-from kit.room.limits import Limit
+from kit.room.security import Limit, guarded
 from kit.room.store import Refusal, Store
 
 WRONG_CODES = Limit(times=5, seconds=60)
@@ -21,17 +20,6 @@ class Pace(TypedDict):
     now: str
     time_up: bool
     help: bool
-
-
-def guarded(request: Request, limit: Limit, right: str, given: str, what: str) -> None:
-    """Compare a secret with the right one. Who is wrong too often has to wait."""
-    sender = request.client.host if request.client else ""
-    if wait := limit.wait(sender):
-        after = {"Retry-After": str(int(wait) + 1)}
-        raise HTTPException(429, f"too many wrong tries: wait {int(wait) + 1} seconds", after)
-    if not secrets.compare_digest(right.encode(), given.strip().encode()):
-        limit.count(sender)
-        raise HTTPException(403, f"this is not the {what} of the room")
 
 
 def attendees_api(store: Store) -> APIRouter:

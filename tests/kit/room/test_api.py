@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from kit.course import catalogue
-from kit.room import attendees, instructor, summary
-from kit.room.limits import LARGEST_BODY, Limit
+from kit.room import attendees
+from kit.room.board import api, summary
+from kit.room.security import LARGEST_BODY, Limit
 from kit.room.store import Store
 from tests.support.rooms import Room, fill, served_room, verdict
 
@@ -27,7 +28,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     """A room of its own, whose limits know nothing of other tests."""
     monkeypatch.setattr(attendees, "WRONG_CODES", Limit(5, 60))
     monkeypatch.setattr(attendees, "TOLD", Limit(60, 600))
-    monkeypatch.setattr(instructor, "WRONG_SECRETS", Limit(5, 60))
+    monkeypatch.setattr(api, "WRONG_SECRETS", Limit(5, 60))
     with served_room(tmp_path) as room:
         yield room
 

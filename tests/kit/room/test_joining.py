@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kit.room import packages, repository
-from kit.room.packages import Packages
-from kit.room.pages import join_line, kit_routes
+from kit.room.downloads import packages, repository
+from kit.room.downloads.packages import Packages
+from kit.room.downloads.pages import join_line, kit_routes
 from kit.setup.wheelhouse import PLATFORMS, this_platform
 from kit.workspace import ROOT
 from tests.support.rooms import Room, served_room
@@ -160,7 +160,7 @@ def test_only_what_is_meant_for_attendees_can_be_fetched(room: Room, wheels: Pat
 
 
 def test_the_line_needs_no_more_than_an_old_python_can_read() -> None:
-    source = (ROOT / "kit" / "room" / "join_room.py").read_text(encoding="utf-8")
+    source = (ROOT / "kit" / "room" / "downloads" / "join_room.py").read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 7))
     names = {
         node.names[0].name.partition(".")[0] if isinstance(node, ast.Import) else node.module

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from kit.classroom.reports.csv_report import without_formula
 from kit.course.catalogue import Exercise
 from kit.markdown import table
-from kit.room.board import demand_of, passed_tasks
+from kit.room.board.state import demand_of, passed_tasks
 from kit.room.store import Attendee, Standing
 from kit.verdicts.verdict import State
 

@@ -17,12 +17,11 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from kit import identity
 from kit.classroom.reports.html_report import SIGNS, WORDS, style
 from kit.course.catalogue import Exercise
-from kit.room import summary
-from kit.room.attendees import guarded
-from kit.room.board import Board, board
+from kit.room.board import summary
+from kit.room.board.state import Board, board
 from kit.room.events import Enter, Mark
-from kit.room.limits import Limit
-from kit.room.schedule import Schedule
+from kit.room.security import HEADERS, Limit, guarded
+from kit.room.board.schedule import Schedule
 from kit.room.store import Store
 
 HERE = Path(__file__).parent
@@ -30,15 +29,6 @@ COOKIE = "board"
 WRONG_SECRETS = Limit(times=5, seconds=60)
 LOOK_INTERVAL = 0.2  # seconds between two looks at what has changed
 CLOCK = 15.0  # seconds after which the board is told again: the agenda goes on by itself
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
 
 

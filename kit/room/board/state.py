@@ -9,7 +9,7 @@ from typing import TypedDict
 from kit.course import advice
 from kit.course.agenda import clock
 from kit.course.catalogue import Exercise, Task
-from kit.room.schedule import Schedule
+from kit.room.board.schedule import Schedule
 from kit.room.store import Attendee, Standing, Store
 from kit.verdicts.verdict import State
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
@@ -16,13 +17,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from kit import identity
-from kit.room.instructor import HEADERS, PAGES
-from kit.room.packages import Packages
-from kit.room.repository import BRANCH, KitFiles
+from kit.room.downloads.packages import Packages
+from kit.room.downloads.repository import BRANCH, KitFiles
+from kit.room.security import HEADERS
 from kit.site import handbook, slides
 from kit.site.server import Build, Pages
 
 SCRIPT = Path(__file__).with_name("join_room.py")
+PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 ADDRESS = 'ROOM = "http://127.0.0.1:8003"'  # of the script; the room's own takes its place
 
 

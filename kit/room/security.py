@@ -1,14 +1,26 @@
-"""Limits, so that an attendee who sends garbage, or too much of it, harms nobody else."""
+"""What keeps one attendee from harming others: secrets, limits, and the headers of pages."""
 
+import secrets
 import threading
 import time
 from collections import OrderedDict, deque
 
+from fastapi import HTTPException, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64_000  # bytes
 MOST_SENDERS = 1000  # that are remembered
+# Of each page: it loads nothing from elsewhere, and no other page may frame it.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class Limit:
@@ -36,6 +48,17 @@ class Limit:
             if times is None or len(times) < self.times:
                 return 0.0
             return max(0.0, times[0] + self.seconds - time.monotonic())
+
+
+def guarded(request: Request, limit: Limit, right: str, given: str, what: str) -> None:
+    """Compare a secret with the right one. Who is wrong too often has to wait."""
+    sender = request.client.host if request.client else ""
+    if wait := limit.wait(sender):
+        after = {"Retry-After": str(int(wait) + 1)}
+        raise HTTPException(429, f"too many wrong tries: wait {int(wait) + 1} seconds", after)
+    if not secrets.compare_digest(right.encode(), given.strip().encode()):
+        limit.count(sender)
+        raise HTTPException(403, f"this is not the {what} of the room")
 
 
 class _TooLarge(Exception):
