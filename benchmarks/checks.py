@@ -33,7 +33,7 @@ API, WORKER = "bare uvicorn and a request", "bare worker and a task"
 CHECK_API, CHECK_WORKER = "check 02", "check 07"
 SAVE_API, SAVE_WORKER = "watch 02, after a save", "watch 07, after a save"
 ALL = "check all --in solutions"
-PATIENCE = 240.0  # seconds
+TIMEOUT = 240.0  # seconds
 HOW = (
     "Solutions, as new processes and by turns. Bare: `python -m uvicorn` until its first answer, "
     "on exercise 02; `celery worker` until the result of a task that is sent to it, on 07, with "
@@ -113,7 +113,7 @@ def _one_task(url: str) -> None:
         os.environ | {"REDIS_URL": url},
     ):
         app = Celery(broker=url, backend=url)
-        app.send_task("nb_runner.run_notebook", (0, 10)).get(timeout=PATIENCE, interval=0.01)
+        app.send_task("nb_runner.run_notebook", (0, 10)).get(timeout=TIMEOUT, interval=0.01)
 
 
 @contextmanager
@@ -181,8 +181,8 @@ def _passed(said: Path, times: int) -> bool:
 
 
 def _until(there: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not there():
         if time.monotonic() > deadline:
-            raise KitError(f"waited {PATIENCE:g} s for {what}, in vain")
+            raise KitError(f"waited {TIMEOUT:g} s for {what}, in vain")
         time.sleep(0.005)

@@ -16,7 +16,7 @@ LINES = 100_000
 SHOUTED = 1_000_000_000  # bytes; far more than OUTPUT_LIMIT
 LIMIT = 10_000_000  # bytes
 SETTLE = 3.0  # seconds for the worker to get the next kernel ready
-LOOK = 0.05  # seconds between two looks at the worker's memory
+POLL_INTERVAL = 0.05  # seconds between two looks at the worker's memory
 OURS, JUPYTER = "POST /start to finished", "jupyter execute"
 REST, SHOUTING = "worker, at rest", "worker, at most, while 1 GB is printed"
 HOW = (
@@ -73,7 +73,7 @@ def _highest(pool: psutil.Process, runner: Runner) -> float:
     seen: list[int] = []
 
     def look() -> None:
-        while not over.wait(LOOK):
+        while not over.wait(POLL_INTERVAL):
             seen.append(pool.memory_info().rss)
 
     looker = threading.Thread(target=look)

@@ -16,7 +16,7 @@ from kit.errors import KitError
 from tests.e2e.runner import start_runner, write_notebook
 
 SLEEP = 2.0  # seconds that the notebook itself takes
-LOOK = 0.005  # seconds between two looks at the status
+POLL_INTERVAL = 0.005  # seconds between two looks at the status
 # Seconds for the worker to get the next kernel ready, and for the machine to be quiet again.
 SETTLE = 3.0
 OURS, JUPYTER, PAPERMILL, NBCLIENT = (
@@ -27,9 +27,9 @@ OURS, JUPYTER, PAPERMILL, NBCLIENT = (
 )
 HOW = (
     f"One cell that sleeps {SLEEP:g} s and prints; shown is what is on top. Ours: one client, "
-    f"status read every {LOOK * 1000:g} ms, the kernel warm, as after any pause of a second. The "
-    "commands: from start to exit, the executed notebook written. nbclient: in a process that has "
-    "it imported. By turns, with a pause between."
+    f"status read every {POLL_INTERVAL * 1000:g} ms, the kernel warm, as after any pause of a "
+    "second. The commands: from start to exit, the executed notebook written. nbclient: in a "
+    "process that has it imported. By turns, with a pause between."
 )
 
 
@@ -72,7 +72,7 @@ def _start_and_wait(client: httpx.Client) -> None:
         "QUEUED",
         "RUNNING",
     ):
-        time.sleep(LOOK)
+        time.sleep(POLL_INTERVAL)
     if status["status"] != "SUCCEEDED":
         raise KitError(f"the run is {status['status']}: {status['error']}", "./workshop doctor")
 

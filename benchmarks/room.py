@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.checks import HELLO, copy_of_the_course, course_env, saves
 from benchmarks.harness import Measurement, Report, Say, Target, learners_env, workshop
-from kit.attendee.calls import PATIENCE, call
+from kit.attendee.calls import INTERACTIVE_TIMEOUT, call
 from kit.course import catalogue
 from kit.errors import KitError
 from kit.processes.ports import free_port
@@ -215,7 +215,7 @@ def _class(
 
 def _token(room: Room, name: str) -> str:
     wish = {"code": room.code, "name": name}
-    return str(call("POST", room.address, "/room/join", wish, timeout=PATIENCE)["token"])
+    return str(call("POST", room.address, "/room/join", wish, timeout=INTERACTIVE_TIMEOUT)["token"])
 
 
 def _attendee(

@@ -73,13 +73,13 @@ class Actor:
         pairs = zip(self._steps[-length:], self._seen[-length:], strict=True)
         return any(step.keys is None or data.look(step.keys) != seen for step, seen in pairs)
 
-    def take(self, data: Data, began: float, patience: float) -> Step | None:
+    def take(self, data: Data, began: float, timeout: float) -> Step | None:
         """Let one command pass. Of one without an answer, the step comes later: see `woken`."""
         while True:
-            if not self.gate.wait(self._settled, patience) or self.next is None:
+            if not self.gate.wait(self._settled, timeout) or self.next is None:
                 return None
             before = data.changes()
-            passed = self.gate.step(patience, cut=self._cut)
+            passed = self.gate.step(timeout, cut=self._cut)
             if passed is None:
                 return None
             if not _not_loaded(passed):

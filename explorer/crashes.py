@@ -7,7 +7,7 @@ from typing import Literal
 from explorer.actors import Actor
 from explorer.commands import SCRIPTS, Command, shape
 from explorer.data import Data
-from explorer.play import LIMIT, Play, Rule, let_go
+from explorer.play import GIVE_UP_TIMEOUT, Play, Rule, let_go
 from explorer.players import Player
 from explorer.trace import Outcome, Step, Trace
 
@@ -134,7 +134,7 @@ class _Points:
     def _go(self, game: Play, there: Callable[[Place], bool]) -> Place | None:
         """Let it go on until it stands at such a place. None: it has ended."""
         while True:
-            self.actor.settle(LIMIT)
+            self.actor.settle(GIVE_UP_TIMEOUT)
             command = self.actor.next
             if command is None:
                 return None

@@ -31,7 +31,7 @@ class Moment:
         """It can always happen, once."""
         return not self.ended
 
-    def take(self, data: Data, began: float, patience: float) -> Step:
+    def take(self, data: Data, began: float, timeout: float) -> Step:
         """Let it happen."""
         self.act()
         self.ended = True

@@ -10,8 +10,8 @@ from explorer.trace import Choice, Step, Trace
 
 Rule = Callable[[Trace], str | None]  # what is wrong, in words; None: nothing is
 
-PATIENCE = 10.0  # seconds of silence after which others may go on before an actor
-LIMIT = 30.0  # seconds of silence after which nobody is expected to go on any more
+SILENCE_TIMEOUT = 10.0  # seconds of silence after which others may go on before an actor
+GIVE_UP_TIMEOUT = 30.0  # seconds of silence after which nobody is expected to go on any more
 WAKE = 0.02  # seconds in which Redis wakes those that wait for what has just been written
 TRIES = 7  # steps that each may take, when all wait, to show that it does not only wait
 
@@ -73,7 +73,7 @@ class Play:
             return None
         choice = self.plan[number]
         chosen = next(player for player in self.players if player.name == choice.chosen)
-        chosen.settle(LIMIT)
+        chosen.settle(GIVE_UP_TIMEOUT)
         if not chosen.ready(self.data) and not (self._patient() and chosen.ready(self.data)):
             self.diverged = True
             self.plan = self.plan[:number]
@@ -83,7 +83,7 @@ class Play:
 
     def _free(self) -> Player | None:
         """The one that is at it, if it can go on; else the first that can."""
-        settled = [player.settle(PATIENCE) for player in self.players]
+        settled = [player.settle(SILENCE_TIMEOUT) for player in self.players]
         self.silent = self.silent or not all(settled)
         ready = [player for player in self.players if player.ready(self.data)]
         if not ready:
@@ -103,7 +103,7 @@ class Play:
         """Wait for the silent ones, and see whether the others only wait: can one go on now?"""
         alive = [player for player in self.players if not player.ended]
         for player in alive:
-            player.settle(LIMIT)
+            player.settle(GIVE_UP_TIMEOUT)
             self._wake(player, WAKE)
             if player.ended or player.ready(self.data):
                 return True
@@ -111,14 +111,14 @@ class Play:
             for _ in range(TRIES):
                 if player.next is None or self._let(player) is None:
                     break
-                player.settle(PATIENCE)
+                player.settle(SILENCE_TIMEOUT)
                 if player.ended or player.ready(self.data):
                     return True
         return False
 
     def _let(self, chosen: Player) -> Step | None:
         self._current = chosen
-        step = chosen.take(self.data, self._began, PATIENCE)
+        step = chosen.take(self.data, self._began, SILENCE_TIMEOUT)
         if step is None:
             return None
         if step.answered:
@@ -175,6 +175,6 @@ def let_go(players: Sequence[Player], reset: Callable[[], object]) -> None:
     waiting = [player for player in players if player.outcome() and not player.ended]
     if waiting:
         reset()  # what they wait for is gone
-    late = [player.name for player in waiting if not player.end(LIMIT)]
+    late = [player.name for player in waiting if not player.end(GIVE_UP_TIMEOUT)]
     if late:
-        raise DoesNotEnd(f"{', '.join(late)}: still at it after {LIMIT:g} s")
+        raise DoesNotEnd(f"{', '.join(late)}: still at it after {GIVE_UP_TIMEOUT:g} s")

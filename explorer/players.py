@@ -28,7 +28,7 @@ class Player(Protocol):
     def ready(self, data: Data) -> bool:
         """Whether it could go on."""
 
-    def take(self, data: Data, began: float, patience: float) -> Step | None:
+    def take(self, data: Data, began: float, timeout: float) -> Step | None:
         """Take one step. None: it has none to take."""
 
     def woken(self, data: Data, began: float, seconds: float) -> Step | None:

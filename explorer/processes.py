@@ -25,7 +25,7 @@ def kill(pid: int) -> None:
 def pause(pid: int) -> list[int]:
     """SIGSTOP for the process and all its children, which are returned with it."""
     stopped: list[int] = []
-    while new := [one for one in family(pid) if one not in stopped]:
+    while new := [one for one in process_tree(pid) if one not in stopped]:
         _signal_all(new, signal.SIGSTOP)
         stopped += new
     return stopped
@@ -33,10 +33,10 @@ def pause(pid: int) -> list[int]:
 
 def wake(pid: int) -> None:
     """SIGCONT for the process and all its children, the youngest first."""
-    _signal_all(reversed(family(pid)), signal.SIGCONT)
+    _signal_all(reversed(process_tree(pid)), signal.SIGCONT)
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """The process, its children, their children, and so on."""
     children: dict[int, list[int]] = {}
     for child, parent, _ in _listed():

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT = 5.0  # seconds; in the same room, an answer takes milliseconds
-PATIENCE = 20.0  # seconds of a call that a person waits for
+INTERACTIVE_TIMEOUT = 20.0  # seconds of a call that a person waits for
 LONGEST = 100_000  # bytes of an answer
 
 

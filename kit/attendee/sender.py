@@ -15,7 +15,7 @@ from kit.attendee.membership import Membership, load
 from kit.workspace import ROOT
 
 BATCH = 50  # events of one request
-LONGEST = 20  # seconds of a process of its own, whatever the room does
+SEND_TIMEOUT = 20  # seconds of a process of its own, whatever the room does
 NOT_UNDERSTOOD = (400, 413, 422)  # sent again, these events would be refused again
 
 
@@ -57,7 +57,7 @@ def start_sending() -> None:
 
 def main() -> None:
     """Send once. A room that does not answer gets it next time."""
-    signal.alarm(LONGEST)
+    signal.alarm(SEND_TIMEOUT)
     here = load()
     if here is not None and not here.left:
         try:

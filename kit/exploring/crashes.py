@@ -10,7 +10,7 @@ from kit.exploring.findings import CrashPoint, Operation
 from kit.exploring.judging import Verdict, active_runs, after_crash
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Answer
-from kit.grading.gated.project import Called
+from kit.grading.gated.project import CallResult
 from kit.grading.gated.worker import GatedWorker
 from kit.verdicts.failure import Wrong
 
@@ -87,7 +87,7 @@ def _answer(trace: Trace, other: Actor) -> Answer | None:
     result = trace.outcome(other.name).result
     if isinstance(result, Wrong):
         raise result
-    return result.answer if isinstance(result, Called) else None
+    return result.answer if isinstance(result, CallResult) else None
 
 
 def _crash_point(operation: Operation, victim: str, point: Point, verdict: Verdict) -> CrashPoint:

@@ -10,7 +10,7 @@ from typing import Any
 from explorer import Data, Trace
 from kit.exploring.findings import Outcome
 from kit.grading.api import Answer, Api
-from kit.grading.gated.project import Called
+from kit.grading.gated.project import CallResult
 from kit.grading.gated.rules import unanswered
 from kit.grading.runner.runs import ACTIVE
 from kit.verdicts.failure import Wrong
@@ -33,7 +33,7 @@ def fault_of_schedule(trace: Trace, api: Api) -> str | None:
     if trace.stuck:
         return f"{' and '.join(trace.stuck)} waited for ever"
     for one in trace.outcomes:
-        if isinstance(one.result, Called) and one.result.status not in ALLOWED:
+        if isinstance(one.result, CallResult) and one.result.status not in ALLOWED:
             return f"{one.actor} was answered {one.result.answer}"
     active = active_runs(api)
     if len(active) > 1:

@@ -17,7 +17,7 @@ import psutil
 from explorer import Actor
 from kit.errors import KitError
 from kit.grading.api import Api
-from kit.grading.gated.project import Gated, gate_before
+from kit.grading.gated.project import GatedProject, gate_before
 from kit.grading.gated.worker import GatedWorker
 from kit.grading.options import GraderOptions
 from kit.grading.runner.data import RunnerData
@@ -29,17 +29,19 @@ from kit.processes.stack import Stack
 from kit.verdicts.failure import Wrong
 
 LEASH_TIMEOUT = 10.0  # seconds
-ACKNOWLEDGED = 1.0  # seconds in which a worker acknowledges a message, unless it does so at the end
+# Seconds in which a worker acknowledges a message, unless it does so at the end.
+ACKNOWLEDGE_TIMEOUT = 1.0
 POLL_INTERVAL = 0.005  # seconds
 CLAIM_TIMEOUT = 5.0  # seconds in which a worker puts aside a message that it may not take
-ASKS_NO_MORE = 1.5  # seconds after which Redis answers a stopped worker that there is no message
+# Seconds after which Redis answers a stopped worker that there is no message.
+BLOCKED_READ_TIMEOUT = 1.5
 CELL = """
 import pathlib, time
 while pathlib.Path({hold!r}).exists():
     time.sleep(0.05)
 """
 TAKE_TIMEOUT = 60.0  # seconds
-IDLE = 0.5  # seconds; to start another worker takes not much longer
+IDLE_TIMEOUT = 0.5  # seconds; to start another worker takes not much longer
 TAKEN = re.compile(r"Task [\w.]+\[([^\]]+)\] received")  # in the log of a worker
 DONE = re.compile(r"(?:Task|revoked task:) [\w.]+\[([^\]]+)\](?! received)")
 FIRST_WITH_NOTEBOOK = 10  # before it, a start says how long its run takes
@@ -55,7 +57,7 @@ class Subject:
     """A runner that is up, without a worker."""
 
     submission: Submission
-    gated: Gated
+    gated: GatedProject
     env: Mapping[str, str]
     hold: Path  # while this file is there, no notebook ends
 
@@ -150,7 +152,7 @@ class Subject:
         try:
             _wait_until_taken(workers[0], run_id)
             workers[0].signal(signal.SIGSTOP)
-            sleep(ASKS_NO_MORE)
+            sleep(BLOCKED_READ_TIMEOUT)
             self.data.redis.lpush(key, second)
             workers.append(self.submission.worker(self.env))
             _wait_until_taken(workers[1], run_id)
@@ -171,7 +173,7 @@ class Subject:
 
         def pid() -> int:
             """Asked before it is killed or paused. What it has taken is no message any more."""
-            deadline = monotonic() + ACKNOWLEDGED
+            deadline = monotonic() + ACKNOWLEDGE_TIMEOUT
             while self.data.redis.exists("unacked") and monotonic() < deadline:
                 sleep(POLL_INTERVAL)
             return worker.child.pid
@@ -211,7 +213,7 @@ def opened(folder: Path) -> Iterator[Subject]:
             notebook = submission.state / "explored.ipynb"
             notebook.write_text(json.dumps(_book(hold)))
             env = {"NOTEBOOK_PATH": str(notebook), "LEASE_SECONDS": LEASE}
-            gated = ending.enter_context(Gated(submission, apis=APIS, env=env))
+            gated = ending.enter_context(GatedProject(submission, apis=APIS, env=env))
             gated.warm_up("/start")
         except Wrong as wrong:
             raise cannot_be_explored(submission, wrong) from None
@@ -262,7 +264,7 @@ def _has_taken(worker: Child, run_id: str) -> bool:
 
 def _soon_idle(worker: GatedWorker) -> bool:
     """Whether the worker has soon done with all messages that it has taken."""
-    deadline = monotonic() + IDLE
+    deadline = monotonic() + IDLE_TIMEOUT
     while not all(map(worker.has_done_with, TAKEN.findall(worker.child.output()))):
         if monotonic() > deadline:
             return False

@@ -24,7 +24,7 @@ from kit.errors import KitError
 from kit.live.state import Version, state, version
 
 HOSTS = ["127.0.0.1", "localhost"]
-LOOK_INTERVAL = 0.25  # seconds between two looks at what has changed
+POLL_INTERVAL = 0.25  # seconds between two looks at what has changed
 QUIET = 15.0  # seconds after which a comment shows that the stream is alive
 HERE = Path(__file__).parent
 FRESH = {"Cache-Control": "no-cache"}
@@ -86,8 +86,8 @@ async def _changes(exercises: Sequence[Exercise]) -> AsyncIterator[str]:
                 yield f"data: {data}\n\n"
                 told, silent = data, 0.0
             seen = now
-        await asyncio.sleep(LOOK_INTERVAL)
-        silent += LOOK_INTERVAL
+        await asyncio.sleep(POLL_INTERVAL)
+        silent += POLL_INTERVAL
         if silent >= QUIET:
             yield ":\n\n"
             silent = 0.0

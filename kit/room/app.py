@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute
 from kit.course.catalogue import Exercise
 from kit.room.attendees import attendees_api
 from kit.room.board.api import board_api
-from kit.room.security import BoundedBodies
 from kit.room.board.schedule import Schedule
+from kit.room.security import BoundedBodies
 from kit.room.store import Store
 
 

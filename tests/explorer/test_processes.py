@@ -25,7 +25,7 @@ child.wait()
 """
 
 
-class Family:
+class Tree:
     """A process and its child, which is in a session of its own, as some are."""
 
     def __init__(self, counter: Path) -> None:
@@ -49,25 +49,25 @@ class Family:
 
 
 @pytest.fixture
-def family(tmp_path: Path) -> Iterator[Family]:
-    family = Family(tmp_path / "counter")
-    yield family
-    if family.parent.poll() is None:
-        processes.kill(family.parent.pid)
-    family.parent.wait()
-    assert family.parent.stdout
-    family.parent.stdout.close()
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    tree = Tree(tmp_path / "counter")
+    yield tree
+    if tree.parent.poll() is None:
+        processes.kill(tree.parent.pid)
+    tree.parent.wait()
+    assert tree.parent.stdout
+    tree.parent.stdout.close()
 
 
-def test_a_pause_stops_the_children_too_until_they_are_woken(family: Family) -> None:
-    assert processes.pause(family.parent.pid) == [family.parent.pid, family.child]
-    assert not family.counts(0.2)
-    processes.wake(family.parent.pid)
-    assert any(family.counts(1) for _ in range(20))  # on a busy machine it may take a while
+def test_a_pause_stops_the_children_too_until_they_are_woken(tree: Tree) -> None:
+    assert processes.pause(tree.parent.pid) == [tree.parent.pid, tree.child]
+    assert not tree.counts(0.2)
+    processes.wake(tree.parent.pid)
+    assert any(tree.counts(1) for _ in range(20))  # on a busy machine it may take a while
 
 
-def test_a_kill_leaves_no_child(family: Family) -> None:
-    processes.kill(family.parent.pid)
-    assert not family.counts(0.2)
-    assert family.parent.wait(5) == -9
-    assert family.child not in processes.family(family.parent.pid)
+def test_a_kill_leaves_no_child(tree: Tree) -> None:
+    processes.kill(tree.parent.pid)
+    assert not tree.counts(0.2)
+    assert tree.parent.wait(5) == -9
+    assert tree.child not in processes.process_tree(tree.parent.pid)

@@ -20,7 +20,7 @@ from explorer import (
 from kit.authoring.mistakes import Mistake, mistakes_of
 from kit.checking.trial import copy_project
 from kit.course import catalogue
-from kit.grading.gated.project import Gated
+from kit.grading.gated.project import GatedProject
 from kit.grading.gated.rules import statuses
 from kit.grading.options import GraderOptions
 from kit.grading.submission import Submission
@@ -70,19 +70,19 @@ def known(name: str) -> Mistake:
 @pytest.fixture
 def gated(
     request: pytest.FixtureRequest, tmp_path: Path, fork_server: ForkServer | None
-) -> Iterator[Gated]:
+) -> Iterator[GatedProject]:
     """The processes of what the test names: a wrong answer, or none for the solution."""
     mistake, count = request.param
     project = copy_project(EXERCISE.solution, tmp_path)
     if mistake is not None:
         mistake.make(project)
     options = GraderOptions(fork_server=fork_server.client if fork_server else None)
-    with Submission(project, options) as submission, Gated(submission, count) as gated:
+    with Submission(project, options) as submission, GatedProject(submission, count) as gated:
         gated.warm_up("/start")
         yield gated
 
 
-def starts(gated: Gated) -> list[Actor]:
+def starts(gated: GatedProject) -> list[Actor]:
     return [api.actor("POST", "/start") for api in gated.apis]
 
 
@@ -93,7 +93,7 @@ def one_gets_in(trace: Trace) -> str | None:
     return f"the starts were answered {', '.join(map(str, trace.outcomes))}"
 
 
-def try_all(gated: Gated) -> Report:
+def try_all(gated: GatedProject) -> Report:
     alike = starts(gated)
     report = explore(alike, gated.data, reset=gated.reset, rule=one_gets_in, alike=alike)
     print(f"{report.schedules} schedules in {report.seconds:.2f} s")
@@ -101,7 +101,7 @@ def try_all(gated: Gated) -> Report:
 
 
 @pytest.mark.parametrize("gated", [(None, 2)], indirect=True)
-def test_the_solution_passes_every_schedule(gated: Gated) -> None:
+def test_the_solution_passes_every_schedule(gated: GatedProject) -> None:
     report = try_all(gated)
     assert report.complete, report.finding
     assert (report.stuck, report.diverged) == (0, 0)
@@ -119,7 +119,9 @@ def test_the_solution_passes_every_schedule(gated: Gated) -> None:
     indirect=["gated"],
     ids=lambda value: value[0].name if isinstance(value, tuple) else "",
 )
-def test_a_wrong_one_fails_with_a_schedule_that_can_be_drawn(gated: Gated, sentence: str) -> None:
+def test_a_wrong_one_fails_with_a_schedule_that_can_be_drawn(
+    gated: GatedProject, sentence: str
+) -> None:
     report = try_all(gated)
     assert report.failing is not None and report.finding is not None and report.again
     print(as_lanes(report.failing, report.finding))
@@ -137,7 +139,7 @@ RUN_LOCK = wrong("a lock of ten seconds for the run", (LOCKED + LOOK + WRITE, FO
     indirect=["gated"],
     ids=["right", "wrong"],
 )
-def test_a_lock_that_ends_before_the_run_is_found(gated: Gated, fails: bool) -> None:
+def test_a_lock_that_ends_before_the_run_is_found(gated: GatedProject, fails: bool) -> None:
     """Time passes before, between or after the starts, and not in the middle of one."""
     report = explore(
         [*starts(gated), time_passes(gated.data, 15)],
@@ -164,7 +166,9 @@ BY_TWO_COMMANDS = wrong("SETNX, then EXPIRE", (LOCKED, BY_HAND), (WRITE, RELEASE
     indirect=["gated"],
     ids=["right", "wrong"],
 )
-def test_whoever_stands_still_holding_the_lock_loses_it(gated: Gated, faults: list[int]) -> None:
+def test_whoever_stands_still_holding_the_lock_loses_it(
+    gated: GatedProject, faults: list[int]
+) -> None:
     victim, other = starts(gated)
 
     def answered(_: Trace) -> str | None:

@@ -182,7 +182,7 @@ def test_a_redis_that_does_not_count_its_changes_will_do(
 def test_one_that_sends_nothing_for_long_is_not_waited_for_and_counted(
     programs: list[Program], data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("explorer.play.PATIENCE", 0.05)
+    monkeypatch.setattr("explorer.play.SILENCE_TIMEOUT", 0.05)
     actors = [programs[0].does("works_for_long"), programs[1].does("set_nx")]
     report = explore(actors, data, reset=data.redis.flushdb, rule=one_at_a_time)
     assert report.complete and report.silent > 0

@@ -7,7 +7,7 @@ import pytest
 
 from kit.grading.api import Api
 from kit.grading.programs.own_tests import AS_IT_IS, WRONG
-from kit.grading.programs.start import Inside
+from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.verdicts.failure import require
 
@@ -28,7 +28,7 @@ def own_tests(submission: Submission, api: Api) -> Any:
 
     Without an app that starts, there is nothing to test.
     """
-    return Inside(submission, "own_tests").result(PYTEST, "the end of your tests", TEST)
+    return Program(submission, "own_tests").result(PYTEST, "the end of your tests", TEST)
 
 
 @pytest.mark.task("2.1")

@@ -10,7 +10,7 @@ import pytest
 
 from kit.grading.api import Answer, Api, curl
 from kit.grading.programs.kept import ADDRESS
-from kit.grading.programs.start import Inside
+from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.verdicts import values
 from kit.verdicts.failure import Wrong, require
@@ -165,7 +165,7 @@ def test_the_documentation_has_the_schema_of_the_answer(api: Api) -> None:
 def test_the_client_address_is_kept(submission: Submission) -> None:
     did = f"{curl('POST', '/start')}   # sent from {ADDRESS}, and then looked into the API's memory"
     expected = f'the run, kept with a field `client` that says "{ADDRESS}"'
-    found = Inside(submission, "kept").result(did, expected, START)
+    found = Program(submission, "kept").result(did, expected, START)
     got = f"{found['status']}, and nothing that nb_runner keeps has a field `client` with it"
     require(found["kept"], did, expected, got, START)
 

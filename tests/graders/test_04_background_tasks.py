@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from kit.grading.api import Answer, Api, curl
-from kit.grading.programs.start import Inside
+from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.verdicts.failure import Wrong
 from kit.verdicts.values import duration
@@ -55,7 +55,7 @@ def test_of_two_starts_at_once_one_is_refused(submission: Submission) -> None:
     start = curl("POST", "/start", {"seconds": 600})
     did = f"{start} &\n{start}"
     expected = "one 202 and one 409, in whatever order the steps of the two are done"
-    found = Inside(submission, "overlap").result(did, expected, BUSY)
+    found = Program(submission, "overlap").result(did, expected, BUSY)
     if found:
         raise Wrong(did, expected, "202 and 202: two runs at once", BUSY, schedule_of(found))
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kit.grading.diagnosis import reason
-from kit.grading.programs.start import Inside
+from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import duration
@@ -69,7 +69,7 @@ class Producer:
         """Have the tasks put into the queue, in this order. `wait_for` waits for that as well."""
         tasks = [Sent(name, args) for name, args in calls]
         words = json.dumps([[task.id, task.name, task.args] for task in tasks])
-        self.sending = Inside(self.submission, "producer", words)
+        self.sending = Program(self.submission, "producer", words)
         self.sent += tasks
         return tasks
 

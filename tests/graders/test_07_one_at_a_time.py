@@ -11,7 +11,7 @@ import pytest
 
 from explorer import Actor, Trace, attempt, crash_points, explore, time_passes
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated.project import Called, Gated
+from kit.grading.gated.project import CallResult, GatedProject
 from kit.grading.gated.rules import broken, calls, require_kept, statuses, unanswered
 from kit.grading.runner.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
@@ -29,7 +29,7 @@ LONGEST_RUN = 600  # seconds; what POST /start allows
 class Runner:
     """The API processes, each with a gate before Redis, and one worker."""
 
-    def __init__(self, submission: Submission, gated: Gated) -> None:
+    def __init__(self, submission: Submission, gated: GatedProject) -> None:
         self.gated = gated
         self.apis = [each.api for each in gated.apis]
         self.worker: Child = submission.workers[0]
@@ -56,7 +56,7 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def runner(submission: Submission) -> Iterator[Runner]:
-    with Gated(submission, apis=APIS, workers=1) as gated:
+    with GatedProject(submission, apis=APIS, workers=1) as gated:
         yield Runner(submission, gated)
 
 
@@ -134,7 +134,7 @@ def test_of_starts_at_the_same_moment_one_is_accepted(
 def require_no_error(trace: Trace | None, did: str, expected: str) -> None:
     """Raise Wrong when a start was answered with an error: its log says more than the schedule."""
     for one in trace.outcomes if trace else ():
-        if isinstance(one.result, Called) and one.result.status not in (202, 409, 503):
+        if isinstance(one.result, CallResult) and one.result.status not in (202, 409, 503):
             raise Wrong(did, expected, f"among others, {one.result.answer}", START)
 
 
@@ -151,7 +151,7 @@ def test_whoever_stands_still_with_the_lock_loses_it(runner: Runner, starts: lis
         if (wrong := unanswered(after)) is not None:
             return wrong.got
         result = after.outcomes[0].result
-        assert isinstance(result, Called)
+        assert isinstance(result, CallResult)
         if result.status == 202 or (result.status == 409 and blocks(result.answer)):
             return None
         return f"{result.answer}, and no run is active"

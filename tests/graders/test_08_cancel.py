@@ -10,7 +10,7 @@ import pytest
 
 from explorer import Gate, Trace, explore
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated.project import Called, Gated, gate_before
+from kit.grading.gated.project import CallResult, GatedProject, gate_before
 from kit.grading.gated.rules import require_kept, unanswered
 from kit.grading.runner.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
 from kit.grading.submission import Submission
@@ -33,7 +33,7 @@ class Runner:
     """
 
     submission: Submission
-    gated: Gated
+    gated: GatedProject
     queue: Gate  # through which the worker takes its messages
     idle: Answer
     ended: str
@@ -63,7 +63,7 @@ def runner(submission: Submission) -> Iterator[Runner]:
     # A worker asks for a message and waits for it for a second, and then asks again.
     queue = gate_before(submission.redis_url, counts=lambda command: command.blocks)
     env = {"REDIS_URL": queue.url}
-    with queue, Gated(submission, apis=2, workers=1, worker_env=env) as gated:
+    with queue, GatedProject(submission, apis=2, workers=1, worker_env=env) as gated:
         api = gated.apis[0].api
         idle = api.post("/cancel")
         ended = start(api, {"seconds": 0}, "nothing is running")
@@ -139,7 +139,7 @@ def test_a_cancel_at_any_moment_of_a_start_is_answered(runner: Runner) -> None:
         if (wrong := unanswered(trace)) is not None:
             return wrong.got
         started, cancelled = (one.result for one in trace.outcomes)
-        if not isinstance(started, Called) or not isinstance(cancelled, Called):
+        if not isinstance(started, CallResult) or not isinstance(cancelled, CallResult):
             return f"{' and '.join(trace.stuck)} waited for ever"
         if started.status != 202 or cancelled.status not in (202, 409):
             return "\n".join(str(each.answer) for each in (started, cancelled))

@@ -30,7 +30,7 @@ from explorer.commands import shape
 from explorer.play import Play
 from kit.errors import KitError
 from kit.grading.api import Answer, Api, curl
-from kit.grading.gated.project import Called, Gated
+from kit.grading.gated.project import CallResult, GatedProject
 from kit.grading.gated.rules import calls, require_kept, require_survived, statuses, unanswered
 from kit.grading.gated.worker import GatedWorker
 from kit.grading.runner.runs import ACTIVE, run_id_of, status
@@ -142,7 +142,7 @@ class Steps:
         self.kernels = Kernels(submission.state / "marks-of-steps")
         write_notebook(self.notebook, "", kernel=NO_KERNEL)
         env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(self.notebook)}
-        self.gated = Gated(submission, apis=2, gated_workers=1, env=env)
+        self.gated = GatedProject(submission, apis=2, gated_workers=1, env=env)
         self.worker: GatedWorker = self.gated.workers[0]
         self.api, self.other = (each.api for each in self.gated.apis)
         self.starts = [each.actor("POST", "/start") for each in self.gated.apis]
@@ -247,7 +247,7 @@ class Beats:
         self._submission = submission
         env = {"LEASE_SECONDS": f"{LEASE:g}", "NOTEBOOK_PATH": str(notebook)}
         self._env = {**env, "LEASE_SECONDS": f"{SHORT_LEASE:g}", "REDIS_URL": redis_url}
-        self.gated = Gated(
+        self.gated = GatedProject(
             submission,
             apis=1,
             gated_workers=1,
@@ -484,7 +484,7 @@ def one_is_accepted(trace: Trace) -> str | None:
         return wrong.got
     if trace.stuck:
         return f"{' and '.join(trace.stuck)} waited for ever"
-    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, Called)]
+    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, CallResult)]
     odd = [str(answer) for answer in answers if answer.status not in (202, 409)]
     codes = statuses(trace)
     return None if codes == [202, 409] else "\n".join(odd) or calls(codes)
@@ -553,7 +553,7 @@ def next_is_accepted(trace: Trace) -> str | None:
     """The rule after a crash: the start that comes one lease later is accepted."""
     if (wrong := unanswered(trace)) is not None:
         return wrong.got
-    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, Called)]
+    answers = [one.result.answer for one in trace.outcomes if isinstance(one.result, CallResult)]
     if not answers:
         return "no answer: it waited for ever"
     return None if answers[0].status == 202 else str(answers[0])
@@ -673,7 +673,7 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
     def nothing_changed(trace: Trace) -> str | None:
         if (fault := next_is_accepted(trace)) is not None:
             return fault
-        new = next(one.result for one in trace.outcomes if isinstance(one.result, Called))
+        new = next(one.result for one in trace.outcomes if isinstance(one.result, CallResult))
         run_id = run_id_of(new.answer)
         if status(steps.api, run_id) == "LOST":
             return f"run {run_id} was accepted, and is LOST: its lease was taken away from it"

@@ -12,8 +12,8 @@ from kit.course import catalogue
 from kit.course.catalogue import Exercise
 from kit.processes.ports import free_socket
 from kit.room.app import room_app
-from kit.room.events import HelpEvent, VerdictEvent
 from kit.room.board.schedule import schedule
+from kit.room.events import HelpEvent, VerdictEvent
 from kit.room.server import serving_room
 from kit.room.store import Store
 

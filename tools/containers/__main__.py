@@ -12,7 +12,7 @@ from .commands import Failed
 from .engine import NoEngine, engine
 from .images import provide
 
-PATIENCE = ("--timeout", "900")  # seconds for each test; several wait for images to be built
+TEST_TIMEOUT = ("--timeout", "900")  # seconds for each test; several wait for images to be built
 CACHE = ROOT / ".workshop" / "containers"
 
 
@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
             print(f"  all is up after {time.monotonic() - began:.0f} s", flush=True)
             env["CONTAINERS_STAND_INS"] = " ".join(stand_ins)
             lanes = ["-n", str(project.LANES), "--dist", "loadfile", "--no-loadscope-reorder"]
-            command = [sys.executable, "-m", "pytest", "-m", "containers", *lanes, *PATIENCE]
+            command = [sys.executable, "-m", "pytest", "-m", "containers", *lanes, *TEST_TIMEOUT]
             return subprocess.run(
                 [*command, "tests/containers", *words], env=env, cwd=ROOT, check=False
             ).returncode

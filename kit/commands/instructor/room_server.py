@@ -13,13 +13,13 @@ from kit.course import catalogue
 from kit.course.catalogue import TRACKS, Exercise
 from kit.errors import KitError
 from kit.processes.ports import free_socket
-from kit.room.board import summary
 from kit.room.address import chosen
 from kit.room.app import room_app
+from kit.room.board import summary
+from kit.room.board.schedule import Schedule, schedule
 from kit.room.downloads.packages import Packages
 from kit.room.downloads.pages import join_line, kit_routes, to_read
 from kit.room.downloads.repository import KitFiles, kit_files
-from kit.room.board.schedule import Schedule, schedule
 from kit.room.server import serving_room
 from kit.room.store import Store
 from kit.site.server import building

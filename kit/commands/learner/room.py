@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kit.attendee import membership, outbox
-from kit.attendee.calls import PATIENCE, Refused, Unreachable, address_of, call
+from kit.attendee.calls import INTERACTIVE_TIMEOUT, Refused, Unreachable, address_of, call
 from kit.attendee.membership import Membership
 from kit.attendee.sender import start_sending
 from kit.checking import latest
@@ -42,7 +42,7 @@ def join(
     print(what_is_sent(room))
     wish = {"name": name, "code": code or _asked()}
     try:
-        token = str(call("POST", room, "/room/join", wish, timeout=PATIENCE)["token"])
+        token = str(call("POST", room, "/room/join", wish, timeout=INTERACTIVE_TIMEOUT)["token"])
     except Refused as error:
         raise KitError(f"{room} says: {error.reason}", _again(address, name)) from None
     except (Unreachable, KeyError) as error:
@@ -65,7 +65,7 @@ def leave() -> None:
         return
     membership.save(replace(here, left=True))
     try:
-        call("DELETE", here.address, "/room/me", token=here.token, timeout=PATIENCE)
+        call("DELETE", here.address, "/room/me", token=here.token, timeout=INTERACTIVE_TIMEOUT)
     except Refused as error:
         if error.status != GONE:
             raise KitError(f"{here.address} says: {error.reason}", "./workshop leave") from None

@@ -21,7 +21,7 @@ from kit.verdicts.values import Kind
 
 
 @dataclass(frozen=True)
-class Called:
+class CallResult:
     """What a call was answered. As text, only the status."""
 
     answer: Answer
@@ -48,12 +48,12 @@ class GatedApi:
         return Actor(
             self.name,
             self.gate,
-            lambda: Called(self.api.request(method, path, body)),
+            lambda: CallResult(self.api.request(method, path, body)),
             lambda: self.child.pid,
         )
 
 
-class Gated:
+class GatedProject:
     """So many API processes of the project, each behind a gate, and workers.
 
     A gate is open at first. `workers` have none. `worker_env` is what all workers have in addition.

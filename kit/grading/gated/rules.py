@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from explorer import Point, Report, Trace, as_lanes, find
 from kit.errors import KitError
-from kit.grading.gated.project import Called
+from kit.grading.gated.project import CallResult
 from kit.verdicts import values
 from kit.verdicts.failure import Wrong
 from kit.verdicts.values import Kind
@@ -17,7 +17,7 @@ MADE_ANEW = re.compile(r"\b[0-9a-f]{8,}\b|\b[0-9a-f]+(?=…)")
 
 def statuses(trace: Trace) -> list[int]:
     """The statuses of all calls of a schedule that were answered, in order of size."""
-    return sorted(one.result.status for one in trace.outcomes if isinstance(one.result, Called))
+    return sorted(one.result.status for one in trace.outcomes if isinstance(one.result, CallResult))
 
 
 def unanswered(trace: Trace) -> Wrong | None:

@@ -20,8 +20,9 @@ START = "nb_runner/main.py: start()"
 TASK = "nb_runner/tasks.py"
 TIMEOUT = 30.0  # seconds for one run: much more than it takes, also on a busy machine
 POLL_INTERVAL = 0.005  # seconds
-HELD = 1.0  # seconds in which a worker begins a run
-TOLD = 1.0  # seconds from the end of a task in the log to its event; an ignored task has none
+BEGIN_TIMEOUT = 1.0  # seconds in which a worker begins a run
+# Seconds from the end of a task in the log to its event. An ignored task has no event.
+EVENT_TIMEOUT = 1.0
 YEAR = 365 * 24 * 3600.0  # seconds
 
 
@@ -108,7 +109,7 @@ class GatedWorker:
         if re.search(f"{ended}|{discarded}", self.child.output()) is None:
             return False
         logged = self._logged.setdefault(run_id, time.monotonic())
-        return self._events.has_ended(run_id) or time.monotonic() > logged + TOLD
+        return self._events.has_ended(run_id) or time.monotonic() > logged + EVENT_TIMEOUT
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -130,7 +131,7 @@ class GatedWorker:
         self.gate.hold()
         self.data.forget()
         answer = self._start()
-        self.gate.wait(lambda: bool(self.gate.held), HELD)
+        self.gate.wait(lambda: bool(self.gate.held), BEGIN_TIMEOUT)
         self.data.advance(YEAR)
         self.gate.open()
         try:

@@ -14,7 +14,7 @@ from kit.verdicts.failure import Wrong
 TIMEOUT = 60.0  # seconds
 
 
-class Inside:
+class Program:
     """A program that has been started in the folder of the project, with its environment.
 
     `program` is the name of its module. `arguments` follow the name of the file for its result.

@@ -18,17 +18,17 @@ from kit import identity
 from kit.classroom.reports.html_report import SIGNS, WORDS, style
 from kit.course.catalogue import Exercise
 from kit.room.board import summary
+from kit.room.board.schedule import Schedule
 from kit.room.board.state import Board, board
 from kit.room.events import Enter, Mark
 from kit.room.security import HEADERS, Limit, guarded
-from kit.room.board.schedule import Schedule
 from kit.room.store import Store
 
 HERE = Path(__file__).parent
 COOKIE = "board"
 WRONG_SECRETS = Limit(times=5, seconds=60)
-LOOK_INTERVAL = 0.2  # seconds between two looks at what has changed
-CLOCK = 15.0  # seconds after which the board is told again: the agenda goes on by itself
+POLL_INTERVAL = 0.2  # seconds between two looks at what has changed
+REFRESH_INTERVAL = 15.0  # seconds after which the board is told again: the agenda goes on by itself
 PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
 
 
@@ -77,11 +77,11 @@ def board_api(store: Store, course: Sequence[Exercise], plan: Schedule, address:
     async def events() -> AsyncIterator[ServerSentEvent]:
         seen: tuple[int, int] | None = None
         while True:
-            now = (store.version, int(time.time() / CLOCK))
+            now = (store.version, int(time.time() / REFRESH_INTERVAL))
             if now != seen:
                 seen = now
                 yield ServerSentEvent(data=await run_in_threadpool(board_now))
-            await asyncio.sleep(LOOK_INTERVAL)
+            await asyncio.sleep(POLL_INTERVAL)
 
     def board_now() -> Board:
         return board(store, course, plan)

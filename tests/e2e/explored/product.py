@@ -35,9 +35,9 @@ from tests.e2e.runner import is_dead, is_kernel, kill_worker, wait_until, write_
 LEASE = 300.0  # seconds; time passes by moving it, so nothing here takes so long
 QUEUE = "nb:celery"  # where messages wait
 WRITE = 1.0  # seconds in which a notebook that may go on has written
-PATIENCE = 60.0  # seconds for what takes long on a busy machine only
+TIMEOUT = 60.0  # seconds for what takes long on a busy machine only
 # The explorer holds commands for longer than the product waits for Redis. So its copy waits longer.
-PATIENT = (
+LONGER_TIMEOUTS = (
     ("connection.py", "socket_timeout=1,", "socket_timeout=30,"),
     ("broker.py", "socket_timeout=1,", "socket_timeout=30,"),
     ("connection.py", "timeout = min(1.0, ", "timeout = min(30.0, "),
@@ -116,7 +116,7 @@ class Api:
         self._listener = free_socket()
         self._client = httpx.Client(
             base_url=f"http://127.0.0.1:{self._listener.getsockname()[1]}",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             trust_env=False,
             verify=False,
             # A process that was killed has no connections to keep.
@@ -271,7 +271,7 @@ class WorkerActor(Stopped):
             self.gate.wait(lambda: self._end() is not None, 0.1)
             return self._end()
 
-        return wait_until(over, "the end of its run", PATIENCE, every=0.0)
+        return wait_until(over, "the end of its run", TIMEOUT, every=0.0)
 
     def _end(self) -> str | None:
         return next((end for passed in self.gate.passed if (end := ends(passed))), None)
@@ -295,7 +295,7 @@ class Product:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self._original = Project(copied(solution, folder / "as-it-is", *edits))
-        self.project = Project(copied(solution, folder / "patient", *edits, *PATIENT))
+        self.project = Project(copied(solution, folder / "patient", *edits, *LONGER_TIMEOUTS))
         self.forgotten: list[str] = []  # ids of runs of earlier schedules
         self.sent = 0  # messages that were queued past the gates
         self._open = ExitStack()
@@ -382,12 +382,12 @@ class Product:
         for each in self.processes:
             each.up()
         if self.workers:  # a message that came later would be taken for one of the next schedule
-            wait_until(lambda: not self.owed(), "all messages to be claimed", PATIENCE, every=0.005)
+            wait_until(lambda: not self.owed(), "all messages to be claimed", TIMEOUT, every=0.005)
         redis.delete(QUEUE)
         redis.set("nb:lease", "0:nobody")  # a worker that still runs something gives up
         for worker in self.workers:
             over = f"{worker.name} to end its run"
-            wait_until(lambda w=worker: not w.running, over, PATIENCE, every=0.005)  # type: ignore[misc]
+            wait_until(lambda w=worker: not w.running, over, TIMEOUT, every=0.005)  # type: ignore[misc]
         ids = cast("list[bytes]", redis.lrange("nb:runs", 0, -1))
         self.forgotten = [*self.forgotten[-50:], *(run_id.decode() for run_id in ids)]
         self.data.forget()
@@ -425,7 +425,7 @@ def is_gone(child: Child) -> bool:
     """Whether it was killed. (Its leash hears of that a moment later.)"""
     if psutil.pid_exists(child.pid) and not is_dead(psutil.Process(child.pid)):
         return False
-    child.wait(PATIENCE)
+    child.wait(TIMEOUT)
     return True
 
 
@@ -469,9 +469,9 @@ def ends(passed: Passed) -> str | None:
 
 def finish(actor: Actor, data: RunnerData) -> None:
     """Let an actor go on, step by step, to the end of its operation."""
-    while not actor.ended and actor.settle(PATIENCE) and actor.next is not None:
-        actor.take(data, 0.0, PATIENCE)
-    actor.gate.wait(lambda: actor.ended, PATIENCE)
+    while not actor.ended and actor.settle(TIMEOUT) and actor.next is not None:
+        actor.take(data, 0.0, TIMEOUT)
+    actor.gate.wait(lambda: actor.ended, TIMEOUT)
 
 
 def copied(solution: Path, folder: Path, *edits: tuple[str, str, str]) -> Path:

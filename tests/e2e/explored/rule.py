@@ -13,7 +13,7 @@ from explorer import Trace
 from explorer.actors import Actor
 from tests.e2e.explored.product import (
     LEASE,
-    PATIENCE,
+    TIMEOUT,
     Answer,
     Product,
     WorkerActor,
@@ -169,14 +169,14 @@ class Rule:
             worker.gate.open()
         if self.product.workers:  # the messages of runs that are over claim nothing
             claims = "all messages to be claimed"
-            wait_until(lambda: not self.product.owed(), claims, PATIENCE, every=0.005)
+            wait_until(lambda: not self.product.owed(), claims, TIMEOUT, every=0.005)
 
     def _wait_for(self, run_id: str, status: str) -> None:
         def ended() -> str | None:
             found = str(self.product.runs()[run_id]["status"])
             return found if found in ENDED else None
 
-        found = wait_until(ended, f"{run_id} to end", PATIENCE, every=0.03)
+        found = wait_until(ended, f"{run_id} to end", TIMEOUT, every=0.03)
         require(found == status, f"the next run is {found}, not {status}")
 
     def _totals(self, runs: Runs) -> None:

@@ -22,7 +22,7 @@ from explorer.crashes import OFTEN, Place, Way
 from explorer.play import let_go
 from tests.e2e.explored.product import (
     LEASE,
-    PATIENCE,
+    TIMEOUT,
     Answer,
     Product,
     Stopped,
@@ -57,13 +57,13 @@ class CutActor(Actor):
         self._lost = False
         super().start()
 
-    def take(self, data: Data, began: float, patience: float) -> Step | None:
+    def take(self, data: Data, began: float, timeout: float) -> Step | None:
         """Let one command pass, without its answer if it is the one."""
         command = self.next
         if command is not None and what(command) == self._loses and not self._lost:
             self._lost = True
             self.cut()
-        return super().take(data, began, patience)
+        return super().take(data, began, timeout)
 
 
 def queued(product: Product) -> Callable[[], None]:
@@ -97,13 +97,13 @@ def claimable(
             there = [worker for worker in product.workers if worker.gate.held]
             return there if len(there) == len(actors) else []
 
-        there = wait_until(lambda: standing() or None, "the claims", PATIENCE, every=0.005)
+        there = wait_until(lambda: standing() or None, "the claims", TIMEOUT, every=0.005)
         for actor, worker in zip(actors, there, strict=True):
             actor.becomes(worker)
         if cancelled:
             gate = there[0].gate
-            gate.step(PATIENCE)
-            gate.wait(lambda: bool(gate.held), PATIENCE)
+            gate.step(TIMEOUT)
+            gate.wait(lambda: bool(gate.held), TIMEOUT)
             product.onlooker.call("POST", "/cancel")
 
     return reset
@@ -198,12 +198,12 @@ def late(
         while not actor.ended:
             _last_of_all(actor.gate, command)
             if actor.next is not None and actor.next is not command:
-                steps += [step] if (step := actor.take(product.data, 0.0, PATIENCE)) else []
+                steps += [step] if (step := actor.take(product.data, 0.0, TIMEOUT)) else []
             else:
-                actor.gate.wait(lambda: actor.ended or len(actor.gate.held) > 1, PATIENCE)
+                actor.gate.wait(lambda: actor.ended or len(actor.gate.held) > 1, TIMEOUT)
         between()
         before = _state(product)
-        passed = actor.gate.step(PATIENCE)
+        passed = actor.gate.step(TIMEOUT)
         steps.append(Step(actor.name, command, passed.reply if passed else None))
         after = _state(product)
         trace = Trace(tuple(steps), (actor.outcome(),))
@@ -239,7 +239,7 @@ def _go_on(actor: Actor, product: Product, steps: list[Step], tried: set[Place])
     The notebook's steps are none to try: the notebook does not ask a second time.
     """
     while True:
-        actor.settle(PATIENCE)
+        actor.settle(TIMEOUT)
         command = actor.next
         if command is None:
             return None
@@ -248,7 +248,7 @@ def _go_on(actor: Actor, product: Product, steps: list[Step], tried: set[Place])
         if place not in tried and not often:
             tried.add(place)
             return command
-        steps += [step] if (step := actor.take(product.data, 0.0, PATIENCE)) else []
+        steps += [step] if (step := actor.take(product.data, 0.0, TIMEOUT)) else []
 
 
 def _last_of_all(gate: Gate, command: Command) -> None:

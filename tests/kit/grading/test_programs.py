@@ -12,7 +12,7 @@ import pytest
 
 from kit.grading.options import GraderOptions
 from kit.grading.programs import start
-from kit.grading.programs.start import Inside
+from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.processes.child import Child
 from kit.processes.environment import kept
@@ -79,7 +79,7 @@ def write(submission: Submission, text: str) -> None:
 @pytest.mark.parametrize(("start", "kept"), [(KEEPS, True), (FORGETS, False)])
 def test_what_is_kept_of_a_client(submission: Submission, start: str, kept: bool) -> None:
     write(submission, MAIN.replace("{start}", start))
-    found = Inside(submission, "kept").result("curl", "a record", "main.py")
+    found = Program(submission, "kept").result("curl", "a record", "main.py")
     assert found == {"status": 202, "kept": kept}
 
 
@@ -89,7 +89,7 @@ def test_what_is_kept_of_a_client(submission: Submission, start: str, kept: bool
 )
 def test_two_starts_that_overlap(submission: Submission, start: str, place: str) -> None:
     write(submission, MAIN.replace("{start}", start))
-    found = Inside(submission, "overlap").result("curl", "one 202", "main.py")
+    found = Program(submission, "overlap").result("curl", "one 202", "main.py")
     assert bool(found) == bool(place), json.dumps(found)
     if found:
         assert (found["first_status"], found["second_status"]) == (202, 202)
@@ -100,7 +100,7 @@ def test_two_starts_that_overlap(submission: Submission, start: str, place: str)
 def test_a_project_that_cannot_be_imported_is_said(submission: Submission) -> None:
     write(submission, "raise RuntimeError('no')\n")
     with pytest.raises(Wrong) as raised:
-        Inside(submission, "kept").result("curl", "a record", "main.py")
+        Program(submission, "kept").result("curl", "a record", "main.py")
     assert raised.value.got == "nb_runner/main.py, line 1: RuntimeError: no"
 
 
@@ -110,7 +110,7 @@ def test_a_program_that_does_not_end_is_ended(
     monkeypatch.setattr(start, "TIMEOUT", 0.5)
     write(submission, "import time\n\ntime.sleep(600)\n")
     with pytest.raises(Wrong, match=r"it was not done after 0\.5 s"):
-        Inside(submission, "kept").result("curl", "a record", "main.py")
+        Program(submission, "kept").result("curl", "a record", "main.py")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="libraries of macOS do not survive a fork")
@@ -133,7 +133,7 @@ def test_the_fork_server_forks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with ForkServer(tmp_path / "log", env) as server:
         options = GraderOptions(fork_server=server.client)
         with Submission(package.parent, options) as submission:
-            found = Inside(submission, "kept").result("curl", "a record", "main.py")
+            found = Program(submission, "kept").result("curl", "a record", "main.py")
     assert found == {"status": 202, "kept": True}
     assert [command[-len(PROGRAMS) :] for command in commands] == [list(PROGRAMS)]
 
