@@ -48,7 +48,7 @@ with Link() as link:
         outbox.note_verdict(exercise, {"2.1": "passed", "2.2": "failed"}, "test_ping_answers_pong")
         link.wake()
         time.sleep(float(pause) * random.uniform(0.5, 1.5))
-    while outbox.waiting(1):
+    while outbox.unsent(1):
         time.sleep(0.2)
 """
 JOIN = """

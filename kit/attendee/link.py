@@ -60,8 +60,8 @@ class Link:
     def _exchange(self, here: Membership) -> None:
         told = send_waiting(here) or call("GET", here.address, "/room/pace", token=here.token)
         self.pace = Pace(str(told["now"]), bool(told["time_up"]))
-        if outbox.asks_for_help() and not told["help"] and not outbox.waiting(1):
-            outbox.helped()
+        if outbox.asks_for_help() and not told["help"] and not outbox.unsent(1):
+            outbox.note_helped()
 
 
 def _current() -> Membership | None:

@@ -16,14 +16,14 @@ from kit.attendee import membership
 from kit.storage import write_whole
 
 # What stands in the request, in words that are shown before anything is sent.
-TOLD = (
+SENT = (
     "which exercise you have checked, and how often",
     "the state of each of its tasks: passed, failed, or not reached",
     "which of the demands in the exercise's text is not met yet, by its name",
     "how many minutes you have been at the exercise",
     "when you ask for help, and when you take it back",
 )
-NEVER = "Never your code, and never what it prints."
+NEVER_SENT = "Never your code, and never what it prints."
 LONGEST = 200  # events that wait; of more, an old one gives way to a newer one
 SECONDS, DAY = 60, 24 * 60
 
@@ -65,19 +65,19 @@ def asks_for_help() -> bool:
     return bool(_read()["help"])
 
 
-def helped() -> None:
+def note_helped() -> None:
     """The instructor says that the attendee has been helped."""
     with _changing() as box:
         box["help"] = False
 
 
-def waiting(limit: int) -> list[Event]:
+def unsent(limit: int) -> list[Event]:
     """The oldest events that have not been sent."""
     events: list[Event] = _read()["events"]
     return events[:limit]
 
 
-def forget(sent: Sequence[Event]) -> None:
+def delete(sent: Sequence[Event]) -> None:
     """The room has these events: they need not be sent again."""
     numbers = {event["seq"] for event in sent}
     with _changing() as box:

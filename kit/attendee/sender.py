@@ -26,21 +26,21 @@ def send_waiting(here: Membership, *, wait: bool = False) -> dict[str, Any] | No
     """
     answer = None
     with outbox.one_sender(wait=wait) as mine:
-        while mine and (events := outbox.waiting(BATCH)):
+        while mine and (events := outbox.unsent(BATCH)):
             body = {"sent_at": time.time(), "events": events}
             try:
                 answer = call("POST", here.address, "/room/events", body, token=here.token)
             except Refused as error:
                 if error.status not in NOT_UNDERSTOOD:
                     raise
-            outbox.forget(events)
+            outbox.delete(events)
     return answer
 
 
 def start_sending() -> None:
     """Send what waits from a process of its own, if the attendee is in a room."""
     here = load()
-    if here is None or here.left or not outbox.waiting(1):
+    if here is None or here.left or not outbox.unsent(1):
         return
     try:
         subprocess.Popen(

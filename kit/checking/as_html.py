@@ -14,7 +14,7 @@ CODE = re.compile(r"`([^`]+)`")
 
 
 def environment(*folders: Path) -> Environment:
-    """Templates of these folders. Each may import `described`, of told.html.j2."""
+    """Templates of these folders. Each may import `described`, of failure.html.j2."""
     return Environment(
         loader=FileSystemLoader([*folders, HERE]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -23,7 +23,7 @@ def environment(*folders: Path) -> Environment:
 
 def described(entries: Sequence[Entry]) -> Markup:
     """Labelled texts as a list. All of them are escaped."""
-    module = environment().get_template("told.html.j2").make_module()
+    module = environment().get_template("failure.html.j2").make_module()
     return Markup(module.described(entries))  # type: ignore[attr-defined]  # its macro
 
 

@@ -14,19 +14,19 @@ from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
 from kit.verdicts.verdict import Verdict
 
 
-class Checker:
+class BackgroundChecker:
     """One check at a time, in processes of its own, which can be stopped at any moment."""
 
     def __init__(self) -> None:
         start_forkserver(everything=True)
-        env = kept(os.environ)
+        env = allowed(os.environ)
         self._stack = Stack(env=env)
         self._fork_server: ForkServer | None = None
         if sys.platform == "linux":

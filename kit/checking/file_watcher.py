@@ -17,7 +17,7 @@ FOLDER_POLL_INTERVAL = 1000  # milliseconds between looks at whether the folder 
 MISSING_POLL_INTERVAL = 0.2  # seconds between looks at whether a missing folder is there again
 
 
-class Saves:
+class FileWatcher:
     """Files saved in a project's folder, which a thread watches."""
 
     def __init__(self, folder: Path) -> None:

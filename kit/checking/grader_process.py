@@ -24,7 +24,7 @@ import psutil
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.verdicts.failure import Failure, FailureCode
 from kit.verdicts.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown
@@ -290,7 +290,7 @@ def _run_grader(arguments: _GraderArguments, confine: Callable[[], None] | None)
     os.dup2(arguments.log.number, 2)
     tempfile.tempdir = arguments.temporary  # the other process removes it
     # What is set for pytest, or for a library that graders use, is not meant for a grader.
-    env = kept(os.environ) | {MARK: arguments.mark, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    env = allowed(os.environ) | {MARK: arguments.mark, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     os.environ.clear()
     os.environ.update(env)
     import pytest  # here, because the process that waits for graders does not need it

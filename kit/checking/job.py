@@ -35,13 +35,13 @@ def job(exercise: Exercise, folder: Path) -> Job:
 def follow(job: Job, decided: Iterable[tuple[str, bool]]) -> None:
     """Note which tasks of the learner's copy are decided, while the others are being checked."""
     if job.is_learners:
-        latest.under_way(job.exercise, decided)
+        latest.note_progress(job.exercise, decided)
 
 
 def give_up(job: Job) -> None:
     """Note that a check of the learner's copy has ended without a verdict."""
     if job.is_learners:
-        latest.ended(job.exercise, None)
+        latest.note_end(job.exercise, None)
 
 
 def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
@@ -51,7 +51,7 @@ def record(job: Job, verdict: Verdict, *, turned_to: bool = True) -> None:
     """
     if not job.is_learners:
         return
-    latest.ended(job.exercise, verdict)
+    latest.note_end(job.exercise, verdict)
     if verdict.problem:
         return
     failure = verdict.first_failure

@@ -49,12 +49,12 @@ def read(exercise: Exercise) -> Latest:
         return Latest()
 
 
-def under_way(exercise: Exercise, decided: Iterable[tuple[str, bool]]) -> None:
+def note_progress(exercise: Exercise, decided: Iterable[tuple[str, bool]]) -> None:
     """This process checks the exercise: note the tasks that are decided by now."""
     _write(exercise, {**_read(exercise), "pid": os.getpid(), "decided": [*map(list, decided)]})
 
 
-def ended(exercise: Exercise, verdict: Verdict | None) -> None:
+def note_end(exercise: Exercise, verdict: Verdict | None) -> None:
     """The check is over. Without a verdict, the one before it stays."""
     kept = _read(exercise)
     if verdict is not None and verdict.problem is None:

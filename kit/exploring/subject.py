@@ -23,7 +23,7 @@ from kit.grading.options import GraderOptions
 from kit.grading.runner.data import RunnerData
 from kit.grading.submission import Submission
 from kit.processes.child import Child, wait_until
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.processes.forkserver import ForkServer
 from kit.processes.stack import Stack
 from kit.verdicts.failure import Wrong
@@ -203,7 +203,7 @@ def opened(folder: Path) -> Iterator[Subject]:
     with ExitStack() as ending:
         options = GraderOptions.from_env(os.environ)
         if sys.platform == "linux":  # an API process that was killed is back ten times as quickly
-            env = kept(os.environ)
+            env = allowed(os.environ)
             log = ending.enter_context(Stack(env=env)).logs / "forkserver.log"
             server = ending.enter_context(ForkServer(log, env))
             options = GraderOptions(fork_server=server.client, start_timeout=options.start_timeout)

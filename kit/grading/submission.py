@@ -17,7 +17,7 @@ from kit.grading.api import Api
 from kit.grading.diagnosis import place, reason
 from kit.grading.options import GraderOptions
 from kit.processes.child import Child, NotReady
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.processes.ports import free_socket
 from kit.processes.project import (
     Project,
@@ -70,7 +70,7 @@ class Submission:
         for folder_of_ours in (self.state, self._logs):
             values.note(Kind.FOLDER, folder_of_ours)
         # A shared folder is emptied by the program that shares it.
-        env, server = kept(os.environ), options.fork_server
+        env, server = allowed(os.environ), options.fork_server
         self.stack = Stack(self.state, env, self._logs, temporary=shared, fork_server=server)
         self.stack.largest_file = LARGEST_FILE
 

@@ -230,8 +230,9 @@ def wait_until(
         if value is not None and value is not False:
             return value
         if child is not None and ended:
+            end = exit_in_words(child.returncode)
             raise NotReady(
-                f"{child.name} ended ({ending(child.returncode)}) while we waited for {what}",
+                f"{child.name} ended ({end}) while we waited for {what}",
                 f"read {shown(child.log)}",
                 child.tail(),
             )
@@ -245,7 +246,7 @@ def wait_until(
         time.sleep(every)
 
 
-def ending(returncode: int | None) -> str:
+def exit_in_words(returncode: int | None) -> str:
     """A return code in words."""
     if returncode is None:
         return "still running"

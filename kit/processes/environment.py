@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 # Where programs and the home folder are, who the user is, where temporary files go. Some systems
 # have their libraries in places of their own.
-KEPT = (
+ALLOWED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
 )
@@ -23,9 +23,9 @@ OVERRIDING = (
 )
 
 
-def kept(env: Mapping[str, str]) -> dict[str, str]:
+def allowed(env: Mapping[str, str]) -> dict[str, str]:
     """The part of `env` that a project under test gets. Its locale is the one of the sandbox."""
-    found = {name: value for name, value in env.items() if name in KEPT or name.startswith(OURS)}
+    found = {name: value for name, value in env.items() if name in ALLOWED or name.startswith(OURS)}
     return found | {"LANG": "C.UTF-8"}
 
 
@@ -35,7 +35,7 @@ def overriding(env: Mapping[str, str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def only(env: Mapping[str, str]) -> Iterator[None]:
+def replaced(env: Mapping[str, str]) -> Iterator[None]:
     """Have `env`, and no other variable, in this process: a library reads what it likes."""
     before = dict(os.environ)
     try:

@@ -9,9 +9,9 @@ from kit.room.events import Events, Join
 from kit.room.security import Limit, guarded
 from kit.room.store import Refusal, Store
 
-WRONG_CODES = Limit(times=5, seconds=60)
-TOLD = Limit(times=60, seconds=10)  # requests of one attendee; a check is one
-SOON = {"Retry-After": "10"}
+WRONG_CODE_LIMIT = Limit(times=5, seconds=60)
+EVENT_LIMIT = Limit(times=60, seconds=10)  # requests of one attendee; a check is one
+RETRY_AFTER = {"Retry-After": "10"}
 
 
 class Pace(TypedDict):
@@ -36,7 +36,7 @@ def attendees_api(store: Store) -> APIRouter:
 
     @api.post("/join")
     def join(request: Request, wish: Join) -> dict[str, str]:
-        guarded(request, WRONG_CODES, store.setting("code"), wish.code, "code")
+        guarded(request, WRONG_CODE_LIMIT, store.setting("code"), wish.code, "code")
         try:
             return {"token": store.join(wish.name)}
         except Refusal as refusal:
@@ -48,10 +48,10 @@ def attendees_api(store: Store) -> APIRouter:
 
     @api.post("/events")
     def tell(who: Known, told: Events) -> Pace:
-        if TOLD.wait(str(who)):
-            raise HTTPException(429, "too much at once", SOON)
-        TOLD.count(str(who))
-        store.take(who, told.events, told.sent_at)
+        if EVENT_LIMIT.wait(str(who)):
+            raise HTTPException(429, "too much at once", RETRY_AFTER)
+        EVENT_LIMIT.count(str(who))
+        store.record(who, told.events, told.sent_at)
         return pace_for(who)
 
     @api.get("/pace")

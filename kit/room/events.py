@@ -11,13 +11,13 @@ Time = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 TaskState = Literal["passed", "failed", "not_reached", "not_handed_in", "not_checked"]
 
 
-class Told(BaseModel):
-    """What all that is told has in common."""
+class Message(BaseModel):
+    """What all messages have in common: a field that is not named here is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Event(Told):
+class Event(Message):
     """Something that has happened at an attendee's, at a time of the attendee's clock.
 
     `seq` grows from event to event, so an event that comes twice counts once.
@@ -46,7 +46,7 @@ class HelpEvent(Event):
     wanted: bool
 
 
-class Events(Told):
+class Events(Message):
     """What was not sent before. `sent_at` is the attendee's clock now."""
 
     sent_at: Time
@@ -55,20 +55,20 @@ class Events(Told):
     )
 
 
-class Join(Told):
+class Join(Message):
     """A wish to be on the board."""
 
     code: str = Field(max_length=20)
     name: str = Field(max_length=200)
 
 
-class Enter(Told):
+class Enter(Message):
     """The board's secret."""
 
     secret: str = Field(max_length=100)
 
 
-class Mark(Told):
+class Mark(Message):
     """Where the instructor says that the room is."""
 
     now: Slug | Literal[""] = ""

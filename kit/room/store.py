@@ -27,8 +27,8 @@ from kit.course.catalogue import Exercise
 from kit.room.events import HelpEvent, VerdictEvent
 from kit.workspace import sqlite_url
 
-MOST = 300  # attendees of one room
-WIDEST = 40  # characters of a name
+MAX_ATTENDEES = 300  # of one room
+MAX_NAME = 40  # characters
 DAY = 24 * 3600.0
 CODE_DIGITS = 6
 
@@ -46,7 +46,7 @@ class Setting(Base):
 
 
 class Attendee(Base):
-    """Somebody who has joined. `key`: the name, so that no two names look the same.
+    """An attendee who has joined. `key`: the name, so that no two names look the same.
 
     `exercise` is the one that was checked last. `help`: the task for which help is asked.
     """
@@ -120,14 +120,14 @@ class Store:
     def join(self, name: str) -> str:
         """Take an attendee in. Returns the token that proves who they are. Raises Refusal."""
         name = " ".join(name.split())
-        if not name or len(name) > WIDEST or not name.isprintable():
-            raise Refusal(f"a name has 1 to {WIDEST} letters")
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise Refusal(f"a name has 1 to {MAX_NAME} letters")
         token = secrets.token_urlsafe(24)
         with self._change() as session:
             attendees = session.scalars(select(Attendee.key)).all()
             if name.casefold() in attendees:
                 raise Refusal("another attendee has this name: take another one")
-            if len(attendees) >= MOST:
+            if len(attendees) >= MAX_ATTENDEES:
                 raise Refusal("the room is full")
             session.add(
                 Attendee(key=name.casefold(), name=name, token=_hash(token), joined=time.time())
@@ -150,7 +150,7 @@ class Store:
         with Session(self._engine) as session:
             return bool(session.scalar(select(Attendee.help_since).where(Attendee.id == attendee)))
 
-    def take(
+    def record(
         self, attendee: int, events: Sequence[VerdictEvent | HelpEvent], sent_at: float
     ) -> None:
         """Take what an attendee tells. What the course does not have is left out."""
@@ -201,8 +201,8 @@ class Store:
     def attendees(self) -> list[Attendee]:
         """All of them, with how far they are, by name."""
         with Session(self._engine, expire_on_commit=False) as session:
-            everybody = select(Attendee).options(selectinload(Attendee.standings))
-            return list(session.scalars(everybody.order_by(Attendee.key)))
+            query = select(Attendee).options(selectinload(Attendee.standings))
+            return list(session.scalars(query.order_by(Attendee.key)))
 
     @contextmanager
     def _change(self) -> Iterator[Session]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from kit.errors import KitError
 from kit.grading.diagnosis import reason
 from kit.processes import registry
-from kit.processes.child import Child, NotReady, ending
+from kit.processes.child import Child, NotReady, exit_in_words
 from kit.processes.environment import overriding
 from kit.processes.ports import free_socket
 from kit.processes.project import (
@@ -223,7 +223,7 @@ def supervise(
                 continue
             if service.restart_at is None:
                 feed.show()
-                feed.say(f"{name} died: {ending(service.child.returncode)}", "bold red")
+                feed.say(f"{name} died: {exit_in_words(service.child.returncode)}", "bold red")
                 if not restart:
                     service.given_up = True
                     continue

@@ -23,7 +23,7 @@ import psutil
 from kit.checking.verdict_json import verdict_adapter
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
-from kit.processes.child import Child, ending
+from kit.processes.child import Child, exit_in_words
 from kit.sandbox.bubblewrap import ScratchLayout, clean_env, outer_sandbox, protection
 from kit.sandbox.folder_removal import empty, remove
 from kit.sandbox.limits import Limits, count_threads
@@ -219,7 +219,7 @@ class Session:
         # Bubblewrap exits with 128 plus the number of the signal.
         if self._grading_started or code is None or code < 0 or code > 128:
             return failed(exercise, FailureCode.ENDED_GRADER)
-        why = f"the process that grades it ended ({ending(code)})"
+        why = f"the process that grades it ended ({exit_in_words(code)})"
         return not_checked(exercise, ProblemCode.SANDBOX_ENDED, why, worker.tail(15))
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from kit.errors import KitError
 from kit.processes.child import wait_until
-from kit.processes.environment import kept, only
+from kit.processes.environment import allowed, replaced
 from kit.processes.ports import free_socket
 from kit.processes.redis_tiers import INSTALL_REDIS, without_password
 from kit.processes.stack import Stack
@@ -64,7 +64,7 @@ class Finding:
     fix: str = ""
 
 
-def look(name: str, check: Callable[[], Finding]) -> Finding:
+def run_check(name: str, check: Callable[[], Finding]) -> Finding:
     """What a check finds. A check that raises an exception has found a failure."""
     try:
         return check()
@@ -114,8 +114,8 @@ def redis() -> Finding:
     from celery import Celery
 
     url = os.environ.get("REDIS_URL", "")
-    env = kept(os.environ) | ({"REDIS_URL": url} if url else {})
-    with only(env), TemporaryDirectory() as folder, Stack() as stack:
+    env = allowed(os.environ) | ({"REDIS_URL": url} if url else {})
+    with replaced(env), TemporaryDirectory() as folder, Stack() as stack:
         url = stack.redis()
         choice = stack.redis_choice
         assert choice is not None

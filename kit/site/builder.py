@@ -19,7 +19,7 @@ BUILD_TIMEOUT = 3600.0  # seconds
 NICENESS = 10  # a build must not slow down the checks that the learner waits for
 
 
-def fresh(name: str, sources: Iterable[Path], build: Build) -> Path:
+def build_if_outdated(name: str, sources: Iterable[Path], build: Build) -> Path:
     """The folder .workshop/NAME with what `build` writes; built again when a source is newer.
 
     Raises KitError when it cannot be written, and what `build` raises.

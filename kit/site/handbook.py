@@ -26,4 +26,4 @@ def up_to_date(stack: Stack, *, live: bool = True) -> Path:
         words = ["mkdocs", "build", "--quiet", "--no-strict", "--site-dir", str(folder)]
         builder.run_builder(stack, "handbook", words, ENVIRONMENT | (LIVE if live else {}))
 
-    return builder.fresh(name, [ROOT / each for each in SOURCES], build)
+    return builder.build_if_outdated(name, [ROOT / each for each in SOURCES], build)

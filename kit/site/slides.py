@@ -37,4 +37,4 @@ def up_to_date(stack: Stack) -> Path:
             words = ["sphinx", *options, str(ROOT / "slides"), str(folder)]
             builder.run_builder(stack, "slides", words, ENVIRONMENT)
 
-    return builder.fresh("slides", [ROOT / each for each in SOURCES], build)
+    return builder.build_if_outdated("slides", [ROOT / each for each in SOURCES], build)

@@ -13,7 +13,7 @@ from explorer import Actor, Command, Data, Gate
 from kit.grading.api import Answer, Api, curl
 from kit.grading.gated.project import gate_before
 from kit.grading.submission import Submission
-from kit.grading.words import require_no_client
+from kit.grading.texts import require_no_client
 from kit.verdicts import values
 from kit.verdicts.failure import NoAnswer, Wrong, require
 from kit.verdicts.values import Kind

@@ -20,7 +20,7 @@ from kit.grading.api import PORT, Answer, Api, curl
 from kit.grading.runner.probe import ENDLESS, RUN, Probe, ProbeRun, alive
 from kit.grading.runner.runs import STATUS_POLL_INTERVAL
 from kit.grading.submission import Submission
-from kit.grading.words import readable
+from kit.grading.texts import readable
 from kit.processes.child import Child
 from kit.processes.ports import free_socket
 from kit.processes.project import start_api

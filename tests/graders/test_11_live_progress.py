@@ -14,7 +14,7 @@ from kit.grading.runner.probe import Probe, ProbeRun, gate
 from kit.grading.runner.runs import ENDED, STATUS_POLL_INTERVAL
 from kit.grading.sse import Events
 from kit.grading.submission import Submission
-from kit.grading.words import tells_client
+from kit.grading.texts import tells_client
 from kit.verdicts.failure import Wrong, require
 
 EVENTS = "nb_runner/main.py: events()"

@@ -13,8 +13,8 @@ import pytest
 from kit.grading.api import Answer, Api, curl
 from kit.grading.diagnosis import reason
 from kit.grading.submission import Env, Submission
+from kit.grading.texts import readable
 from kit.grading.waiting import TIMEOUT, eventually
-from kit.grading.words import readable
 from kit.processes.child import Child
 from kit.processes.ports import closed_socket, free_socket
 from kit.processes.project import start_api

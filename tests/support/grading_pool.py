@@ -18,7 +18,7 @@ from kit.checking.grader_process import grade
 from kit.checking.preload import start_forkserver
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.processes.forkserver import ForkServer
 from kit.verdicts.verdict import Verdict
 
@@ -52,7 +52,7 @@ def _get_ready() -> None:
     global _fork_server
     start_forkserver(everything=True)
     if sys.platform == "linux":
-        env = kept(os.environ)
+        env = allowed(os.environ)
         _fork_server = ForkServer(Path(os.devnull), env)
 
 

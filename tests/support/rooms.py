@@ -71,14 +71,14 @@ def fill(store: Store, names: Sequence[str] = NAMES) -> None:
             if left < 0:
                 break
             seq += 1
-            store.take(attendee, [verdict(exercise, left, seq)], time.time())
+            store.record(attendee, [verdict(exercise, left, seq)], time.time())
             left -= len(exercise.tasks)
         if place % 7 == 3:
             asks = HelpEvent(
                 kind="help", seq=seq + 1, at=time.time(), exercise=chosen[2].slug,
                 task=chosen[2].tasks[1].number, wanted=True,
             )  # fmt: skip
-            store.take(attendee, [asks], time.time())
+            store.record(attendee, [asks], time.time())
     store.remember(now=chosen[-1].slug, time_up="")
 
 

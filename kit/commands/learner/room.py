@@ -82,8 +82,8 @@ def leave() -> None:
 def what_is_sent(room: str) -> str:
     """All that the room will be told, in words."""
     lines = [f"Whoever looks at the board of {room} will see, under your name:"]
-    lines += [f"  - {what}" for what in outbox.TOLD]
-    return wrapped("\n".join([*lines, f"{outbox.NEVER} Without a code, nothing is sent.\n"]))
+    lines += [f"  - {what}" for what in outbox.SENT]
+    return wrapped("\n".join([*lines, f"{outbox.NEVER_SENT} Without a code, nothing is sent.\n"]))
 
 
 def _asked() -> str:

@@ -81,14 +81,14 @@ class Watch:
         """Until `q`, or a signal."""
         need_here(self.exercise.layer)
         self.introduce()  # first, so that there is something to read while we get ready
-        from kit.checking.background import Checker
-        from kit.checking.file_watcher import Saves
+        from kit.checking.background import BackgroundChecker
+        from kit.checking.file_watcher import FileWatcher
 
         with self.keys.listening(), contextlib.ExitStack() as stack:
             stack.callback(self.line.clear)
             self.line.show("getting ready …")
-            self.saves = stack.enter_context(Saves(self.exercise.work))
-            self.checker = stack.enter_context(Checker())
+            self.saves = stack.enter_context(FileWatcher(self.exercise.work))
+            self.checker = stack.enter_context(BackgroundChecker())
             stack.enter_context(self.room)
             stack.callback(lambda: self.saves.close())
             self.check()
@@ -290,7 +290,7 @@ class Watch:
 
     def turn_to(self, following: Exercise, *, skips: bool = True) -> None:
         """Leave this exercise for that one. `skips`: if it is not passed, it is left for later."""
-        from kit.checking.file_watcher import Saves
+        from kit.checking.file_watcher import FileWatcher
 
         need_here(following.layer)
         self.checker.stop()
@@ -301,7 +301,7 @@ class Watch:
             done.last = following.slug
         self.exercise = following
         self.saves.close()
-        self.saves = Saves(following.work)
+        self.saves = FileWatcher(following.work)
         self.introduce()
         self.check()
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kit.setup.doctor import CHECKS, Finding, State, look
+from kit.setup.doctor import CHECKS, Finding, State, run_check
 
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
@@ -27,7 +27,7 @@ def doctor(
     with progress.status("looking …") as status:
         for name, check in CHECKS.items():
             status.update(f"looking at: {name}")
-            findings.append(look(name, check))
+            findings.append(run_check(name, check))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

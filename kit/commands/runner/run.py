@@ -46,10 +46,10 @@ def run(
     project = chosen(n, solution=solution, path=path)
     if notebook is not None:  # it may read the flights
         need_here(for_database(os.environ.get("DATABASE_URL", "")))
-    from kit.checking.file_watcher import Saves
+    from kit.checking.file_watcher import FileWatcher
 
     keys = Keys()
-    with Saves(project.path) as saves, keys.listening():
+    with FileWatcher(project.path) as saves, keys.listening():
         code = supervisor.run(
             project,
             Requests(saves, keys, reload=reload),

@@ -26,7 +26,7 @@ from kit.room.store import Store
 
 HERE = Path(__file__).parent
 COOKIE = "board"
-WRONG_SECRETS = Limit(times=5, seconds=60)
+WRONG_SECRET_LIMIT = Limit(times=5, seconds=60)
 POLL_INTERVAL = 0.2  # seconds between two looks at what has changed
 REFRESH_INTERVAL = 15.0  # seconds after which the board is told again: the agenda goes on by itself
 PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
@@ -68,7 +68,7 @@ def board_api(store: Store, course: Sequence[Exercise], plan: Schedule, address:
 
     @api.post("/enter")
     def enter(request: Request, wish: Enter) -> Response:
-        guarded(request, WRONG_SECRETS, store.setting("secret"), wish.secret, "secret")
+        guarded(request, WRONG_SECRET_LIMIT, store.setting("secret"), wish.secret, "secret")
         answer = JSONResponse({"entered": True})
         answer.set_cookie(COOKIE, wish.secret, path="/board", httponly=True, samesite="strict")
         return answer

@@ -15,7 +15,7 @@ from kit.grading.programs import start
 from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.processes.child import Child
-from kit.processes.environment import kept
+from kit.processes.environment import allowed
 from kit.processes.forkserver import PROGRAMS, ForkServer
 from kit.verdicts.failure import Wrong
 
@@ -129,7 +129,7 @@ def test_the_fork_server_forks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     package.mkdir(parents=True)
     source = f"import time\nfrom pathlib import Path\n\n{held}\n" + MAIN
     (package / "main.py").write_text(source.replace("{start}", KEEPS))
-    env = kept(os.environ)
+    env = allowed(os.environ)
     with ForkServer(tmp_path / "log", env) as server:
         options = GraderOptions(fork_server=server.client)
         with Submission(package.parent, options) as submission:

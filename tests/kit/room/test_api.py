@@ -26,9 +26,9 @@ RUDE = "=<b>1\u202e"  # to a spreadsheet a formula, to a page an element, and it
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     """A room of its own, whose limits know nothing of other tests."""
-    monkeypatch.setattr(attendees, "WRONG_CODES", Limit(5, 60))
-    monkeypatch.setattr(attendees, "TOLD", Limit(60, 600))
-    monkeypatch.setattr(api, "WRONG_SECRETS", Limit(5, 60))
+    monkeypatch.setattr(attendees, "WRONG_CODE_LIMIT", Limit(5, 60))
+    monkeypatch.setattr(attendees, "EVENT_LIMIT", Limit(60, 600))
+    monkeypatch.setattr(api, "WRONG_SECRET_LIMIT", Limit(5, 60))
     with served_room(tmp_path) as room:
         yield room
 
@@ -135,14 +135,14 @@ def test_ten_thousand_events_are_one_row_and_too_many_requests_have_to_wait(room
 def test_a_room_that_comes_back_knows_all(tmp_path: Path) -> None:
     with served_room(tmp_path) as room:
         fill(room.store, ("Ada", "Bob"))
-        code, before = room.store.setting("code"), summary.as_csv(*everybody(room.store))
+        code, before = room.store.setting("code"), summary.as_csv(*all_attendees(room.store))
     with served_room(tmp_path) as room:
         assert room.store.setting("code") == code
-        assert summary.as_csv(*everybody(room.store)) == before
+        assert summary.as_csv(*all_attendees(room.store)) == before
         joined(room, "Carl")
 
 
-def everybody(store: Store) -> tuple[list, list]:  # type: ignore[type-arg]
+def all_attendees(store: Store) -> tuple[list, list]:  # type: ignore[type-arg]
     return store.attendees(), catalogue.load()
 
 

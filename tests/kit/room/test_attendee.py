@@ -44,7 +44,7 @@ def test_checks_tell_the_room_wait_while_it_is_gone_and_leaving_deletes(
         assert "this is not the code" in learner.run(*words, "12345678").stderr
         done = learner.run(*words, room.store.setting("code"))
         assert done.returncode == 0, done.stderr
-        for what in (*outbox.TOLD, outbox.NEVER):
+        for what in (*outbox.SENT, outbox.NEVER_SENT):
             assert what in " ".join(done.stdout.split())
         eventually(lambda: states(room) == {"1.1": "failed", "1.2": "not_reached"}, "what was")
         assert checks(room) == 0

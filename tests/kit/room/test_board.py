@@ -51,12 +51,12 @@ def test_the_board_lives_and_the_projector_shows_no_names(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
         hello = catalogue.find("2")
-        room.store.take(evil, [verdict(hello, 2, 1)], time.time())
+        room.store.record(evil, [verdict(hello, 2, 1)], time.time())
         expect(rows.first.locator(".passed")).to_have_count(2)
         asks = HelpEvent(
             kind="help", seq=2, at=0, exercise=hello.slug, task="2.3", wanted=True
         )  # fmt: skip
-        room.store.take(evil, [asks], 0)
+        room.store.record(evil, [asks], 0)
         expect(rows.first.get_by_role("img", name="asks for help")).to_be_visible()
         page.get_by_role("button", name=f"{SCRIPT} has been helped").click()
         expect(page.locator("#help li")).to_have_count(3)

@@ -99,15 +99,15 @@ def test_pages_are_built_anew_when_a_source_is_newer(
         built.append(folder)
 
     for _ in range(2):
-        folder = builder.fresh("pages", [source], build)
+        folder = builder.build_if_outdated("pages", [source], build)
     assert len(built) == 1
     (source / "__pycache__").mkdir()
     (source / "__pycache__" / "a.pyc").write_text("")
     os.utime(source / "__pycache__" / "a.pyc", (2e9, 2e9))
-    builder.fresh("pages", [source], build)
+    builder.build_if_outdated("pages", [source], build)
     assert len(built) == 1, "a cache is no source"
     os.utime(source / "a.md", (2e9, 2e9))
-    builder.fresh("pages", [source], build)
+    builder.build_if_outdated("pages", [source], build)
     assert len(built) == 2
     assert (folder / "index.html").read_text() == "build 1"
 
@@ -123,7 +123,7 @@ def test_a_build_that_fails_leaves_the_old_pages(
         raise KitError("it cannot be built")
 
     with pytest.raises(KitError, match="cannot be built"):
-        builder.fresh("pages", [], build)
+        builder.build_if_outdated("pages", [], build)
     assert (tmp_path / "pages" / "index.html").read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["pages"]
 
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_in_words(
     (tmp_path / "file").write_text("")
     set_workspace(state=tmp_path / "file" / "state")
     with pytest.raises(KitError, match="cannot be written"):
-        builder.fresh("pages", [], lambda folder: folder.mkdir())
+        builder.build_if_outdated("pages", [], lambda folder: folder.mkdir())
 
 
 def test_nothing_outside_of_the_folder_is_served(tmp_path: Path) -> None:

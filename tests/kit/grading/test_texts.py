@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.grading.words import readable, tells_client
+from kit.grading.texts import readable, tells_client
 
 
 @pytest.mark.parametrize(

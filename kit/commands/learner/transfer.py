@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kit.course import catalogue, travel
+from kit.course import catalogue, transfer
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.workspace import shown
@@ -22,7 +22,7 @@ def export(
     """
     if file.exists():
         raise KitError(f"{shown(file)} is there already", f"./workshop export {file.stem}-2.zip")
-    opened = travel.export(file, catalogue.load())
+    opened = transfer.export_work(file, catalogue.load())
     print(f"{shown(file)} has your progress and your work on {_numbers(opened)}.")
     print(f"On the other machine, in its copy of the kit: ./workshop import {file.name}")
 
@@ -34,10 +34,10 @@ def import_(
 
     Example: ./workshop import my-workshop.zip
     """
-    brought = travel.bring(file, catalogue.load())
-    for kept in brought.kept:
+    imported = transfer.import_work(file, catalogue.load())
+    for kept in imported.kept:
         print(f"The work that was here is kept in {shown(kept)}")
-    print(f"Here are your progress and your work on {_numbers(brought.exercises)}.")
+    print(f"Here are your progress and your work on {_numbers(imported.exercises)}.")
     print("Next: ./workshop list")
 
 

@@ -20,14 +20,14 @@ WORK = "work"
 
 
 @dataclass(frozen=True)
-class Brought:
+class Imported:
     """What came of an import: the exercises in the archive, and where old work is kept."""
 
     exercises: list[Exercise]
     kept: list[Path]
 
 
-def export(file: Path, course: Sequence[Exercise]) -> list[Exercise]:
+def export_work(file: Path, course: Sequence[Exercise]) -> list[Exercise]:
     """Write a zip archive of all work and of the progress. Returns the exercises in it.
 
     Raises KitError when it cannot be written. Links, caches and environments are left out.
@@ -49,7 +49,7 @@ def export(file: Path, course: Sequence[Exercise]) -> list[Exercise]:
     return opened
 
 
-def bring(file: Path, course: Sequence[Exercise]) -> Brought:
+def import_work(file: Path, course: Sequence[Exercise]) -> Imported:
     """Put the work of an archive in place, and take over its progress.
 
     Work that is there already, and differs, is kept in work/.kept. Raises KitError for a file that
@@ -74,11 +74,11 @@ def bring(file: Path, course: Sequence[Exercise]) -> Brought:
         raise refused from None
     except OSError as error:
         raise disk_error(f"{shown(file)} cannot be brought in", error, workspace().work) from None
-    return Brought(found, [path for path in kept if path is not None])
+    return Imported(found, [path for path in kept if path is not None])
 
 
 def _is_work(name: str) -> bool:
-    """Whether it is the name of a file of somebody's work, and leads nowhere else."""
+    """Whether it is the name of a file of a learner's work, and leads nowhere else."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (WORK,)
 
@@ -97,7 +97,7 @@ def _content(folder: Path) -> dict[Path, bytes]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files that travel."""
+    """The files that an archive has."""
     for top, folders, files in os.walk(folder):
         left_out = NOT_COPIED(top, [*folders, *files])
         folders[:] = sorted(set(folders) - left_out)
