@@ -14,7 +14,7 @@ PASSING = _names(
     "READWRITE MONITOR TIME UNWATCH MULTI DISCARD PUBLISH SPUBLISH PUBSUB "
     "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE"
 )
-# From here on Redis sends what nobody has asked for on this connection.
+# After one of these, Redis sends messages without a request on this connection.
 STREAMING = _names("SUBSCRIBE PSUBSCRIBE SSUBSCRIBE MONITOR")
 # Celery's transport keeps its books under these names, after a prefix if it has got one. The queue
 # itself is not among them.

@@ -25,7 +25,7 @@ class Passed:
     reply: Value = None
 
 
-class Keeper(Protocol):
+class CommandGate(Protocol):
     """What a connection needs of its gate."""
 
     changed: threading.Condition
@@ -39,7 +39,7 @@ class Keeper(Protocol):
 class Connection:
     """One connection of the process, with one thread for each direction."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, gate: Keeper) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, gate: CommandGate) -> None:
         self.gate, self.client, self.server = gate, client, server
         self.closed = False
         self._streams = False  # what Redis sends is passed on as it is

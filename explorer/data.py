@@ -49,7 +49,7 @@ class Data:
     def advance(self, seconds: float) -> None:
         """Let time pass for the data: every key that ends by itself ends so much earlier.
 
-        Programs' own clocks do not hear of it, and neither does a time that is kept as a value.
+        The clocks of programs do not change, and neither does a time that is kept as a value.
         """
         passed = int(seconds * 1000)
         for key in self.redis.scan_iter(count=1000):

@@ -96,7 +96,7 @@ def _decisions(steps: Sequence[Step]) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _never_ends(trace: Trace) -> Finding | None:
-    """One took a key and is dead, or never heard that it has it; and nothing ends that key."""
+    """An actor took a key and was killed, or its answer was lost; and nothing ends that key."""
     dead = {one.actor: one.state for one in trace.outcomes if one.state in ("killed", "paused")}
     for number, step in enumerate(trace.steps):
         if not (step.command.takes and step.wrote and (step.cut or step.actor in dead)):
@@ -112,7 +112,7 @@ def _never_ends(trace: Trace) -> Finding | None:
 
 
 def _stuck(trace: Trace) -> Finding | None:
-    """All who are left wait."""
+    """All actors that have not ended wait."""
     if not trace.stuck:
         return None
     last = [max(n for n, s in enumerate(trace.steps) if s.actor == one) for one in trace.stuck]

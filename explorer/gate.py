@@ -121,7 +121,7 @@ class Gate:
                 connection.start()
 
     def admit(self, command: Command, connection: Connection) -> Passed | None:
-        """For a connection: wait until the command may pass. None: nobody asks for its answer."""
+        """For a connection: wait until the command may pass. None: its answer is not recorded."""
         with self.changed:
             self.held.append(command)
             self.changed.notify_all()

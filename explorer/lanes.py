@@ -36,7 +36,7 @@ def rows(trace: Trace, finding: Finding, *, full: bool = False) -> Iterator[Row]
 
 
 def lane_actors(trace: Trace) -> list[str]:
-    """Those who get a lane: all but moments, which concern everybody."""
+    """The actors that get a lane. Moments get none: they concern all actors."""
     moments = {step.actor for step in trace.steps if step.event}
     return [actor for actor in trace.actors if actor not in moments]
 

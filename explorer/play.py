@@ -11,7 +11,7 @@ from explorer.trace import Choice, Step, Trace
 Rule = Callable[[Trace], str | None]  # what is wrong, in words; None: nothing is
 
 SILENCE_TIMEOUT = 10.0  # seconds of silence after which others may go on before an actor
-GIVE_UP_TIMEOUT = 30.0  # seconds of silence after which nobody is expected to go on any more
+GIVE_UP_TIMEOUT = 30.0  # seconds of silence after which no player is expected to go on any more
 WAKE = 0.02  # seconds in which Redis wakes those that wait for what has just been written
 TRIES = 7  # steps that each may take, when all wait, to show that it does not only wait
 
@@ -21,7 +21,7 @@ class DoesNotEnd(RuntimeError):
 
 
 class Play:
-    """One schedule: the choices of `plan` first, then whoever is at it goes on while it can."""
+    """One schedule: the choices of `plan` first, then the current player goes on while it can."""
 
     def __init__(self, players: Sequence[Player], data: Data, plan: Sequence[Choice]) -> None:
         self.players, self.data, self.plan = players, data, plan
@@ -38,7 +38,7 @@ class Play:
             player.start()
 
     def go(self, steps: int | None = None) -> None:
-        """Play so many steps, or until all have ended or nobody can go on."""
+        """Play so many steps, or until all have ended or no player can go on."""
         end = None if steps is None else len(self.steps) + steps
         while end is None or len(self.steps) < end:
             chosen = self._planned() or self._free()
@@ -48,7 +48,7 @@ class Play:
                 break
 
     def alone(self, player: Player) -> None:
-        """Start one more, and let nobody else go on until it has ended or cannot go on."""
+        """Start one more player, and let no other go on until it has ended or cannot go on."""
         others, self.players = self.players, [player]
         player.start()
         self.go()
@@ -144,7 +144,7 @@ def play_once(
     rule: Rule,
     plan: Sequence[Choice] = (),
 ) -> Trace:
-    """Reset, play one schedule, ask the rule, and leave nobody waiting."""
+    """Reset, play one schedule, ask the rule, and let all operations end."""
     reset()
     game = Play(players, data, plan)
     game.start()
@@ -169,7 +169,7 @@ def attempt(player: Player, data: Data, clear: Callable[[], object]) -> Trace:
 
 
 def let_go(players: Sequence[Player], reset: Callable[[], object]) -> None:
-    """Hold nobody any more, and wait until all have ended."""
+    """Hold no player any more, and wait until all have ended."""
     for player in players:
         player.release()
     waiting = [player for player in players if player.outcome() and not player.ended]

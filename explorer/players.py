@@ -1,4 +1,4 @@
-"""What a schedule needs to know of those who take part in it."""
+"""What a schedule needs to know of its players: of actors and of moments."""
 
 from typing import Protocol
 

@@ -48,7 +48,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def _living() -> list[int]:
-    """All processes but those that are dead and not buried yet."""
+    """All processes that have not ended. A zombie has ended."""
     return [pid for pid, _, state in _listed() if not state.startswith("Z")]
 
 

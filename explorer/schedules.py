@@ -53,7 +53,7 @@ class Search:
         self._moments, self._alike = moments, alike
         self._plans: list[deque[Plan]] = [deque() for _ in range(preemptions + 1)]
         self._plans[0].append(())
-        # Put off: a switch right before a step that nobody else can notice is the same schedule
+        # Put off: a switch right before a step that no other actor notices is the same schedule
         # as the switch right after it.
         self._put_off: list[tuple[frozenset[str], Plan]] = []
         self._users: dict[str, dict[str, bool]] = {}  # by key and actor: does it write?
@@ -129,7 +129,7 @@ def explore(
 
     `reset` makes everything as it was before, and `rule` says what is wrong with a schedule, or
     None. `alike` are actors that do the same, so of those that have not begun the first one begins:
-    the others would give the same schedules under other names. `tried` hears of each schedule. The
+    the others would give the same schedules under other names. `tried` is called with each one. The
     one that fails is played again, to be sure, and a few others with it, so that the report has the
     shortest.
     """

@@ -105,13 +105,13 @@ class Trace:
 
     @property
     def actors(self) -> tuple[str, ...]:
-        """All who take part, those with an outcome first."""
+        """All actors and moments, those with an outcome first."""
         names = [outcome.actor for outcome in self.outcomes] + [step.actor for step in self.steps]
         return tuple(dict.fromkeys(names))
 
     @property
     def stuck(self) -> tuple[str, ...]:
-        """Those that wait, with nobody left who could go on."""
+        """The actors that wait, where no other can go on."""
         return tuple(outcome.actor for outcome in self.outcomes if outcome.state == "waits")
 
     def outcome(self, actor: str) -> Outcome:

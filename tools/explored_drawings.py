@@ -70,7 +70,7 @@ def _id(number: int) -> str:
 
 
 def _quietly(_: int) -> None:
-    """Nobody watches."""
+    """Show no progress."""
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def try_out(
 ) -> Iterator[tuple[Exercise, Missing]]:
     """Grade what belongs to these exercises; yields what is not as it should be.
 
-    `meanwhile` hears how many projects are done, of how many.
+    `meanwhile` is called with the number of projects done, and of all.
     """
     with tempfile.TemporaryDirectory(prefix="workshop-trial-") as scratch:
         trials = [trial for each in exercises for trial in _trials(each, Path(scratch) / each.slug)]

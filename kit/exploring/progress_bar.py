@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class ProgressBar:
-    """Shows what is tried now, and how often. How much is left, nobody knows before the end."""
+    """Shows what is tried now, and how often. How much is left is not known before the end."""
 
     def __init__(self) -> None:
         self._progress = Progress(

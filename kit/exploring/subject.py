@@ -49,7 +49,7 @@ FIRST_WITH_NOTEBOOK = 10  # before it, a start says how long its run takes
 LEASE = "120"
 APIS = 3  # two whose calls are played, and one that is asked what came of them
 
-Tried = Callable[[int], object]  # hears how many schedules or points have been tried
+Tried = Callable[[int], object]  # called with the number of schedules or points tried so far
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def cannot_be_explored(submission: Submission, wrong: Wrong) -> KitError:
 
 
 def has_ended(child: Child) -> bool:
-    """Whether a process is dead. Its leash may report it a moment later; then this waits for it."""
+    """Whether a process has ended. Its leash may report that later; then this waits for it."""
     with suppress(psutil.NoSuchProcess):
         if psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
             return False

@@ -12,7 +12,7 @@ from kit.errors import KitError
 def free_socket(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
     """A listening socket on an address, for processes to share. `port` 0 means any free one.
 
-    Raises KitError, naming who holds the port, when it is taken.
+    Raises KitError, naming the program that holds the port, when it is taken.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -66,7 +66,7 @@ def free_port() -> int:
 
 
 def closed_socket() -> socket.socket:
-    """A socket whose port refuses every connection, and that nobody else can take meanwhile."""
+    """A socket whose port refuses every connection, and that no other program can take."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind(("127.0.0.1", 0))  # bound, and it does not listen
     return sock

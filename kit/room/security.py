@@ -51,7 +51,7 @@ class Limit:
 
 
 def guarded(request: Request, limit: Limit, right: str, given: str, what: str) -> None:
-    """Compare a secret with the right one. Who is wrong too often has to wait."""
+    """Compare a secret with the right one. A sender that is wrong too often has to wait."""
     sender = request.client.host if request.client else ""
     if wait := limit.wait(sender):
         after = {"Retry-After": str(int(wait) + 1)}

@@ -1,4 +1,4 @@
-"""Start a project's processes, show their logs, start again what dies, stop all."""
+"""Start a project's processes, show their logs, start again what has ended, stop all."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from kit.terminal.keys import Keys
 from kit.terminal.log_feed import Feed
 from kit.workspace import shown
 
-RESTART_DELAY = 1.0  # seconds before a dead process is started again
+RESTART_DELAY = 1.0  # seconds before a process that has ended is started again
 QUICK_DEATH = 5.0  # seconds; a process that ends earlier "died at once"
 MAX_QUICK_DEATHS = 3  # one after the other; then `run` gives up
 POLL_INTERVAL = 0.1  # seconds between two looks at logs and processes

@@ -13,7 +13,7 @@ WORDS_A_MINUTE = 150  # in a foreign language, with something to understand
 LINES_A_MINUTE = 7  # of code: found out, with hints, and typed
 MINUTES_A_TASK = 1  # to check it and to read what the check says
 
-# For later: nobody has to read these in order to do the tasks.
+# For later: the tasks can be done without these.
 LATER = ("Go further", "What changed since 2023")
 FOLDED = re.compile(r"^\?{3} .*\n(?:\n| {4}.*\n)*", re.MULTILINE)  # a block that one opens
 LINK = re.compile(r"\]\([^)]*\)")

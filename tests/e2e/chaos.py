@@ -37,8 +37,8 @@ SLACK = 10.0  # seconds on top, for a machine that is busy with something else
 STATUSES = ENDED | {"QUEUED", "RUNNING"}
 
 # A running kernel holds a lock, and so does a process that it has started and that has left its
-# group. The system releases the lock when both are dead. A kernel that finds the lock taken records
-# an overlap with its holder. Its writes carry the fencing token.
+# group. The system releases the lock when both have ended. A kernel that finds the lock taken
+# records an overlap with its holder. Its writes carry the fencing token.
 AT_WORK = """
 import fcntl, json, os, random, sqlite3, subprocess, time
 from pathlib import Path

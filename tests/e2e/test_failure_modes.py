@@ -395,7 +395,7 @@ def is_kernel(process: psutil.Process) -> bool:
 
 
 def settled(process: psutil.Process) -> bool:
-    """Whether it is dead, or has nothing left to do."""
+    """Whether it has ended, or has nothing left to do."""
     try:
         return process.cpu_percent(interval=0.5) < 2
     except psutil.NoSuchProcess:

@@ -28,7 +28,7 @@ Messages = list[dict[str, Any]]
 
 @pytest.fixture
 def told() -> Iterator[tuple[str, Messages]]:
-    """Somebody who wants to be told: an address for Apprise, and what came there."""
+    """A receiver of notifications: an address for Apprise, and what came there."""
     messages: Messages = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,7 +70,7 @@ def test_each_run_that_ends_is_told_once_lost_included(
         run_id = runner.start()
         runner.wait_for(run_id, "RUNNING")
         kill_worker(runner.workers[0])
-        # Nobody asks for the run, and nobody starts another.
+        # No client asks for the run, and none starts another.
         lost = {"run_id": run_id, "status": "LOST"}
         assert "fell silent" in is_told(lost, "failure")["message"]
     came = [(each["title"], each["type"]) for each in messages]

@@ -45,7 +45,7 @@ class Runner:
 
     @contextmanager
     def no_message_taken(self) -> Iterator[None]:
-        """The worker takes no message from the queue meanwhile. It hears of a cancel."""
+        """The worker takes no message from the queue meanwhile. It receives a cancel."""
         self.queue.hold()
         self.queue.wait(lambda: bool(self.queue.held), QUEUE_TIMEOUT)
         try:
@@ -99,7 +99,7 @@ def test_a_run_in_progress_ends_even_if_it_hears_no_signal(runner: Runner) -> No
         )
         raise Wrong(wrong.did, expected, wrong.got, wrong.where) from None
     process = runner.pool_process()
-    process.suspend()  # as deaf as code in C: of all signals only SIGKILL ends it
+    process.suspend()  # like code in C that handles no signal: only SIGKILL ends it
     try:
         runner.api.post("/cancel").expect(202, f"run {run_id} is running", CANCEL)
         follow(runner.api, run_id, ("CANCELLED",), REVOKE, CANCEL_TIMEOUT)

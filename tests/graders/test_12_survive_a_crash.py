@@ -41,7 +41,7 @@ from kit.processes.redis_tiers import INSTALL_REDIS
 from kit.verdicts.failure import Wrong, require
 
 LEASE = 3600.0  # seconds; LEASE_SECONDS where time passes for the data only
-LATER = LEASE + 60  # seconds after which a lease that nobody renews has ended
+LATER = LEASE + 60  # seconds after which a lease that is not renewed has ended
 SHORT_LEASE = 3.0  # where time passes
 KILLED_LEASE = 2.0  # of the worker that is killed: the grader waits for the end of its lease
 SILENCE = SHORT_LEASE / 3  # seconds without an answer from Redis that a run survives

@@ -85,7 +85,7 @@ cli.main()
 
 def test_a_fault_of_the_workshop_does_not_look_like_wrong_work() -> None:
     done = subprocess.run([sys.executable, "-c", BROKEN], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2  # 1 would mean that somebody's work is wrong
+    assert done.returncode == 2  # 1 would mean that a learner's work is wrong
     assert "ZeroDivisionError" in done.stderr
     assert "this is a fault of the workshop, not yours" in done.stderr
 

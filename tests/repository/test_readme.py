@@ -110,7 +110,7 @@ def test_make_test_and_make_thorough_are_everything(clone: Path, mark: Mark) -> 
     """Run by themselves they would run themselves; so: what they would do."""
     told = run("make -n test", clone, mark)
     assert ".venv/bin/ruff check ." in told
-    # Which files, nobody says: so it is all of them.
+    # The files are not named, so it is all of them.
     pytest = r"\.venv/bin/python -m pytest( -n 4| --[\w-]+( loadfile| \d+)?)+"
     assert re.search(rf"^{pytest} -m \"not thorough\"\s*$", told, re.M)
     assert re.search(rf"^{pytest} -m thorough\s*$", run("make -n thorough", clone, mark), re.M)

@@ -118,7 +118,7 @@ def test_the_workflow_gives_the_work_nothing_to_steal_and_nothing_to_write_to() 
     for step in STEPS:
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False, step["name"]
-        # A name that somebody chose must not become a part of a script.
+        # A name that a user chose must not become a part of a script.
         assert "${{" not in step.get("run", ""), step["name"]
 
 

@@ -219,7 +219,7 @@ def test_it_has_no_looks_of_its_own(drawing: Drawing) -> None:
 
 @pytest.mark.parametrize("palette", ["light", "dark"])
 def test_its_colours_can_be_told_apart(palette: str) -> None:
-    """Any text on any surface, so that nobody has to know what stands on what."""
+    """Any text on any surface, so that no rule has to know what stands on what."""
     rules = Drawing.read(NAMES[0]).painted(palette)
     lines = (".life", ".line", ".rule", ".stop", ".cross", ".d-tip", ".d-tip-bad")
     texts = {

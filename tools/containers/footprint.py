@@ -1,8 +1,8 @@
 """What an engine of ours leaves on the machine, and how it is taken away again.
 
 It is written down before the engine starts, into a file that the run holds a lock on. However a run
-ends, the system gives its lock back. So what a file says that nobody has locked is left from a run
-that was killed, and the next run takes it away.
+ends, the system gives its lock back. So what an unlocked file says is left from a run that was
+killed, and the next run takes it away.
 """
 
 import fcntl

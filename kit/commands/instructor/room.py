@@ -31,7 +31,7 @@ def room(
 
     Example: ./workshop room --host 192.168.1.20
     """
-    # Its packages are not there for everybody, and `./workshop --help` imports this module.
+    # Not every set-up has its packages, and `./workshop --help` imports this module.
     from kit.commands.instructor.room_server import serve
 
     serve(host, port, packages, track=track, start=start, new=new, summary_as=summary_as)

@@ -42,7 +42,7 @@ def watch(
         raise KitError("there are no exercises here", "git status")
     exercise = catalogue.find(n, exercises) if n else progress.load().here(exercises)
     keys = Keys()
-    # Without a terminal there is nobody to look at pages.
+    # Without a terminal, no person looks at pages.
     with serving_handbook(exercises) if keys else contextlib.nullcontext("") as address:
         Watch(exercises, exercise, keys, handbook=address).run()
 

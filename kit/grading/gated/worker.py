@@ -30,7 +30,7 @@ class GatedWorker:
     """One worker of the project, the gate through which it reaches Redis, and an API to call.
 
     The API must not be one that is held at the same time. `env` is for a worker that is started
-    anew. Runs should be short: `reset` performs one. `close` ends what it hears, not the worker.
+    anew. Runs should be short: `reset` performs one. `close` ends its subscription, not the worker.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class GatedWorker:
         self._logged: dict[str, float] = {}  # when the end of a run was first seen in the log
 
     def close(self) -> None:
-        """Hear no more of its tasks."""
+        """End the subscription to the events of its tasks."""
         self._events.close()
 
     @property

@@ -31,7 +31,7 @@ class TaskEvents:
         self.close()
 
     def close(self) -> None:
-        """Hear no more."""
+        """End the subscription."""
         self._pubsub.close()
 
     def has_ended(self, task_id: str) -> bool:

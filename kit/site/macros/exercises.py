@@ -132,7 +132,7 @@ def _rooms(exercise: Exercise) -> str:
 
 
 def _kind(text: str) -> str:
-    """For the title of a hint: who wants no code yet can leave it folded."""
+    """For the title of a hint: a reader who wants no code yet leaves it folded."""
     return ": code" if _is_code(textwrap.dedent(text).strip("\n")) else ""
 
 

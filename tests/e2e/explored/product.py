@@ -422,7 +422,7 @@ def _counts(command: Command) -> bool:
 
 
 def is_gone(child: Child) -> bool:
-    """Whether it was killed. (Its leash hears of that a moment later.)"""
+    """Whether it was killed. (Its leash notices that a moment later.)"""
     if psutil.pid_exists(child.pid) and not is_dead(psutil.Process(child.pid)):
         return False
     child.wait(TIMEOUT)

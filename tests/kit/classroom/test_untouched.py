@@ -1,4 +1,4 @@
-"""A starter that a learner has opened and not changed: it is not begun, and nobody is stuck."""
+"""A starter that a learner has opened and not changed: it is not begun, and no learner is stuck."""
 
 import shutil
 from pathlib import Path

@@ -203,7 +203,7 @@ def test_nothing_running_is_said_and_what_to_type(
     run.ready()
     run.process.kill()
     run.process.wait()
-    assert file.exists()  # stale: nobody was left to remove it
+    assert file.exists()  # stale: no process was left to remove it
     assert_nothing_is_running()
     file.write_text("{")
     assert_nothing_is_running()

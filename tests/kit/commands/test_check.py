@@ -127,7 +127,7 @@ def test_a_folder_of_projects(learner: Learner) -> None:
     assert "0 of 2 passed" in bad.stdout
     one = learner.run("check", "2", "--in", "solutions")
     assert one.returncode == 0
-    # Nobody's progress but the learner's own is kept.
+    # Only the learner's own progress is kept.
     assert learner.states() == {HELLO: "not started", PARROT: "not started"}
     assert not (learner.home / "work").exists()
 

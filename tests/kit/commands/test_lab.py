@@ -106,7 +106,7 @@ def test_it_opens_a_lab_and_ends_with_all_that_was_started(lab: Lab, learner: Le
 
 
 def token_is_hidden(learner: Learner, token: str) -> bool:
-    """Everybody on a machine can read command lines."""
+    """All users of a machine can read command lines."""
     return not any(token in command for command in learner.mark.commands())
 
 

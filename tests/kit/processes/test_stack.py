@@ -332,7 +332,7 @@ def test_everything_dies_with_a_parent_that_is_killed(tmp_path: Path, mark: Mark
         assert len(mark.processes()) >= 7  # parent, two leashes, Redis, child, two grandchildren
         parent.kill()
     eventually(lambda: not mark.processes(), "all to die")
-    # What the dead have left is cleared away by who comes next.
+    # The next process clears away what the killed one has left.
     assert list(tmp_path.glob("redis-*"))
     (temporary,) = tmp_path.glob("workshop-*")
     with Stack(tmp_path, env):

@@ -1,4 +1,4 @@
-"""What the room takes from attendees, and what it refuses. Nobody harms another."""
+"""What the room takes from attendees, and what it refuses. No attendee harms another."""
 
 import csv
 import io
