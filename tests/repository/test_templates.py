@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from kit.classroom import points
-from kit.commands.learner import docs
+from kit.commands.material import docs
 from kit.commands.runner import run
 from kit.course import catalogue
 from kit.setup.bootstrap import PYTHON

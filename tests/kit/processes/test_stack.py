@@ -15,7 +15,7 @@ import redis
 
 from kit.errors import KitError
 from kit.processes import redis_tiers
-from kit.processes.child import NotReady, ending, wait_until
+from kit.processes.child import NotReady, exit_in_words, wait_until
 from kit.processes.ports import free_port, free_socket
 from kit.processes.redis_tiers import find_redis, why_no_redis, without_password
 from kit.processes.stack import Stack
@@ -235,7 +235,7 @@ def test_exit_codes_and_signals_are_told_apart(stack: Stack) -> None:
     done = stack.start("done", python("raise SystemExit(137)"))
     killed = stack.start("killed", python("import os; os.kill(os.getpid(), 9)"))
     assert (done.wait(60), killed.wait(60)) == (137, -9)
-    assert (ending(137), ending(-9)) == ("exit code 137", "killed by SIGKILL")
+    assert (exit_in_words(137), exit_in_words(-9)) == ("exit code 137", "killed by SIGKILL")
 
 
 def test_a_child_is_the_process_itself_and_not_its_leash(stack: Stack) -> None:
