@@ -66,6 +66,8 @@ def test_it_lets_so_many_commands_pass_and_holds_the_next(
     thread = later(lambda: [client.incr("n") for _ in range(4)])
     gate.let(2)
     assert gate.wait(lambda: len(gate.passed) == 2 and len(gate.held) == 1, SOON)
+    # The client may send the next command before the gate has noted the answer to this one.
+    assert gate.wait(lambda: all(passed.answered for passed in gate.passed), SOON)
     assert [passed.reply for passed in gate.passed] == [1, 2]
     time.sleep(0.05)
     assert data.redis.get("n") == b"2"
