@@ -53,9 +53,9 @@ GROUPS = {
         "room": "kit.commands.instructor.room:room",
     },
     "Maintain": {
-        "setup": "kit.commands.machine.setup:setup",
-        "doctor": "kit.commands.machine.doctor:doctor",
-        "dev": "kit.commands.author.dev:dev",
+        "setup": "kit.commands.maintenance.setup:setup",
+        "doctor": "kit.commands.maintenance.doctor:doctor",
+        "dev": "kit.commands.maintenance.dev:dev",
     },
 }
 # The user can fix it, wherever in the kit it comes up.

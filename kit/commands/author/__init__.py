@@ -1,1 +1,0 @@
-"""Verbs for people who write exercises."""

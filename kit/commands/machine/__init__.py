@@ -1,1 +1,0 @@
-"""Verbs that set up this machine, and say what is wrong with it."""
