@@ -6,7 +6,10 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+# The user can fix these, wherever in the kit they come up.
+OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
 
@@ -72,6 +75,18 @@ def _exists(path: Path) -> bool:
 def indented(text: str) -> str:
     """`text` with a bar before each line, so that quoted output looks quoted."""
     return "\n".join(f"  | {printable(line)}" for line in text.rstrip().splitlines())
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown: without password, and without options, which may hold one too."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    user, at, place = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    secret = f"{colon}***" if colon else ""
+    return urlunsplit((parts.scheme, f"{name}{secret}{at}{place}", parts.path, "", ""))
 
 
 def printable(text: str) -> str:

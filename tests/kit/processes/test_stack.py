@@ -13,11 +13,11 @@ import psutil
 import pytest
 import redis
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 from kit.processes import redis_tiers
 from kit.processes.child import NotReady, exit_in_words, wait_until
 from kit.processes.ports import free_port, free_socket
-from kit.processes.redis_tiers import find_redis, why_no_redis, without_password
+from kit.processes.redis_tiers import find_redis, why_no_redis
 from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually, kill_all
