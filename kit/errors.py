@@ -46,13 +46,24 @@ def disk_error(what: str, error: OSError, place: Path) -> KitError:
     named = Path(os.fsdecode(error.filename)) if error.filename else place
     there = next((each for each in (named, *named.parents) if _exists(each)), place)
     quoted = shlex.quote(str(there))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.statvfs(there).f_bavail == 0:
-        return KitError(f"{what}: the disk of {there} is full", f"make room there: df -h {quoted}")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(there):
+        return disk_full(what, there)
     if error.errno == errno.EROFS:
         return KitError(f"{what}: {there} can only be read", "a folder that you may write to")
     if error.errno in (errno.EACCES, errno.EPERM):
         return KitError(f"{what}: {there} does not permit it", _permit(there, place))
     return KitError(f"{what}: {error.strerror or error}", f"ls -ld {quoted}")
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for this user."""
+    return os.statvfs(folder).f_bavail == 0
+
+
+def disk_full(what: str, folder: Path) -> KitError:
+    """The error for a disk that is full."""
+    fix = f"make room there: df -h {shlex.quote(str(folder))}"
+    return KitError(f"{what}: the disk of {folder} is full", fix)
 
 
 def _permit(there: Path, place: Path) -> str:

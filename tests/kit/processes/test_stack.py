@@ -421,6 +421,17 @@ def test_waiting_ends_when_the_child_does_and_shows_its_last_words(stack: Stack)
     assert child.log.name in error.value.fix
 
 
+def test_a_child_that_ended_on_a_full_disk_is_told_so(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.processes.child.is_full", lambda folder: folder == stack.logs)
+    child = stack.start("child", python("raise SystemExit(1)"))
+    with pytest.raises(NotReady) as error:
+        wait_until(lambda: None, "an answer", 60, child)
+    assert error.value.message.endswith(f": the disk of {stack.logs} is full")
+    assert error.value.fix == f"make room there: df -h {stack.logs}"
+
+
 def test_waiting_in_vain_ends_at_the_deadline(stack: Stack) -> None:
     child = stack.start("child", python("import signal; signal.pause()"))
     with pytest.raises(NotReady, match=r"waited 0\.2 s for a miracle, in vain"):

@@ -372,6 +372,12 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
             "setup --from DIR",
         ),
         ("UV_SAYS", "error sending request for url\ndns error", "no network", "setup --from DIR"),
+        (
+            "UV_SAYS",
+            "error: Failed to initialize cache at `/sys/.cache/uv`",
+            "uv cannot write its cache",
+            "UV_NO_CACHE=1 ./workshop setup",
+        ),
         ("UV_SAYS", "a riddle", "installing the packages failed (exit code 1)", "rm -r .venv"),
     ],
 )
