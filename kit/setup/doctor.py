@@ -141,7 +141,7 @@ def redis() -> Finding:
     message = f"{choice.tier}: {choice.why}; a task went to {without_password(url)} and back"
     if choice.limits:
         return Finding("redis", "warning", f"{message}; {choice.limits}", INSTALL_REDIS)
-    if (own := find_redis(kept(os.environ))).limits:
+    if (own := find_redis(allowed(os.environ))).limits:
         limits = f"checks start one of their own, and there is only {own.tier}: {own.limits}"
         return Finding("redis", "warning", f"{message}; {limits}", INSTALL_REDIS)
     return Finding("redis", "ok", message)

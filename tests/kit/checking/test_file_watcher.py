@@ -3,7 +3,7 @@
 import pytest
 import watchfiles.main
 
-from kit.checking.file_watcher import Saves
+from kit.checking.file_watcher import FileWatcher
 from kit.workspace import ROOT
 
 
@@ -21,6 +21,6 @@ def test_the_variable_means_what_the_library_says(
 
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", value)
     monkeypatch.setattr(watchfiles.main, "RustNotify", begin)
-    with Saves(ROOT / "docs") as saves:
-        saves._thread.join()
+    with FileWatcher(ROOT / "docs") as watcher:
+        watcher._thread.join()
     assert asked == [polls]
