@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from kit.errors import KitError, without_password
 
@@ -123,10 +124,32 @@ def why_no_redis(url: str) -> str:
     except redis.RedisError as error:
         if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
             return "the certificate of the Redis there is not trusted"
-        if any(isinstance(each, ssl.SSLError) for each in _causes(error)):
-            return "what is there does not speak TLS: try redis:// in place of rediss://"
-        return "no Redis answers there"
+        return _with_other_scheme(url)
     return ""
+
+
+def _with_other_scheme(url: str) -> str:
+    """Why nothing has answered: something may, with TLS in place of without, or the reverse."""
+    from redis import Redis, RedisError, exceptions
+
+    parts = urlsplit(url)
+    other = {"redis": "rediss", "rediss": "redis"}.get(parts.scheme)
+    if other is None:
+        return "no Redis answers there"
+    address = parts._replace(scheme=other, query="").geturl()
+    certificate = {"ssl_cert_reqs": "none"} if other == "rediss" else {}
+    try:
+        with Redis.from_url(
+            address, socket_timeout=2, socket_connect_timeout=2, **certificate
+        ) as client:
+            client.ping()
+    except (exceptions.AuthenticationError, exceptions.ResponseError):
+        pass  # it has answered
+    except RedisError:
+        return "no Redis answers there"
+    if other == "rediss":
+        return "what is there speaks TLS only: try rediss:// in place of redis://"
+    return "what is there does not speak TLS: try redis:// in place of rediss://"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

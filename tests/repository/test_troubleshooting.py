@@ -30,7 +30,7 @@ CARRIERS = {
 # These build the handbook and the drawings, and have classes of the same names.
 NOT_OURS = ("kit/site/macros/", "kit/exploring/findings.py")
 # Functions that return the reason in somebody else's sentence.
-REASONS = ("why_no_redis",)
+REASONS = ("why_no_redis", "_with_other_scheme")
 GAP = re.compile(r"\{[^{}]*\}")
 TABLES = [
     *(message for message, _ in EXPLANATIONS.values()),
