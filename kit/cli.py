@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import errno
 import functools
 import importlib
 import io
@@ -16,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from kit.errors import KitError, disk_error
+from kit.errors import OF_THE_DISK, KitError, disk_error
 from kit.workspace import workspace
 
 # In the order `--help` lists them, a box for each group.
@@ -58,8 +57,6 @@ GROUPS = {
         "dev": "kit.commands.maintenance.dev:dev",
     },
 }
-# The user can fix it, wherever in the kit it comes up.
-OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 VERBS = {verb: where for verbs in GROUPS.values() for verb, where in verbs.items()}
 
 

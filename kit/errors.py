@@ -6,7 +6,10 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+# The user can fix these, wherever in the kit they come up.
+OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and newline
 
 
@@ -43,13 +46,24 @@ def disk_error(what: str, error: OSError, place: Path) -> KitError:
     named = Path(os.fsdecode(error.filename)) if error.filename else place
     there = next((each for each in (named, *named.parents) if _exists(each)), place)
     quoted = shlex.quote(str(there))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.statvfs(there).f_bavail == 0:
-        return KitError(f"{what}: the disk of {there} is full", f"make room there: df -h {quoted}")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(there):
+        return disk_full(what, there)
     if error.errno == errno.EROFS:
         return KitError(f"{what}: {there} can only be read", "a folder that you may write to")
     if error.errno in (errno.EACCES, errno.EPERM):
         return KitError(f"{what}: {there} does not permit it", _permit(there, place))
     return KitError(f"{what}: {error.strerror or error}", f"ls -ld {quoted}")
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for this user."""
+    return os.statvfs(folder).f_bavail == 0
+
+
+def disk_full(what: str, folder: Path) -> KitError:
+    """The error for a disk that is full."""
+    fix = f"make room there: df -h {shlex.quote(str(folder))}"
+    return KitError(f"{what}: the disk of {folder} is full", fix)
 
 
 def _permit(there: Path, place: Path) -> str:
@@ -72,6 +86,18 @@ def _exists(path: Path) -> bool:
 def indented(text: str) -> str:
     """`text` with a bar before each line, so that quoted output looks quoted."""
     return "\n".join(f"  | {printable(line)}" for line in text.rstrip().splitlines())
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown: without password, and without options, which may hold one too."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    user, at, place = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    secret = f"{colon}***" if colon else ""
+    return urlunsplit((parts.scheme, f"{name}{secret}{at}{place}", parts.path, "", ""))
 
 
 def printable(text: str) -> str:

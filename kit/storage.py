@@ -24,15 +24,17 @@ def text_of(file: Path) -> str:
     return file.read_text(encoding="utf-8-sig")
 
 
-def write_whole(file: Path, content: bytes, *, sync: bool = False) -> None:
+def write_whole(file: Path, content: bytes, *, sync: bool = False, mode: int = 0o666) -> None:
     """Replace the content of a file. On OSError, the file has not changed.
 
     `sync`: wait until it is on the disk, so that a power cut leaves the old content or the new.
+    `mode` is that of the new file, before the umask.
     """
     # With the process id: another process may write the same file at this moment.
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        with new.open("wb") as out:
+        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(made, "wb") as out:
             out.write(content)
             if sync:
                 out.flush()

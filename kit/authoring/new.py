@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kit.authoring.twins import read_tree
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.workspace import shown, workspace
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -51,10 +51,8 @@ class Plan:
                 with file.open("xb") as new_copy:
                     new_copy.write(source.read_bytes())
         except OSError as error:
-            raise KitError(
-                f"{error.filename} cannot be written: {error.strerror}",
-                f"git status; ls -ld {shown(workspace().course)}",
-            ) from None
+            what = f"{error.filename} cannot be written"
+            raise disk_error(what, error, workspace().course) from None
 
 
 def plan(number: str, slug: str, title: str, minutes: int) -> Plan:

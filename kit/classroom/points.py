@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.course.catalogue import Exercise
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.storage import text_of
 from kit.workspace import shown
 
@@ -36,7 +36,7 @@ def read(file: Path, course: Sequence[Exercise]) -> dict[str, Fraction]:
         text = text_of(file)
         document = tomllib.loads(text)
     except OSError as error:
-        raise KitError(f"{shown(file)} cannot be read: {error.strerror}") from None
+        raise disk_error(f"{shown(file)} cannot be read", error, file.parent) from None
     except UnicodeDecodeError:
         raise KitError(f"{shown(file)} is not text in UTF-8", _how_to_fix(file)) from None
     except tomllib.TOMLDecodeError as error:

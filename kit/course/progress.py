@@ -151,7 +151,8 @@ def _read() -> Progress:
     except FileNotFoundError:
         return Progress()
     except OSError as error:
-        raise KitError(f"{shown(progress_file())} cannot be read: {error.strerror}") from None
+        what = f"{shown(progress_file())} cannot be read"
+        raise disk_error(what, error, workspace().state) from None
     return from_json(text)
 
 

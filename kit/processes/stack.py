@@ -14,7 +14,7 @@ from typing import Self
 
 import psutil
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 from kit.processes.child import Child, NotReady, wait_until
 from kit.processes.forkserver import ForkServerClient
 from kit.processes.ports import free_port, is_taken
@@ -24,7 +24,6 @@ from kit.processes.redis_tiers import (
     redis_answers,
     redis_command,
     why_no_redis,
-    without_password,
 )
 from kit.workspace import ROOT, workspace
 

@@ -28,7 +28,7 @@ from kit.processes.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.processes.redis_tiers import INSTALL_REDIS, find_redis
+from kit.processes.redis_tiers import INSTALL_OR_NAME_REDIS, find_redis
 from kit.processes.stack import Stack
 from kit.terminal.screen import wrapped
 from kit.workspace import NOTEBOOKS, shown, workspace
@@ -78,7 +78,7 @@ def require_real_redis() -> None:
     if choice.limits:
         raise KitError(
             f"the demo needs a real Redis, and there is only {choice.tier} here: {choice.limits}",
-            INSTALL_REDIS,
+            INSTALL_OR_NAME_REDIS,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 from kit.grading.diagnosis import reason
 from kit.processes import registry
 from kit.processes.child import Child, NotReady, exit_in_words
@@ -23,7 +23,7 @@ from kit.processes.project import (
     wait_for_api,
     wait_for_worker,
 )
-from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_REDIS, without_password
+from kit.processes.redis_tiers import FIRST_FOR_REAL, INSTALL_OR_NAME_REDIS
 from kit.processes.stack import Stack
 from kit.terminal.keys import Keys
 from kit.terminal.log_feed import Feed
@@ -146,7 +146,7 @@ def _require_real_redis(project: Project, stack: Stack) -> None:
         raise KitError(
             f"{project.path.name} needs a real Redis, and there is only {choice.tier} here: "
             f"{choice.limits}",
-            INSTALL_REDIS,
+            INSTALL_OR_NAME_REDIS,
         )
 
 

@@ -209,7 +209,7 @@ def _all_steps(wanted: Collection[str], source: "Source | None") -> None:
         if source is None:
             SOURCE.unlink(missing_ok=True)
         else:
-            write_whole(SOURCE, os.fsencode(source.place))
+            write_whole(SOURCE, os.fsencode(source.place), mode=0o600)  # may have a password
 
 
 def _add(names: Collection[str], source: "Source | None") -> None:

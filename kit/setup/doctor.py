@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from kit.errors import KitError
+from kit.errors import OF_THE_DISK, KitError, disk_error, without_password
 from kit.processes.child import wait_until
 from kit.processes.environment import allowed, replaced
 from kit.processes.ports import free_socket
-from kit.processes.redis_tiers import INSTALL_REDIS, without_password
+from kit.processes.redis_tiers import INSTALL_REDIS, find_redis
 from kit.processes.stack import Stack
 from kit.setup.bootstrap import has
 from kit.setup.layers import megabytes
@@ -69,11 +69,17 @@ def run_check(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except KitError as error:
-        last = error.detail.strip().splitlines()[-1:]
-        return Finding(name, "failure", ": ".join([error.message, *last]), error.fix)
+        return _failure(name, error)
     except Exception as error:  # of any kind: the other checks are still of use
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            return _failure(name, disk_error("this check failed", error, workspace().state))
         words = textwrap.shorten(str(error), 200) or "no words"
         return Finding(name, "failure", f"{type(error).__name__}: {words}", "./workshop setup")
+
+
+def _failure(name: str, error: KitError) -> Finding:
+    last = error.detail.strip().splitlines()[-1:]
+    return Finding(name, "failure", ": ".join([error.message, *last]), error.fix)
 
 
 def python() -> Finding:
@@ -93,10 +99,9 @@ def disk() -> Finding:
     """Room for environments, databases and logs."""
     state = next(each for each in (workspace().state, ROOT) if each.is_dir())
     free, place = min((shutil.disk_usage(each).free, each) for each in (ROOT, state))
-    message = f"{free / 1e9:.1f} GB free"
     if free >= ENOUGH_DISK:
-        return Finding("disk", "ok", message)
-    message = f"only {message} in {place}; 2 GB are needed"
+        return Finding("disk", "ok", f"{free / 1e9:.1f} GB free")
+    message = f"only {free / 1e9:.1f} GB free in {place}; 2 GB are needed"
     return Finding("disk", "failure", message, f"make room there: df -h {shlex.quote(str(place))}")
 
 
@@ -136,6 +141,9 @@ def redis() -> Finding:
     message = f"{choice.tier}: {choice.why}; a task went to {without_password(url)} and back"
     if choice.limits:
         return Finding("redis", "warning", f"{message}; {choice.limits}", INSTALL_REDIS)
+    if (own := find_redis(allowed(os.environ))).limits:
+        limits = f"checks start one of their own, and there is only {own.tier}: {own.limits}"
+        return Finding("redis", "warning", f"{message}; {limits}", INSTALL_REDIS)
     return Finding("redis", "ok", message)
 
 

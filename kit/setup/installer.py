@@ -264,6 +264,7 @@ class Cause(Enum):
 
     DISK_FULL = auto()
     NO_VENV = auto()
+    NO_CACHE = auto()
     OTHER_WHEELHOUSE = auto()
     NO_NETWORK = auto()
     INDEX_GONE = auto()
@@ -287,7 +288,7 @@ def explain(otherwise: str, output: str, source: Source | None = None) -> KitErr
     message, fix = EXPLANATIONS.get(cause_of(output, source), (otherwise, ANEW))
     package = PINNED.search(output)
     facts = {
-        "{source}": source.place if source else "",
+        "{source}": source.shown if source else "",
         "{package}": package[1] if package else "a package",
         "{python}": ".".join(platform.python_version_tuple()[:2]),
         "{system}": this_system(),
@@ -317,6 +318,7 @@ _NO_NETWORK = (
 # In lower case.
 SYMPTOMS = {
     Cause.DISK_FULL: ("no space left", "os error 28", "errno 28", "disk quota exceeded"),
+    Cause.NO_CACHE: ("failed to initialize cache",),
     Cause.NO_VENV: ("ensurepip is not", "no module named ensurepip", "no module named venv"),
     Cause.OTHER_WHEELHOUSE: (*_NOT_THERE, *_HASHES),
     Cause.NO_NETWORK: _NO_NETWORK,
@@ -331,11 +333,14 @@ SYMPTOMS = {
 }
 # Which are looked for, in this order: from where the tools look by themselves, a folder, an index.
 CAUSES: dict[bool | None, tuple[Cause, ...]] = {
-    None: (Cause.DISK_FULL, Cause.NO_VENV, Cause.NO_NETWORK),
-    False: (Cause.DISK_FULL, Cause.NO_VENV, Cause.OTHER_WHEELHOUSE, Cause.NO_NETWORK),
+    None: (Cause.DISK_FULL, Cause.NO_CACHE, Cause.NO_VENV, Cause.NO_NETWORK),
+    False: (
+        *(Cause.DISK_FULL, Cause.NO_CACHE, Cause.NO_VENV),
+        *(Cause.OTHER_WHEELHOUSE, Cause.NO_NETWORK),
+    ),
     # pip tries in vain, says so, and then says that there is no such file.
     True: (
-        *(Cause.DISK_FULL, Cause.NO_VENV, Cause.INDEX_GONE),
+        *(Cause.DISK_FULL, Cause.NO_CACHE, Cause.NO_VENV, Cause.INDEX_GONE),
         *(Cause.OTHER_FILE, Cause.NOT_PACKED),
     ),
 }
@@ -343,6 +348,10 @@ ANEW = "rm -r .venv && ./workshop setup, in the folder of the kit"
 NO_NETWORK = "the packages cannot be fetched: there is no network, or something blocks it"
 EXPLANATIONS = {
     Cause.DISK_FULL: ("the disk is full", "free 2 GB, then ./workshop setup"),
+    Cause.NO_CACHE: (
+        "uv cannot write its cache, which is in HOME or in UV_CACHE_DIR",
+        "UV_NO_CACHE=1 ./workshop setup",
+    ),
     Cause.NO_VENV: (
         "this Python comes without venv (Debian and Ubuntu split it off)",
         "sudo apt install python3-venv",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 
 # The settings of pip and uv that a set-up from an index keeps. All others may name another source.
 KEPT = (
@@ -40,6 +40,11 @@ class Source:
     def is_index(self) -> bool:
         """Whether it is an address, and not a folder."""
         return "://" in self.place
+
+    @property
+    def shown(self) -> str:
+        """The place as it may be printed: an address may have a password in it."""
+        return without_password(self.place) if self.is_index else self.place
 
     @property
     def for_pip(self) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.processes.stack import Stack
 from kit.storage import replacing_folder
 from kit.workspace import shown, workspace
@@ -35,10 +35,7 @@ def build_if_outdated(name: str, sources: Iterable[Path], build: Build) -> Path:
             build(pages)
             (pages / BUILT).write_text(str(newest), encoding="utf-8")
     except (OSError, shutil.Error) as error:
-        raise KitError(
-            f"{shown(folder)} cannot be written: {error}",
-            f"ls -ld {shown(workspace().state)}; df -h .",
-        ) from None
+        raise disk_error(f"{shown(folder)} cannot be written", error, workspace().state) from None
     return folder
 
 

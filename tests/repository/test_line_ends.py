@@ -1,4 +1,4 @@
-"""The kit's files on a machine where git has been told to change line ends."""
+"""What git does with the kit's files: line ends, and what it leaves to the learner."""
 
 import shutil
 import subprocess
@@ -22,3 +22,14 @@ def test_a_clone_has_no_carriage_returns(tmp_path: Path) -> None:
     git("commit", "-q", "-m", "the entrance", cwd=origin)
     git("-c", "core.autocrlf=true", "clone", "-q", origin, "clone", cwd=tmp_path)
     assert (tmp_path / "clone" / "workshop").read_bytes() == (ROOT / "workshop").read_bytes()
+
+
+def test_the_learners_work_is_no_part_of_the_kit_also_where_it_is_a_link(tmp_path: Path) -> None:
+    git("init", "-q", cwd=tmp_path)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    for name in ("work", ".workshop", ".venv"):
+        (tmp_path / name).symlink_to(tmp_path)
+    (tmp_path / "mine.py").touch()
+    git("add", ".", cwd=tmp_path)
+    listed = subprocess.run(["git", "ls-files"], cwd=tmp_path, capture_output=True, text=True)
+    assert listed.stdout.split() == [".gitignore", "mine.py"]

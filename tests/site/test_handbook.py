@@ -198,7 +198,7 @@ def test_search_finds_a_word_without_a_network(address: str, open_page: OpenPage
     ("words", "page_name"),
     [
         ("celery pending", "exercises/06-start-and-status/"),
-        ("port in use", "set-up/"),
+        ("port in use", "troubleshooting/"),
         ("wifi", "instructor/plan-b/"),
     ],
 )

@@ -20,7 +20,7 @@ from kit.classroom.intake.skipped import SkippedEntries, printable_name
 from kit.classroom.intake.sources import Source
 from kit.course import catalogue
 from kit.course.catalogue import Exercise
-from kit.errors import KitError
+from kit.errors import KitError, disk_error
 from kit.workspace import shown
 
 MAX_FILES = 5_000  # files, folders and links, in all exercises of a learner
@@ -199,10 +199,8 @@ class _CopyWriter:
             except FileExistsError:
                 self._skipped.add(name, "duplicate name")
             except OSError as error:
-                raise KitError(
-                    f"{shown(self._target)} cannot be written: {error.strerror}",
-                    f"df -h {shown(self._target)}",
-                ) from None
+                what = f"{shown(self._target)} cannot be written"
+                raise disk_error(what, error, self._target) from None
 
     def _check_limits(self, parts: Parts, name: str) -> None:
         self._entries += 1

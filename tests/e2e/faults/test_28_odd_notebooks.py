@@ -20,6 +20,11 @@ Place = tuple[Any, ...]
 ODD: dict[str, tuple[Place, Any, str]] = {
     "kernelspec is null": (("metadata", "kernelspec"), None, "metadata.kernelspec: None is not"),
     "kernelspec is a list": (("metadata", "kernelspec"), [], "metadata.kernelspec: [] is not"),
+    "kernelspec is a name alone": (
+        ("metadata", "kernelspec"),
+        {"name": "python3"},
+        "metadata.kernelspec: 'display_name' is a required property",
+    ),
     "tags are null": (("cells", 0, "metadata", "tags"), None, "cells[0].metadata.tags: None"),
     "metadata is null": (("cells", 0, "metadata"), None, "cells[0].metadata: None is not of type"),
     "source is null": (("cells", 0, "source"), None, "cells[0].source: None is not of type"),

@@ -64,6 +64,8 @@ def test_33_exit_and_quit_end_the_notebook_as_sys_exit_does(runner: Runner, code
     assert text.startswith("first\n")
     failed, _ = run_cells(runner, "exit(3)", status="FAILED")
     assert failed["error"] == "Cell 1 of 1 raised SystemExit: 3"
+    failed, _ = run_cells(runner, "raise KeyboardInterrupt", "1", status="FAILED")
+    assert failed["error"] == "Cell 1 of 2 raised KeyboardInterrupt: "
     # A kernel that is on its way out would not take the next run.
     assert run_cells(runner, "1")[0]["cells_done"] == 1
 

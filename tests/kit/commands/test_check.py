@@ -60,6 +60,23 @@ def test_the_name_of_the_folder_does_not_matter(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
+def test_odd_surroundings_do_not_matter(learner: Learner, tmp_path: Path) -> None:
+    """The work is behind a link, nobody has a home, proxies are nonsense, and files are private."""
+    (tmp_path / "elsewhere").mkdir()
+    (learner.home / "work").symlink_to(tmp_path / "elsewhere")
+    odd = {"TMPDIR": str(tmp_path / "gone"), "http_proxy": "nonsense://", "ALL_PROXY": "socks9://x"}
+    del learner.env["HOME"]
+    before = os.umask(0o077)
+    try:
+        learner.run("reset", HELLO, **odd)
+        learner.solve(HELLO)
+        done = learner.run("check", **odd)
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (tmp_path / "elsewhere" / HELLO).is_dir()
+
+
 def test_what_is_set_for_other_programs_does_not_decide(learner: Learner) -> None:
     learner.run("reset", HELLO)
     learner.solve(HELLO)

@@ -1,11 +1,16 @@
 """Redis tiers, leashes and stacks, with real servers and real signals."""
 
+import contextlib
 import importlib.util
 import os
+import shutil
 import signal
+import socketserver
+import ssl
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +18,11 @@ import psutil
 import pytest
 import redis
 
-from kit.errors import KitError
+from kit.errors import KitError, without_password
 from kit.processes import redis_tiers
 from kit.processes.child import NotReady, exit_in_words, wait_until
 from kit.processes.ports import free_port, free_socket
-from kit.processes.redis_tiers import find_redis, why_no_redis, without_password
+from kit.processes.redis_tiers import find_redis, why_no_redis
 from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually, kill_all
@@ -99,11 +104,37 @@ def test_a_redis_that_answers_and_cannot_be_used_says_why(tmp_path: Path, stack:
         url: "wants another password",
         url.replace("//", "//:wrong@"): "wants another password",
         url.replace("//", "//ada:x@"): "does not permit this user",
-        url.replace("redis:", "rediss:"): "no Redis answers there",
+        url.replace("redis:", "rediss:"): "does not speak TLS: try redis://",
         "http://127.0.0.1": "that is no URL of a Redis",
     }
     for wrong, why in refused.items():
         assert why in why_no_redis(wrong)
+
+
+class Refuses(socketserver.BaseRequestHandler):
+    """As much of a Redis as it takes to be one, behind TLS."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError), self.context.wrap_socket(self.request, True) as sock:
+            while sock.recv(1000):
+                sock.send(b"-ERR no such command\r\n")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_a_redis_behind_tls_says_what_is_wrong_with_the_url(tmp_path: Path) -> None:
+    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run([*make, *files], check=True, capture_output=True)
+    Refuses.context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refuses) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_address[1]}/0"
+        assert "certificate of the Redis there is not trusted" in why_no_redis(f"rediss://{place}")
+        assert "try rediss:// in place of redis://" in why_no_redis(f"redis://{place}")
+        server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -419,6 +450,17 @@ def test_waiting_ends_when_the_child_does_and_shows_its_last_words(stack: Stack)
     assert "exit code 1" in error.value.message and "an answer" in error.value.message
     assert error.value.detail == "out of coffee"
     assert child.log.name in error.value.fix
+
+
+def test_a_child_that_ended_on_a_full_disk_is_told_so(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.processes.child.is_full", lambda folder: folder == stack.logs)
+    child = stack.start("child", python("raise SystemExit(1)"))
+    with pytest.raises(NotReady) as error:
+        wait_until(lambda: None, "an answer", 60, child)
+    assert error.value.message.endswith(f": the disk of {stack.logs} is full")
+    assert error.value.fix == f"make room there: df -h {stack.logs}"
 
 
 def test_waiting_in_vain_ends_at_the_deadline(stack: Stack) -> None:

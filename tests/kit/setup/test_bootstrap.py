@@ -318,6 +318,17 @@ def test_an_index_is_all_that_is_looked_at(clone: Clone) -> None:
     assert "--trusted-host" not in Source.named("https://example.org/simple/").for_pip
 
 
+def test_a_password_in_the_address_is_not_shown_and_nobody_else_can_read_it(clone: Clone) -> None:
+    index = "http://ada:hush@192.168.7.1:8000/simple/"
+    assert clone.run("setup", "--from", index).returncode == 0
+    kept = clone.bin.parent / "workshop-source"
+    assert kept.read_text() == index and kept.stat().st_mode & 0o077 == 0
+    error = explain("a step failed", "no version of psutil==7.2.2", Source.named(index))
+    assert "http://ada:***@192.168.7.1:8000/simple/ has no file of psutil" in error.message
+    error = explain("a step failed", "connection reset", Source.named(index))
+    assert "hush" not in error.message + error.fix
+
+
 @pytest.mark.parametrize(
     ("words", "message", "mends"),
     [
@@ -361,6 +372,12 @@ def test_what_is_wrong_with_an_index_is_said(words: str, message: str, mends: st
             "setup --from DIR",
         ),
         ("UV_SAYS", "error sending request for url\ndns error", "no network", "setup --from DIR"),
+        (
+            "UV_SAYS",
+            "error: Failed to initialize cache at `/sys/.cache/uv`",
+            "uv cannot write its cache",
+            "UV_NO_CACHE=1 ./workshop setup",
+        ),
         ("UV_SAYS", "a riddle", "installing the packages failed (exit code 1)", "rm -r .venv"),
     ],
 )
