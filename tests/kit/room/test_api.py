@@ -148,8 +148,10 @@ def all_attendees(store: Store) -> tuple[list, list]:  # type: ignore[type-arg]
 
 def test_the_summary_says_how_far_all_are_and_what_was_not_met(room: Room) -> None:
     joined(room, "=1|*2*")
-    fill(room.store, ("Ada", "Bob"))
     board = at_board(room)
+    empty = board("GET", "/board/summary.md").text
+    assert empty.endswith("\n\n1 attendee.\n\nNobody has checked an exercise.\n")
+    fill(room.store, ("Ada", "Bob"))
     text = board("GET", "/board/summary.md").text
     assert "| 02 Hello, FastAPI | 2 | 2 | 7 | 3 |" in text
     assert "5.2 The worker does the task, known by its name, 1 of them: " in text
