@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from kit.course.catalogue import Exercise
@@ -25,7 +28,13 @@ def room_app(
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, middleware=[Middleware(BoundedBodies)]
     )
+    app.exception_handler(RequestValidationError)(_refused)
     app.include_router(attendees_api(store))
     app.include_router(board_api(store, course, plan, address))
     app.router.routes.extend(pages)
     return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """FastAPI's own answer has all that was sent in it, and some of that cannot be written."""
+    return JSONResponse({"detail": "this is not what the room understands"}, status_code=422)

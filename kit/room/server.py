@@ -8,21 +8,23 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-MOST_CONNECTIONS = 1000
+from kit.room.connections import MOST, GuardedConnection, allow_files
 
 
 @contextlib.contextmanager
 def serving_room(app: ASGIApp, sock: socket.socket) -> Iterator[None]:
     """Serve on a listening socket, from a thread, until the end of the block."""
+    allow_files()
     config = uvicorn.Config(
         app,
+        http=GuardedConnection,
         lifespan="off",
         ws="none",
         log_config=None,
         log_level="critical",
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=MOST,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=1,
     )

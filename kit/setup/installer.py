@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 from kit.errors import KitError
 from kit.setup.layers import this_system
@@ -83,11 +85,10 @@ class Installer:
             # `sync` takes the file as it is, and `install` as an option.
             argv += [wanted] if command == "sync" else ["--requirement", wanted]
             env = uv_env(self.env, self._pip_settings())
-            bar = Bar("installing the packages")
             # In a folder of the kit, uv would heed the constraints in pyproject.toml, which are for
             # `make lock`.
             place = Path(self.python.anchor)
-            run_step("installing the packages", argv, env, self.source, bar.read, place)
+            run_step("installing the packages", argv, env, self.source, place)
 
     def _pip(self) -> list[str]:
         return [str(self.python), "-E", "-m", "pip", "--disable-pip-version-check"]
@@ -187,35 +188,33 @@ def run_step(
     argv: Sequence[str],
     env: Mapping[str, str],
     source: Source | None = None,
-    on_line: Callable[[str], None] = lambda line: None,
     cwd: Path | None = None,
 ) -> None:
-    """Run one tool and say how long it took. Raises KitError, which ends in the tool's words.
-
-    `on_line` is called with each line of its output.
-    """
-    print(f"  {step} … ", end="", file=sys.stderr, flush=True)
+    """Run one tool and say how long it took. Raises KitError, which ends in the tool's words."""
     began = time.monotonic()
     # SIGINT too: a shell starts background programs with SIGINT ignored, and Python leaves it so.
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, _interrupt) for number in numbers]
     try:
-        with subprocess.Popen(
-            argv,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
+        with (
+            Bar(step) as bar,
+            subprocess.Popen(
+                argv,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as process,
+        ):
             lines = []
             try:
                 assert process.stdout
                 for line in process.stdout:
                     lines.append(line)
-                    on_line(line)
+                    bar.read(line)
             except BaseException:
                 process.terminate()
                 raise
@@ -230,33 +229,60 @@ def run_step(
 
 
 class Bar:
-    """How much of the large files uv has downloaded, at a terminal. (Of small ones it is silent.)
+    """What is shown of a step: its name, and at a terminal how far it is, and the seconds.
 
-    uv says `Downloading pandas (11.8MiB)`, and later `Downloaded pandas`.
+    uv says `Downloading pandas (11.8MiB)`, and later `Downloaded pandas`. pip says the first, in
+    its own way. Of small files, and within a file, both are silent: so the seconds show that the
+    step goes on.
     """
 
-    LINE = re.compile(r" *(Downloading|Downloaded) (\S+)(?: \(([\d.]+)MiB\))?")
+    LINE = re.compile(r" *(Downloading|Downloaded) (\S+)(?: \(([\d.]+)(MiB| MB)\))?")
     WIDTH = 20  # characters
+    INTERVAL = 1.0  # seconds
 
     def __init__(self, step: str) -> None:
         self.step = step
         self.sizes: dict[str, float] = {}
         self.done = 0.0
+        self._began = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="bar", daemon=True)
+
+    def __enter__(self) -> Self:
+        print(f"  {self.step} … ", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+            print(f"\r\033[K  {self.step} … {self._downloaded()}", end="", file=sys.stderr)
 
     def read(self, line: str) -> None:
-        """Take a line of uv's, and show what it changes."""
-        found = self.LINE.match(line)
-        if found is None or not sys.stderr.isatty():
-            return
-        what, name, size = found.groups()
-        if what == "Downloading":
-            self.sizes[name] = float(size or 0) * 1.048576
-        else:
-            self.done += self.sizes.get(name, 0)
-        total = sum(self.sizes.values()) or 1
+        """Take a line of the tool's."""
+        if found := self.LINE.match(line):
+            what, name, size, unit = found.groups()
+            if what == "Downloading":
+                self.sizes[name] = float(size or 0) * (1.048576 if unit == "MiB" else 1)
+            else:
+                self.done += self.sizes.get(name, 0)
+
+    def text(self) -> str:
+        """How far the step is."""
+        return f"  {self.step} … {self._downloaded()}{time.monotonic() - self._began:.0f} s"
+
+    def _downloaded(self) -> str:
+        total = sum(self.sizes.values())
+        if not total:
+            return ""
         bar = ("#" * round(self.done / total * self.WIDTH)).ljust(self.WIDTH, ".")
-        text = f"  {self.step} … [{bar}] {self.done:.0f} of {total:.0f} MB "
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        return f"[{bar}] {self.done:.0f} of {total:.0f} MB "
+
+    def _go_on(self) -> None:
+        while not self._ended.wait(self.INTERVAL):
+            print(f"\r\033[K{self.text()}", end="", file=sys.stderr, flush=True)
 
 
 class Cause(Enum):
@@ -303,7 +329,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 # The first package that pip or uv names with its version is the one that it failed with.
-PINNED = re.compile(r"\b([A-Za-z][\w.-]*)==")
+# (uv may put a marker between the two: `async-timeout{python_full_version < '3.11.3'}==5.0.1`.)
+PINNED = re.compile(r"\b([A-Za-z][\w.-]*)(?:\{[^}]*\})?==")
 _HASHES = ("hash mismatch", "do not match the hashes")
 _NOT_THERE = (
     *("no matching distribution", "not found in the provided package locations"),

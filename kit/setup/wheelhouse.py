@@ -21,7 +21,8 @@ LOCK = ROOT / "requirements.lock"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Set-up builds what only comes as source, and needs this package to do so, on every machine.
 BUILDER = "setuptools"
-PATCH = 9  # of Python 3.N, for pip: some packages ask for 3.11.5 or newer
+# Of Python 3.N, the last number: a new one, and the first. What the lock names differs.
+PATCHES = (9, 0)
 WIDEST = 240  # characters of a line of pip's: it may name every version there ever was
 # "Collecting uv==1.2 (from …", or a file that is here already: "Processing …/uv-1.2-py3….whl".
 COLLECTS = re.compile(r"(?:Collecting |Processing (?:.*/)?)([A-Za-z][\w.]*(?:-[A-Za-z][\w.]*)*)")
@@ -36,10 +37,11 @@ class Platform:
     system: str
     machine: str
 
-    def markers(self, python: str) -> dict[str, str]:
+    def markers(self, python: str, patch: int = PATCHES[0]) -> dict[str, str]:
+        """What markers ask, of Python 3.N and its last number."""
         return {
             "python_version": python,
-            "python_full_version": f"{python}.{PATCH}",
+            "python_full_version": f"{python}.{patch}",
             "implementation_name": "cpython",
             "platform_python_implementation": "CPython",
             "sys_platform": self.sys_platform,
@@ -95,7 +97,7 @@ def fetch(
     wanted: Sequence[str],
     folder: Path,
     tags: Sequence[str],
-    python: str,
+    full_python: str,
     on_package: Callable[[int, str], None],
 ) -> None:
     """Have pip download each of `wanted` into `folder`. (uv cannot download alone.)
@@ -108,7 +110,7 @@ def fetch(
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
         # --no-deps: the lock is complete, and otherwise pip refuses sources for other machines.
         pip += ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
-        pip += ["--python-version", f"{python}.{PATCH}", "--implementation", "cp"]
+        pip += ["--python-version", full_python, "--implementation", "cp"]
         for tag in tags:
             pip += ["--platform", tag]
         words = [*pip, "--dest", str(folder), "--requirement", file.name]

@@ -12,11 +12,14 @@ from kit.errors import KitError
 from kit.setup.layers import LAYERS, with_needs
 from kit.setup.layers import packages as packages_of
 from kit.setup.lock import locked
+from kit.setup.packed import PackedFiles
 from kit.setup.wheelhouse import (
     BUILDER,
     LOCK,
+    PATCHES,
     PLATFORMS,
     PYTHONS,
+    Platform,
     fetch,
     requirements,
     this_platform,
@@ -57,15 +60,15 @@ def pack(
     _check("Python", pythons, PYTHONS)
     _check("platform", systems, PLATFORMS)
     packages = packages_of(with_needs(layers.split(",") if layers else LAYERS))
-    entries = locked(packages | {BUILDER}, LOCK.read_text(encoding="utf-8"))
+    lock = LOCK.read_text(encoding="utf-8")
+    entries = locked(packages | {BUILDER}, lock)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KitError(f"{shown(folder)} cannot be made: {error.strerror}", "another DIR") from None
     for name in dict.fromkeys(systems):
         for version in dict.fromkeys(pythons):
-            wanted = requirements(entries, PLATFORMS[name].markers(version))
-            _fetch(f"{name}, Python {version}", wanted, folder, PLATFORMS[name].tags, version)
+            _fetch(f"{name}, Python {version}", entries, lock, folder, PLATFORMS[name], version)
     files = [file for file in folder.iterdir() if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{shown(folder)} holds {len(files)} files, {size:.0f} MB.")
@@ -85,22 +88,29 @@ def _check(what: str, names: Sequence[str], known: Iterable[str]) -> None:
 
 
 def _fetch(
-    what: str, wanted: Sequence[str], folder: Path, tags: Sequence[str], python: str
+    what: str, entries: Sequence[str], lock: str, folder: Path, platform: Platform, python: str
 ) -> None:
-    """Fetch for one kind of machine, and show how far it is."""
+    """Fetch what is missing for one kind of machine, and show how far it is."""
     terminal = sys.stderr.isatty()
     began = time.monotonic()
+    fetched = 0
+    for patch in PATCHES:
+        wanted = requirements(entries, platform.markers(python, patch))
+        # pip would ask the index for each file that is here, one after the other.
+        missing = PackedFiles(folder, lock).missing(wanted, platform, python)
 
-    def show(count: int, name: str) -> None:
-        if terminal:
-            progress = f"{what}: {count} of {len(wanted)}, {name}"
-            print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
-        elif count % INTERVAL == 1:
-            print(f"{what}: {count} of {len(wanted)}", file=sys.stderr)
+        def show(count: int, name: str, total: int = len(missing)) -> None:
+            if terminal:
+                progress = f"{what}: {count} of {total}, {name}"
+                print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
+            elif count % INTERVAL == 1:
+                print(f"{what}: {count} of {total}", file=sys.stderr)
 
-    try:
-        fetch(wanted, folder, tags, python, show)
-    finally:
-        if terminal:
-            print("\r\033[K", end="", file=sys.stderr)
-    print(f"{what}: {len(wanted)} packages in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        try:
+            if missing:
+                fetch(missing, folder, platform.tags, f"{python}.{patch}", show)
+        finally:
+            if terminal:
+                print("\r\033[K", end="", file=sys.stderr)
+        fetched += len(missing)
+    print(f"{what}: {fetched} packages in {time.monotonic() - began:.0f} s", file=sys.stderr)

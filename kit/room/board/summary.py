@@ -20,7 +20,11 @@ def as_markdown(attendees: Sequence[Attendee], course: Sequence[Exercise], date:
     """A table of the exercises, what the room failed at, and a table of the attendees."""
     standings = [each for who in attendees for each in who.standings]
     touched = [each for each in course if any(one.exercise == each.slug for one in standings)]
-    lines = [f"# The room of {date}", "", f"{len(attendees)} attendees.", "", "## Exercises", ""]
+    count = "1 attendee" if len(attendees) == 1 else f"{len(attendees)} attendees"
+    lines = [f"# The room of {date}", "", f"{count}.", ""]
+    if not touched:
+        return "\n".join([*lines, "Nobody has checked an exercise."]) + "\n"
+    lines += ["## Exercises", ""]
     lines.append(
         table(
             ("exercise", "began", "passed", "median minutes", "median checks"),

@@ -36,9 +36,13 @@ def main() -> None:
     source = ["--from", ROOM + "/simple/"] if packed else []
     if not run([python, "workshop", "setup", *source], FOLDER):
         stop("set-up has failed", "the same line again")
+    if packed:
+        say("What later exercises need comes from the room, too, when it is needed.")
+        say("All of it now, to go on without a network: ./workshop setup --all " + " ".join(source))
     if not sys.stdin.isatty():
         say("The kit is ready: cd %s && ./workshop" % FOLDER)
         return
+    say("Handbook and slides, in a browser: " + ROOM)
     join_board(python)
     os.chdir(FOLDER)
     os.execv(python, [python, "workshop"])
@@ -68,7 +72,9 @@ def get(path: str) -> bytes:
 def run(words: list[str], where: Path | None = None) -> bool:
     """Whether a program has done its work."""
     host = ROOM.split("//")[1].split(":")[0]
-    env = dict(os.environ, NO_PROXY=host, no_proxy=host)
+    env = dict(os.environ)
+    for name in ("NO_PROXY", "no_proxy"):
+        env[name] = ",".join(filter(None, [env.get(name), host]))
     try:
         return subprocess.call(words, cwd=where, env=env) == 0
     except OSError:
@@ -86,7 +92,9 @@ def fetch_kit(told: dict[str, Any]) -> None:
         stop("there is something else in %s" % FOLDER, "another folder, and there the same line")
     say("Fetching the kit into %s" % FOLDER)
     repository = ROOM + "/kit.git"
-    if run(["git", "clone", "--quiet", "--origin", "room", repository, str(FOLDER)]):
+    # git keeps the setting: neither this nor a later `git pull room` goes through a proxy.
+    direct = ["-c", "remote.room.proxy="]
+    if run(["git", "clone", "--quiet", "--origin", "room", *direct, repository, str(FOLDER)]):
         if told["origin"]:
             run(["git", "remote", "add", "origin", told["origin"]], FOLDER)
         return

@@ -1,7 +1,9 @@
 """What the room takes from attendees, and what it refuses. No attendee harms another."""
 
+import contextlib
 import csv
 import io
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ import httpx
 import pytest
 
 from kit.course import catalogue
-from kit.room import attendees
+from kit.room import attendees, connections
 from kit.room.board import api, summary
 from kit.room.security import LARGEST_BODY, Limit
 from kit.room.store import Store
@@ -112,12 +114,35 @@ def test_garbage_is_refused(room: Room) -> None:
 
     assert refused(b"garbage") == {422}
     assert refused(b'{"sent_at": NaN, "events": []}') == {422}
+    assert refused(b'{"sent_at": "\\ud800", "events": []}') == {422}
     assert refused(b'{"sent_at": 1e400, "events": []}') == {422}
     assert refused(b'{"sent_at": 1, "events": [{"kind": "verdict", "output": "x"}]}') == {422}
     assert refused(b"[" * LARGEST_BODY) <= {400, 422}
     assert refused(b" " * (LARGEST_BODY + 1)) <= {400, 413}
     assert ada("GET", "/room/pace").status_code == 200
     assert room.store.attendees()[0].standings == []
+
+
+def test_connections_that_ask_for_nothing_keep_nobody_out(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE", 3)
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    host, _, port = room.address.removeprefix("http://").partition(":")
+    begun = (b"", b"GET / HT", b"POST /room/join HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", b"", b"")
+    with contextlib.ExitStack() as stack:
+        for request in begun:
+            link = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
+            stack.callback(closed, link)
+            link.sendall(request)
+    with httpx.Client(base_url=room.address) as client:
+        assert client.get("/board").status_code == 200
+
+
+def closed(link: socket.socket) -> None:
+    """Wait until the room has closed it; fails when it does not."""
+    with contextlib.suppress(ConnectionError):
+        assert link.recv(1) == b""
 
 
 def test_ten_thousand_events_are_one_row_and_too_many_requests_have_to_wait(room: Room) -> None:
@@ -148,8 +173,10 @@ def all_attendees(store: Store) -> tuple[list, list]:  # type: ignore[type-arg]
 
 def test_the_summary_says_how_far_all_are_and_what_was_not_met(room: Room) -> None:
     joined(room, "=1|*2*")
-    fill(room.store, ("Ada", "Bob"))
     board = at_board(room)
+    empty = board("GET", "/board/summary.md").text
+    assert empty.endswith("\n\n1 attendee.\n\nNobody has checked an exercise.\n")
+    fill(room.store, ("Ada", "Bob"))
     text = board("GET", "/board/summary.md").text
     assert "| 02 Hello, FastAPI | 2 | 2 | 7 | 3 |" in text
     assert "5.2 The worker does the task, known by its name, 1 of them: " in text

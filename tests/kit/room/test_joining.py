@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 WHEEL = f"hello-1.0-cp{PYTHON.replace('.', '')}-none-{{}}.whl"
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 KIT = "import sys\nprint('called with', sys.argv[1:])\n"
 
 
@@ -95,9 +96,10 @@ def test_the_line_fetches_the_kit_sets_it_up_and_can_be_typed_again(
 ) -> None:
     at_home = tmp_path / "ada"
     # A proxy knows nothing of the room.
-    done = type_line(room, at_home, NO_PROXY="127.0.0.1", https_proxy="http://127.0.0.1:9")
+    done = type_line(room, at_home, **dict.fromkeys(PROXIES, "http://127.0.0.1:9"), no_proxy="")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"called with ['setup', '--from', '{room.address}/simple/']" in done.stdout
+    assert f"./workshop setup --all --from {room.address}/simple/\n" in done.stdout
     kit = at_home / "notebook-runner-workshop"
     assert git(kit, "rev-parse", "HEAD") == git(small_kit, "rev-parse", "HEAD")
     assert git(kit, "remote", "get-url", "origin") == "https://example.org/kit.git\n"
@@ -156,7 +158,7 @@ def test_only_what_is_meant_for_attendees_can_be_fetched(room: Room, wheels: Pat
         assert answer.status == 404, path
     connection.close()
     page = httpx.get(room.address).text
-    assert "exec(r.urlopen(" in page and room.store.setting("code") not in page
+    assert "ProxyHandler({})).open(" in page and room.store.setting("code") not in page
 
 
 def test_the_line_needs_no_more_than_an_old_python_can_read() -> None:

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from benchmarks.setup import copy_working_tree
+from kit.commands.instructor import pack
 from kit.errors import KitError
 from kit.setup.installer import Installer
 from kit.setup.layers import LAYERS, TABLE, packages
@@ -89,6 +90,32 @@ def test_hashes_come_along_and_markers_stay_behind() -> None:
     wanted = requirements(entries(lock), PLATFORMS["linux-x86_64"].markers("3.11"))
     assert wanted == ["a==1 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb"]
     assert requirements(entries(lock), PLATFORMS["linux-x86_64"].markers("3.12")) == []
+
+
+def test_what_is_missing_is_fetched_for_the_first_and_for_a_new_python_of_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12 has Python 3.11.2, which needs other packages than 3.11.9."""
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a", "b", "c")}
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        f"a==1 \\\n    --hash=sha256:{digests['a']}\n"
+        f"b==1 ; python_full_version < '3.11.3' \\\n    --hash=sha256:{digests['b']}\n"
+        f"c==1 \\\n    --hash=sha256:{digests['c']}\n"
+    )
+    (tmp_path / "a-1-py3-none-any.whl").write_text("a")
+    (tmp_path / "c-1-py3-none-any.whl").write_text("cut short")
+    fetched: dict[str, list[str]] = {}
+
+    def fetch(wanted: list[str], folder: Path, tags: object, python: str, show: object) -> None:
+        fetched[python] = [name_of(entry) for entry in wanted]
+
+    monkeypatch.setattr(pack, "LOCK", lock)
+    monkeypatch.setattr(pack, "BUILDER", "a")
+    monkeypatch.setattr(pack, "packages_of", lambda layers: set(digests))
+    monkeypatch.setattr(pack, "fetch", fetch)
+    pack.pack(tmp_path, ["3.11"], ["linux-x86_64"])
+    assert fetched == {"3.11.9": ["c"], "3.11.0": ["b", "c"]}
 
 
 @pytest.mark.parametrize(
