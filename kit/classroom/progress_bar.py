@@ -63,9 +63,7 @@ class ProgressBar:
         if self._learners == 1 and step.verdict is not None:
             self._print(_exercise_line(step.verdict))
         elif step.last:
-            done = {verdict.exercise for verdict in step.learner.verdicts}
-            missing = [f"{each.number:02}" for each in self._requested if each.slug not in done]
-            self._print(_learner_line(step.learner, missing, graded=self._to_grade[name]))
+            self._print(_learner_line(step.learner, self._requested, graded=self._to_grade[name]))
 
     def _print(self, line: str) -> None:
         if self._progress.disable:
@@ -87,10 +85,11 @@ def _exercise_line(verdict: Verdict) -> str:
     return f"{mark(verdict.passed)} {verdict.exercise}: {result}, {verdict.seconds:.1f} s"
 
 
-def _learner_line(learner: LearnerResult, missing: Sequence[str], graded: int) -> str:
-    start = f"{mark(learner.passed and not missing)} {learner.name}: "
+def _learner_line(learner: LearnerResult, requested: Sequence[Exercise], graded: int) -> str:
+    start = f"{mark(learner.passed(requested))} {learner.name}: "
     if learner.problem:
         return start + learner.problem
+    missing = [f"{each.number:02}" for each in requested if not learner.handed_in(each)]
     done = sum(verdict.passed for verdict in learner.verdicts)
     parts = [f"{done} of {len(learner.verdicts) + len(missing)} exercises passed"]
     if missing:

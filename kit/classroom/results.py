@@ -29,9 +29,9 @@ class LearnerResult:
     cache_keys: dict[str, str] = field(default_factory=dict)
     unfinished: bool = False
 
-    @property
-    def passed(self) -> bool:
-        return not self.problem and all(verdict.passed for verdict in self.verdicts)
+    def passed(self, exercises: Iterable[Exercise]) -> bool:
+        """Whether all tasks of these exercises are passed."""
+        return not self.problem and all(self.verdict_on(each).passed for each in exercises)
 
     def handed_in(self, exercise: Exercise) -> bool:
         """Whether the grading has a verdict on the exercise."""
@@ -71,7 +71,7 @@ class ClassResult:
 
     @property
     def passed(self) -> bool:
-        return all(learner.passed for learner in self.learners)
+        return all(learner.passed(self.exercises) for learner in self.learners)
 
     @property
     def tasks(self) -> list[tuple[Exercise, Task]]:

@@ -50,8 +50,8 @@ MARGINS = 15, 16, 15, 12  # of a drawing: left, top, right, bottom
 WIDE = int(ROOM_WIDE / SMALLEST)  # columns
 TRAILING = re.compile(r"^( *)(.+?)  (# .+)$")
 CLOSING = re.compile(r"""["'][)\]},]*$""")
-EVENING = '<i title="evening"> ●</i>'
-LEGEND = "● in the evening track, too"
+EVENING = '<i title="evening">●</i>'
+LEGEND = "<i>●</i> in the evening track, too"
 SKIP = '<p style="margin: 0 0 0.6em"><em>In an evening of two hours: skip this slide.</em></p>\n'
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 

@@ -40,7 +40,8 @@ print("<script>document.title = 'taken over'</script>"
 # A picture of one pixel, of which the chart's code says the title.
 FIGURE = """
 from IPython.display import display
-def set_title(text): return {"image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0"
+def set_title(text): return {"text/plain": "<Figure size 1x1>",
+  "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0"
   "lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="}
 display(set_title("Delays by hour"), raw=True)
 """
@@ -330,6 +331,7 @@ def test_figures_and_html_are_shown_at_once_and_a_figure_has_a_text(
         shown = page.frame_locator("#figures iframe").frame_locator("iframe")
         expect(shown.get_by_text("in bold")).to_be_visible()
         expect(page.locator("pre")).to_contain_text("12")
+        expect(page.locator("pre")).not_to_contain_text("Figure size")
         expect(page.locator("#report")).to_be_hidden()
         page.get_by_role("button", name="As a page").click()
         whole = page.frame_locator("#report iframe").frame_locator("iframe")

@@ -61,6 +61,7 @@ NAMES_ON_CARD = 8  # of learners
 # a window of 1280. In between two tiles are 3 pixels.
 WIDEST_TILE, NARROWEST_TILE, BETWEEN, GAP_WIDTH, OTHER_COLUMNS_WIDTH = 27, 21, 3, 12, 390
 WINDOW = 1280
+SHEET = 1047 / 0.7  # a page of A4 across, without its margins, in the pixels of report.css
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def as_html(result: ClassResult) -> str:
     script = (HERE / "report.js").read_text(encoding="utf-8")
     looks = style().replace("9999px", f"{_width(result)}px")
     looks = looks.replace("--tile: 27px", f"--tile: {_tile(result)}px")
+    looks = looks.replace("--on-paper: 1", f"--on-paper: {min(1, SHEET / _width(result)):.2f}")
     bars = _bars(result)
     return (
         failures.environment(HERE)
@@ -130,6 +132,7 @@ def as_html(result: ClassResult) -> str:
             result=result,
             rows=[_row(result, index, learner) for index, learner in enumerate(result.learners)],
             bars=bars,
+            narrow=_tile(result) < WIDEST_TILE,
             hardest=_hardest(result),
             cards=CARDS,
             names_on_card=NAMES_ON_CARD,
@@ -222,7 +225,7 @@ def _totals(result: ClassResult) -> list[tuple[str, str]]:
     ]
     if count == 1:
         return [(f"{done}", f"of {len(tasks)} tasks passed"), *totals[:1]]
-    passed = sum(learner.passed for learner in result.learners)
+    passed = sum(learner.passed(result.exercises) for learner in result.learners)
     return [(f"{count}", "learners"), (f"{passed}", "passed everything"), *totals]
 
 

@@ -174,7 +174,7 @@ def schema() -> dict[str, Any]:
 def _learner_json(result: ClassResult, learner: LearnerResult) -> LearnerJson:
     data: LearnerJson = {
         "learner": learner.name,
-        "passed": learner.passed,
+        "passed": learner.passed(result.exercises),
         "points": round(float(result.earned(learner)), DECIMALS),
         "exercises": [_verdict_json(learner, verdict) for verdict in learner.verdicts],
     }

@@ -70,7 +70,7 @@ def _block(message: str) -> str:
 
 def headline(result: ClassResult) -> str:
     """The result in one sentence."""
-    passed = sum(learner.passed for learner in result.learners)
+    passed = sum(learner.passed(result.exercises) for learner in result.learners)
     tasks = [task for each in result.learners for task in each.tasks(result.exercises)]
     done = sum(task.passed for task in tasks)
     if len(result.learners) == 1:

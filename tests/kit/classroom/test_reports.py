@@ -27,6 +27,7 @@ from kit.classroom.reports import (
 from kit.classroom.reports.files import write_whole
 from kit.classroom.results import ClassResult, LearnerResult
 from kit.course import advice, catalogue
+from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.verdicts.failure import Failure
 from kit.verdicts.values import Kind, Value
@@ -500,20 +501,20 @@ def test_names_and_headings_stay_visible_while_scrolling(
     assert name and 0 <= name["x"] < width and 0 <= name["y"] < 800
 
 
-def a_full_class() -> ClassResult:
-    """Thirty learners with long names, and nine exercises."""
-    nine = [each for each in COURSE if 2 <= each.number <= 10]
-    verdicts = [verdict(each.number, OK, *[wrong("b")] * (len(each.tasks) - 1)) for each in nine]
+def a_full_class(chosen: list[Exercise]) -> ClassResult:
+    """Thirty learners with long names, and these exercises."""
+    verdicts = [verdict(each.number, OK, *[wrong("b")] * (len(each.tasks) - 1)) for each in chosen]
     learners = [
         LearnerResult(f"Maximiliane Oberndorfer-{n:02}", verdicts, notes=["x"]) for n in range(30)
     ]
-    return replace(a_class(), exercises=nine, learners=learners)
+    return replace(a_class(), exercises=chosen, learners=learners)
 
 
 def test_thirty_learners_and_nine_exercises_fit_a_window_of_1280_and_a_sheet_of_paper(
     tmp_path: Path, browser: Browser
 ) -> None:
-    html_report.write(a_full_class(), tmp_path)
+    nine = [each for each in COURSE if 2 <= each.number <= 10]
+    html_report.write(a_full_class(nine), tmp_path)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto((tmp_path / "report.html").as_uri())
@@ -521,6 +522,16 @@ def test_thirty_learners_and_nine_exercises_fit_a_window_of_1280_and_a_sheet_of_
     assert grid.evaluate("e => getComputedStyle(e).overflowX") == "visible"
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert grid.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert_fits_a_sheet(page)
+    html_report.write(a_full_class(list(COURSE)), tmp_path)
+    page.reload()
+    assert_fits_a_sheet(page)
+    wide = "e => e.scrollWidth > e.clientWidth"
+    assert not page.locator(".tasks button").evaluate_all(f"all => all.some({wide})")
+    context.close()
+
+
+def assert_fits_a_sheet(page: Page) -> None:
     pages = pdf_pages(page.pdf(format="A4", landscape=True, prefer_css_page_size=True))
     assert pages == 2, "one with the hardest tasks, one with the grid"
     page.emulate_media(media="print")
@@ -528,7 +539,7 @@ def test_thirty_learners_and_nine_exercises_fit_a_window_of_1280_and_a_sheet_of_
     page.set_viewport_size({"width": sheet, "height": 718})
     box = page.locator(".grid").bounding_box()
     assert box and box["x"] + box["width"] <= sheet
-    context.close()
+    page.emulate_media(media="null")
 
 
 def pdf_pages(pdf: bytes) -> int:
@@ -613,3 +624,13 @@ def test_the_report_can_be_printed(report: Path, browser: Browser) -> None:
     assert page.locator("footer").is_hidden()
     assert len(page.pdf()) > 1000
     context.close()
+
+
+def test_a_learner_without_a_verdict_has_not_passed_everything() -> None:
+    chosen = [each for each in COURSE if each.number in (2, 4)]
+    first = verdict(2, *[OK] * len(chosen[0].tasks))
+    second = verdict(4, *[OK] * len(chosen[1].tasks))
+    learners = [LearnerResult("Ada", [first, second]), LearnerResult("Béla", [first])]
+    result = replace(a_class(), exercises=chosen, learners=learners)
+    assert "1 of 2 learners passed everything" in markdown_report.headline(result)
+    assert [each["passed"] for each in json_report.as_json(result)["learners"]] == [True, False]

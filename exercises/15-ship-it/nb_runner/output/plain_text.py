@@ -48,7 +48,10 @@ def part(cell: int, output: NotebookNode) -> Part | None:
         lines = output.traceback or [f"{output.ename}: {output.evalue}"]
         text = "\n".join(map(str, lines))
     else:
-        text = str(output.get("data", {}).get("text/plain", ""))
+        data = output.get("data", {})
+        text = str(data.get("text/plain", ""))
+        if text.startswith("<") and any(kind.startswith("image/") for kind in data):
+            text = ""  # it only names the picture: <Figure size 640x480 with 1 Axes>
     return Part(cell, text, output.output_type == "stream") if text else None
 
 
