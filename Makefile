@@ -21,7 +21,7 @@ TESTS = $(BIN)/python -m pytest $(LANES) --durations 15 --durations-min 10
 # More words for the tool behind a target: make test ARGS="-k page"
 ARGS :=
 
-.PHONY: help test thorough containers test-python check explored bench site card pictures pdf lint format lock schema clean distclean venv
+.PHONY: help test thorough containers test-python test-redis check explored bench site card pictures pdf lint format lock schema clean distclean venv
 
 help: ## Show this
 	@echo "make TARGET, where TARGET is"
@@ -43,6 +43,9 @@ COMMAND := make test thorough
 
 test-python: venv ## All tests with another Python, in a container: VERSION=3.13 or 3.14
 	$(BIN)/python -m tools.containers.with_python $(VERSION) .ci/run $(COMMAND)
+
+test-redis: venv ## What Redis decides, with another server: SERVER=/path/of/redis-server
+	$(BIN)/python -m tools.with_redis $(SERVER) $(LANES) $(ARGS)
 
 # Slow tests start whole runners, browsers and environments, load a year of flights, or grade work.
 # `task` marks the tests of a grader, which grade a whole solution.
