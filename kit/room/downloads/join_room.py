@@ -125,11 +125,16 @@ def chosen_python(told: dict[str, Any]) -> tuple[str, bool]:
     whole = [name for name, missing in sorted(told["missing"].items()) if not missing]
     say("The room has packages for: %s" % (", ".join(whole) or "no machine, as some are missing"))
     versions = " or ".join(found)
+    fixes = ["with a network of your own: cd %s && %s workshop setup" % (FOLDER, mine)]
+    version = next(iter(found))
+    if "%s %s" % (machine(), version) in told["missing"]:  # `pack` knows this kind of machine
+        words = (machine(), version)
+        fixes.append(
+            "or the instructor types: ./workshop pack DIR --platform %s --python %s" % words
+        )
     stop(
         "the room has no packages for this machine, %s with Python %s" % (machine(), versions),
-        "with a network of your own: cd %s && %s workshop setup" % (FOLDER, mine),
-        "or the instructor types: ./workshop pack DIR --platform %s --python %s"
-        % (machine(), next(iter(found))),
+        *fixes,
     )
 
 

@@ -127,15 +127,20 @@ def test_a_machine_without_packages_is_told_what_there_is_and_what_can_be_done(
     told = httpx.get(f"{room.address}/kit.json").json()
     assert told["missing"][f"{this_platform()} {PYTHON}"] == []
     assert told["missing"]["macos-arm64 3.14"] == ["hello"]
-    script = httpx.get(f"{room.address}/join").text.replace("platform.machine()", "'riscv64'")
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path / "room", capture_output=True, text=True,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert f"The room has packages for: {this_platform()} {PYTHON}\n" in done.stdout
-    assert "no packages for this machine, linux-riscv64" in done.stdout
-    assert "./workshop pack DIR --platform linux-riscv64" in done.stdout
+    other = next(name for name in PLATFORMS if name != this_platform())
+    for machine in (other, "linux-riscv64"):
+        script = httpx.get(f"{room.address}/join").text
+        done = subprocess.run(
+            [sys.executable, "-c", script.replace("return \"%s-%s\" %", f"return '{machine}' or")],
+            cwd=tmp_path / "room", capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert f"The room has packages for: {this_platform()} {PYTHON}\n" in done.stdout
+        assert f"no packages for this machine, {machine}" in done.stdout
+        assert "with a network of your own: cd notebook-runner-workshop" in done.stdout
+        # There is no use in an advice that the instructor cannot follow.
+        advice = f"./workshop pack DIR --platform {machine} --python {PYTHON}"
+        assert (advice in done.stdout) == (machine == other)
 
 
 def test_only_what_is_meant_for_attendees_can_be_fetched(room: Room, wheels: Path) -> None:
