@@ -145,3 +145,10 @@ def test_poetry_finds_nothing_wrong_with_a_project(pyproject: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_programs_that_slides_are_made_with_are_in_their_layer() -> None:
+    """A room serves the slides, and its machine need not have the tools of development."""
+    sources = "".join(file.read_text() for file in (ROOT / "slides" / "_ext").glob("*.py"))
+    programs = set(re.findall(r'"-m", "(\w+)"', sources))
+    assert programs and programs <= packages(with_needs(["site"]))
