@@ -349,6 +349,11 @@ def test_a_password_in_the_address_is_not_shown_and_nobody_else_can_read_it(clon
             "with a network",
         ),
         (
+            "cause: Because there is no version of b-c{python_full_version < '3.11.3'}==5.0.1 and",
+            f"{INDEX} has no file of b-c for this machine",
+            "with a network",
+        ),
+        (
             "DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. …\n    uv==0.13.9 from http://",
             f"the file of uv at {INDEX} is not the one that requirements.lock names",
             "tell whoever serves it",
