@@ -46,18 +46,22 @@ def disk_error(what: str, error: OSError, place: Path) -> KitError:
     named = Path(os.fsdecode(error.filename)) if error.filename else place
     there = next((each for each in (named, *named.parents) if _exists(each)), place)
     quoted = shlex.quote(str(there))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(there):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(what, there)
     if error.errno == errno.EROFS:
         return KitError(f"{what}: {there} can only be read", "a folder that you may write to")
     if error.errno in (errno.EACCES, errno.EPERM):
         return KitError(f"{what}: {there} does not permit it", _permit(there, place))
+    if is_full(there):  # some errors have no number
+        return disk_full(what, there)
     return KitError(f"{what}: {error.strerror or error}", f"ls -ld {quoted}")
 
 
 def is_full(folder: Path) -> bool:
     """Whether the disk of a folder has no room for this user."""
-    return os.statvfs(folder).f_bavail == 0
+    disk = os.statvfs(folder)
+    # A disk that is read-only has no room either; /sys and its like have no blocks at all.
+    return disk.f_bavail == 0 < disk.f_blocks and not disk.f_flag & os.ST_RDONLY
 
 
 def disk_full(what: str, folder: Path) -> KitError:

@@ -169,5 +169,6 @@ def test_what_helps_depends_on_why_the_disk_refuses(
     assert "can only be read" in told(errno.EROFS).message
     assert told(errno.EACCES).fix == f"chmod -R u+rwX {tmp_path}/logs"
     assert told(errno.EACCES, Path("/etc/hosts")).fix == "ls -ld /etc/hosts"
+    assert "full" not in told(errno.EPERM, Path("/sys/workshop")).message
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     assert told(errno.EPERM).fix == f'sudo chown -R "$(id -un)" {tmp_path}'
