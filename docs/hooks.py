@@ -56,8 +56,9 @@ MACRO = re.compile(r"( *)\[\[([\w-]+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.(?:svg|png))"[^>]*>)</p>')
 CODE = re.compile(r"<code>([^<\n]+)</code>")
 SHORT = 34  # characters: they fit a line of a phone
+LONG_WORD = 16  # characters: more would take the page from the other columns of a table
 # A browser would break it after the dash: `--` and `local` on two lines.
-WORD_WITH_DASH = re.compile(r"(?<!\S)(?=\S{2,24}(?!\S))\S*-\S*")
+WORD_WITH_DASH = re.compile(r"(?<!\S)(?=\S{2,20}(?!\S))\S*-\S*")
 OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
@@ -97,8 +98,11 @@ def on_page_content(content: str, page: Page, **_: Any) -> str:
 
 def unbroken(found: re.Match[str]) -> str:
     """Code in a sentence: short code can stay on one line, and so can a word with a dash in it."""
-    name = ' class="short"' if len(found[1]) <= SHORT else ""
     words = WORD_WITH_DASH.sub(r'<span class="word">\g<0></span>', found[1])
+    kinds = ["short"] if len(found[1]) <= SHORT else []
+    if max(len(word) for word in found[1].split()) > LONG_WORD:
+        kinds.append("long")
+    name = f' class="{" ".join(kinds)}"' if kinds else ""
     return f"<code{name}>{words}</code>"
 
 
