@@ -54,7 +54,11 @@ from kit.workspace import ROOT
 
 MACRO = re.compile(r"( *)\[\[([\w-]+)((?: [^\]]*)?)\]\]\s*")
 DRAWING = re.compile(r'<p>(<img [^>]*src="([^"]+\.(?:svg|png))"[^>]*>)</p>')
-SHORT_CODE = re.compile(r"<code>([^<\n]{1,34})</code>")  # characters: they fit a line of a phone
+CODE = re.compile(r"<code>([^<\n]+)</code>")
+SHORT = 34  # characters: they fit a line of a phone
+LONG_WORD = 16  # characters: more would take the page from the other columns of a table
+# A browser would break it after the dash: `--` and `local` on two lines.
+WORD_WITH_DASH = re.compile(r"(?<!\S)(?=\S{2,20}(?!\S))\S*-\S*")
 OVERVIEW = "exercises/index.md"
 HEADING = re.compile(r"(#+) ")
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
@@ -89,8 +93,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 def on_page_content(content: str, page: Page, **_: Any) -> str:
     """Describe the page, put its drawings into it, and keep short code on one line."""
     page.meta.setdefault("description", html.escape(described(content)))
-    content = SHORT_CODE.sub(r'<code class="short">\1</code>', content)
-    return DRAWING.sub(drawn, content)
+    return DRAWING.sub(drawn, CODE.sub(unbroken, content))
+
+
+def unbroken(found: re.Match[str]) -> str:
+    """Code in a sentence: short code can stay on one line, and so can a word with a dash in it."""
+    words = WORD_WITH_DASH.sub(r'<span class="word">\g<0></span>', found[1])
+    kinds = ["short"] if len(found[1]) <= SHORT else []
+    if max(len(word) for word in found[1].split()) > LONG_WORD:
+        kinds.append("long")
+    name = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f"<code{name}>{words}</code>"
 
 
 def drawn(found: re.Match[str]) -> str:
@@ -145,7 +158,7 @@ def expanded(markdown: str, name: str) -> str:
 
 
 def slides() -> str:
-    """A link when they are built into the same site (`make site`), else how to see them."""
+    """A link when they are in the same site (`make site`, `./workshop docs`), else the verb."""
     if os.environ.get("HANDBOOK_SLIDES"):
         return 'The slides are <a href="slides/">here</a>, with notes for the speaker (press S).'
     return "`./workshop slides` shows the slides, with notes for the speaker (press S)."

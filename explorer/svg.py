@@ -17,6 +17,7 @@ STYLE = """
       --worker-edge: #21783a; --kernel: #eadffb; --kernel-edge: #6c3fb5; --database: #d2eeef;
       --database-edge: #0e7078; --fault: #fde3e2; --fault-edge: #c21b22;
     }
+    .drawing:root { color-scheme: light dark; }
     @media (prefers-color-scheme: dark) {
       .drawing {
         --ink: #e8ebf2; --ground: #1b212b; --edge: #7f8aa0; --quiet: #b4bccb; --api: #172c4d;

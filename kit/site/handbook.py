@@ -11,7 +11,8 @@ SOURCES = ("docs", "exercises", "kit", "mkdocs.yml", "notebooks", "solutions")
 # Otherwise it would be about another course, and MkDocs would advertise its successor.
 ENVIRONMENT = {"WORKSHOP_COURSE": "", "NO_MKDOCS_2_WARNING": "1"}
 # Its pages ask the server that shows them for the learner's place; those of `make site` do not.
-LIVE = {"HANDBOOK_LIVE": "1"}
+# The same server has the slides, at slides/.
+LIVE = {"HANDBOOK_LIVE": "1", "HANDBOOK_SLIDES": "1"}
 
 
 def up_to_date(stack: Stack, *, live: bool = True) -> Path:

@@ -56,31 +56,27 @@ class _Files(StaticFiles):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, port: int = 0, learner: ASGIApp | None = None) -> Iterator[str]:
+def serving(folder: Path, port: int = 0) -> Iterator[str]:
     """Serve `folder`; yields its address. `port` 0 is any free one.
-
-    `learner` answers below `/here`, where the pages ask for the learner's place.
 
     Raises KitError, naming the program that holds the port, when it is taken.
     """
-    apps: dict[str, ASGIApp] = {} if learner is None else {HERE: learner}
-    apps[""] = Pages(folder)
-    with free_socket(port) as sock, _running(apps, sock) as address:
+    with free_socket(port) as sock, _running({"": Pages(folder)}, sock) as address:
         yield address
 
 
 @contextlib.contextmanager
-def serving_both(learner: ASGIApp) -> Iterator[str]:
+def serving_both(learner: ASGIApp, port: int | None = None) -> Iterator[str]:
     """Serve the handbook, and the slides below it at slides/. Yields the address.
 
-    `learner` answers below `/here`.
+    `learner` answers below `/here`, where the pages ask for the learner's place. `port` 0 is any
+    free one; without a port, it is PORT, or any free one when that is taken.
 
     Both are built meanwhile, where a source is newer.
+
+    Raises KitError, naming the program that holds the port, when `port` is taken.
     """
-    try:
-        sock = free_socket(PORT)
-    except KitError:  # another program has the port, or a second `./workshop`
-        sock = free_socket()
+    sock = _usual_socket() if port is None else free_socket(port)
     of_handbook, of_slides = Pages(), Pages()
     builds: list[tuple[Pages, Build]] = [
         (of_handbook, handbook.up_to_date),
@@ -123,6 +119,13 @@ def wait_for_interrupt(what: str, address: str) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     print("\nStopped.")
+
+
+def _usual_socket() -> socket.socket:
+    try:
+        return free_socket(PORT)
+    except KitError:  # another program has the port, or a second `./workshop`
+        return free_socket()
 
 
 @contextlib.contextmanager

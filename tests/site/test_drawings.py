@@ -173,6 +173,10 @@ def test_it_says_in_words_what_it_shows(drawing: Drawing) -> None:
     assert len(description) > 2 * len(title), "The description should tell what happens."
 
 
+def test_opened_alone_the_page_around_it_is_as_dark(drawing: Drawing) -> None:
+    assert drawing.rules[".drawing:root"] == {"color-scheme": "light dark"}
+
+
 def test_its_text_is_text_and_large_enough(drawing: Drawing) -> None:
     root = drawing.root
     assert len(root.findall(".//text")) >= 8

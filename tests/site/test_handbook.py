@@ -258,7 +258,9 @@ def test_a_page_that_is_not_there_says_so_and_leads_on(address: str, open_page: 
     page = open_page(f"{address}404.html")
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
     links = page.locator("article a").evaluate_all("links => links.map(link => link.href)")
-    assert links == [f"{address}{path}" for path in ("", "exercises/", "reference/verbs/")]
+    assert links == [
+        f"{address}{path}" for path in ("", "exercises/", "reference/verbs/", "slides/")
+    ]
 
 
 def test_axe_would_find_what_keeps_people_out(open_page: OpenPage) -> None:

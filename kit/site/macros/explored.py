@@ -26,7 +26,7 @@ def crash_points() -> str:
         for row in _results()
         if row["way"] in WAYS
     ]
-    return table(("Operation", "What happens to it", "Where", "Times", "What came of it"), rows)
+    return table(("Trial", "What happens to it", "Where", "Times", "What came of it"), rows)
 
 
 def schedules() -> str:

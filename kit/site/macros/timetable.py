@@ -28,7 +28,7 @@ def timetable(track: str) -> str:
         (agenda.clock(at).removeprefix("0"), str(minutes), block.kind, title)
         for (at, minutes, block), title in zip(plan.timed(), _titles(plan), strict=True)
     ]
-    return table(("after", "min", "", ""), rows)
+    return table(("after", "min", "kind", "what"), rows)
 
 
 def planned(track: str) -> Plan:

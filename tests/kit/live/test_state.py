@@ -11,7 +11,7 @@ from kit.checking.job import follow, give_up, job
 from kit.course import catalogue
 from kit.live.app import learner_app
 from kit.live.state import ExerciseState, state
-from kit.site.server import serving
+from kit.site.server import serving_both
 from tests.support.learner import Learner
 
 pytestmark = pytest.mark.slow
@@ -29,9 +29,13 @@ def hello(learner: Learner, set_workspace: Callable[..., None]) -> Callable[[], 
 
 
 @pytest.fixture
-def address(learner: Learner, hello: Callable[[], ExerciseState]) -> Iterator[str]:
+def address(
+    learner: Learner, hello: Callable[[], ExerciseState], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A server that knows the learner."""
-    with serving(learner.home, learner=learner_app(catalogue.load())) as address:
+    monkeypatch.setattr("kit.site.handbook.up_to_date", lambda stack: learner.home)
+    monkeypatch.setattr("kit.site.slides.up_to_date", lambda stack: learner.home)
+    with serving_both(learner_app(catalogue.load()), 0) as address:
         yield f"{address}here/"
 
 
