@@ -9,7 +9,7 @@ from kit.commands.learner.next_steps import go_to
 from kit.course import catalogue, progress
 from kit.course.catalogue import Task
 from kit.course.hints import ShownHints, find_task, show_hints
-from kit.terminal.screen import fitted, paint
+from kit.terminal.screen import fitted, paint, wrapped
 
 
 def hint(
@@ -25,11 +25,12 @@ def hint(
     exercises = catalogue.load()
     exercise, task = find_task(exercises, n)
     if task is None:
-        print(f"{exercise.number:02} {exercise.title} is passed: there is nothing to hint at.")
-        print(f"Still curious? ./workshop hint {exercise.tasks[0].number} is for its first task.")
+        first = exercise.tasks[0].number
+        passed = f"{exercise.number:02} {exercise.title} is passed: there is nothing to hint at."
+        print(wrapped(f"{passed}\nStill curious? ./workshop hint {first} is for its first task."))
         current = progress.load().current(exercises)
         if current is not None and current != exercise:
-            print(go_to(current))
+            print(wrapped(go_to(current)))
         return
     hints = show_hints(exercise, task, everything=everything)
     n = f"{exercise.number:02}"

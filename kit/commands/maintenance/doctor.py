@@ -37,7 +37,8 @@ def doctor(
 
 
 def _print(findings: Sequence[Finding]) -> None:
-    table = Table("", "check", "what we found", box=None, pad_edge=False)
+    table = Table("", "check", box=None, pad_edge=False)
+    table.add_column("what we found", overflow="fold")
     for finding in findings:
         fixing = f"\nTry: {finding.fix}" if finding.fix else ""
         state = f"[{STYLES[finding.state]}]{finding.state}[/]"
