@@ -5,21 +5,28 @@
 # pyproject.toml (your notebook's packages go into the group "notebook") make it anew: `make lock`.
 
 FROM python:3.13-slim AS build
-RUN pip install --no-cache-dir "uv>=0.9,<1"
+RUN pip install --no-cache-dir "uv>=0.9,<1" \
+    && apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils >/dev/null
 RUN python -m venv --without-pip /venv
 COPY solutions/15-ship-it/pyproject.toml /build/pyproject.toml
 COPY solutions/15-ship-it/requirements.lock /build/requirements.lock
 # What the API needs: nothing of the group "notebook" and, of ipykernel, what it says of itself,
-# because the API looks whether the notebook's kernel is there, and starts none. The lock serves as a list of
-# allowed versions, and of their hashes.
+# because the API looks whether the notebook's kernel is there, and starts none. watchfiles is for
+# `uvicorn --reload`. The lock serves as a list of allowed versions, and of their hashes.
 # Only wheels, so no compiler is needed here, and none can end up in what runs.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    echo 'ipykernel; python_version < "3"' > /build/left-out.txt \
+    printf '%s; python_version < "3"\n' ipykernel watchfiles > /build/left-out.txt \
     && uv pip install --python /venv/bin/python --link-mode copy --compile-bytecode \
     --constraint /build/requirements.lock --only-binary :all: \
     --override /build/left-out.txt --extra notify --requirement /build/pyproject.toml \
     && uv pip install --python /venv/bin/python --link-mode copy --no-deps \
     --constraint /build/requirements.lock ipykernel
+# Some packages come with the symbols of a debugger in their compiled modules, which are a sixth of
+# all, and with tests. What is in a folder NAME.libs has been edited by the tool that made the wheel,
+# and strip may break it.
+RUN find /venv/lib -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} + \
+    && find /venv/lib -name tests -type d -prune -exec rm -r {} +
 
 
 # Loads the flights of the example notebook, once: docker compose run --rm seed
@@ -63,12 +70,14 @@ CMD ["uvicorn", "nb_runner.main:app", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS worker
 COPY solutions/15-ship-it/requirements.lock /build/requirements.lock
-# On top of the API's packages, which the two images share. uv stays outside, and the packages' own
-# tests, too: they are a fifth of all.
+# On top of the API's packages, which the two images share. The build's uv and strip stay outside.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,from=build,source=/usr/local/bin,target=/usr/local/bin \
-    UV_CACHE_DIR=/root/.cache/uv uv pip install --python /venv/bin/python --link-mode copy \
-    --require-hashes --only-binary :all: --requirement /build/requirements.lock \
+    --mount=type=bind,from=build,source=/usr,target=/build/usr \
+    touch /build/before \
+    && UV_CACHE_DIR=/root/.cache/uv /build/usr/local/bin/uv pip install --python /venv/bin/python \
+    --link-mode copy --require-hashes --only-binary :all: --requirement /build/requirements.lock \
+    && LD_LIBRARY_PATH=$(echo /build/usr/lib/*-linux-gnu) find /venv/lib -name '*.so' \
+    -not -path '*.libs/*' -newer /build/before -exec /build/usr/bin/strip --strip-unneeded {} + \
     && find /venv/lib -name tests -type d -prune -exec rm -r {} + \
     && /venv/bin/python -m compileall -q -j 0 /venv/lib
 WORKDIR /app

@@ -16,6 +16,7 @@ STANDINS = Path(__file__).parent / "standins" / "compose.yml"
 # The image, and the name of its stand-in.
 IMAGES = {
     "python:3.13-slim": "python",
+    "python:3.13-bookworm": "python-more",
     "redis:8": "redis",
     "postgres:17": "postgres",
     "nginx:1": "nginx",
