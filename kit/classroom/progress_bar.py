@@ -86,7 +86,9 @@ def _exercise_line(verdict: Verdict) -> str:
 
 
 def _learner_line(learner: LearnerResult, requested: Sequence[Exercise], graded: int) -> str:
-    start = f"{mark(learner.passed(requested))} {learner.name}: "
+    # Without exercises in the call, `requested` is empty, and what was handed in counts.
+    passed = learner.passed(requested) and all(verdict.passed for verdict in learner.verdicts)
+    start = f"{mark(passed)} {learner.name}: "
     if learner.problem:
         return start + learner.problem
     missing = [f"{each.number:02}" for each in requested if not learner.handed_in(each)]
