@@ -267,14 +267,20 @@ class Beats:
         self.began = time.monotonic()  # when the run began whose worker is killed
         self._dead = ""
         self._leases: set[str] = set()
-        with suppress(Wrong):  # the test that needs it will say so
-            self._leases = self._taken()
-            self._dead = self._run_and_kill()
+        try:
+            self._prepare()
+        except Wrong:  # the test that needs it tries again, and will say so
+            self.reset()
 
     def close(self) -> None:
         self._starter.shutdown()
         self.stalls.close()
         self.gated.close()
+
+    def _prepare(self) -> None:
+        """Learn what the lease is called, and have a run whose worker was killed."""
+        self._leases = self._leases or self._taken()
+        self._dead = self._run_and_kill()
 
     def _taken(self) -> set[str]:
         """The names of the keys that a start writes and that end by themselves.
@@ -305,14 +311,14 @@ class Beats:
         self.worker.revive()
         self.gated.reset()
         self.kernels.new()
-        self._second, self._started, self.running = None, "", None
+        self._second, self._started, self._dead, self.running = None, "", "", None
 
     def take_dead(self) -> str:
         """A run whose worker was killed."""
-        run_id, self._dead = self._dead, ""
-        if not run_id:
+        if not self._dead:
             self.began = time.monotonic()
-            run_id = self._run_and_kill()
+            self._prepare()
+        run_id, self._dead = self._dead, ""
         return run_id
 
     def start_second_worker(self) -> None:
