@@ -34,6 +34,7 @@ NAMES = (
     "wrong-lock",
     "right-lock",
     "cancel",
+    "results-and-errors",
     "kernel",
     "live-progress",
     "dead-worker",
