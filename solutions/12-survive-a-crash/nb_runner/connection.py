@@ -6,8 +6,8 @@ from redis.retry import Retry
 
 from .config import settings
 
-# Who waits for a silent Redis for longer than the lease has lost it without noticing. So we give up
-# early, and whether to try again is for the caller to say.
+# A worker that waits for a silent Redis for longer than its lease lasts has lost the lease, and has
+# not noticed. So the connection gives up early, and the caller decides whether to try again.
 SOCKET_TIMEOUT = settings.lease_seconds / 9
 redis = Redis.from_url(
     settings.redis_url,

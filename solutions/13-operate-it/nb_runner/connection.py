@@ -14,8 +14,8 @@ from .config import get_settings
 def get_redis() -> Redis:
     """The connection.
 
-    Who waits for a silent Redis for longer than the lease has lost it without noticing. So we give
-    up early, and whether to try again is for the caller to say.
+    A worker that waits for a silent Redis for longer than its lease lasts has lost the lease, and
+    has not noticed. So the connection gives up early, and the caller decides whether to try again.
     """
     settings = get_settings()
     return Redis.from_url(
