@@ -103,8 +103,8 @@ def building(builds: Sequence[tuple[Pages, Build]]) -> Iterator[None]:
 
     with Stack() as stack:
         builder = threading.Thread(target=build, args=(stack,), daemon=True)
-        builder.start()
-        try:
+        try:  # an interrupt may come as soon as the thread has begun
+            builder.start()
             yield
         finally:
             stopping.set()

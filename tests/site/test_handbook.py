@@ -556,8 +556,10 @@ def complaint_about(command: str) -> str:
             return f"there is no verb {' '.join([name, *words[:1]]).strip()}"
         name, parser = words[0], parser.commands[words[0]]
         words = words[1:]
+    if "--help" in words:
+        return ""
     try:
-        parser.make_context(name, [word for word in words if word != "--help"])
+        parser.make_context(name, list(words))  # it takes the words out of its list
     except Exception as error:  # the parser's own; it keeps the base class to itself
         return f"{getattr(error, 'message', '') or error}"
     return next(filter(None, map(unknown_exercise, words)), "")

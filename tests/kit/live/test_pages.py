@@ -103,9 +103,9 @@ def test_a_save_brings_the_failure_and_then_the_tick_beside_the_task(
         kit.address + CHAPTER, color_scheme=scheme, viewport={"width": width, "height": 800},
         allowed="net::ERR_",
     )  # fmt: skip
-    page.evaluate("window.same = true")
     status = page.locator(".here-status[role=status]")
-    expect(status).to_contain_text("Not checked yet: ./workshop check 02")
+    expect(status).to_contain_text("Not checked yet: ./workshop check 02")  # it has been built
+    page.evaluate("window.same = true")
     station = page.locator(f'[data-station="{HELLO}"]')
     expect(station).to_have_attribute("data-here", "not started")
     with Terminal("watch", "2", cwd=kit.home, env=kit.env) as screen:
