@@ -208,7 +208,7 @@ def test_a_second_interrupt_kills_what_does_not_want_to_stop(start: Start, proje
     run.process.send_signal(signal.SIGINT)
     run.wait_for("stopping")
     run.process.send_signal(signal.SIGINT)
-    # On a busy machine it may come when Python is ending already, and kills it: 130 in a shell, too.
+    # On a busy machine it may come when Python is ending, and kills it: 130 in a shell, too.
     assert run.exit_code() in (130, -signal.SIGINT)
     run.assert_nothing_is_left()
 
