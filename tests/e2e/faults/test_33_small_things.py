@@ -23,6 +23,14 @@ raise Quiet("no more to say")
 """
 
 
+OWN_HANDLER = """
+def told(shell, kind, error, traceback, tb_offset=None):
+    print("handled:", error)
+get_ipython().set_custom_exc((ValueError,), told)
+raise ValueError("odd")
+"""
+
+
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     folder = tmp_path_factory.mktemp("small")
@@ -55,6 +63,13 @@ def test_33_a_traceback_that_is_null_is_an_error_like_any_other(runner: Runner) 
     run, text = run_cells(runner, OWN_TRACEBACK, status="FAILED")
     assert run["error"] == "Cell 1 of 1 raised Quiet: no more to say"
     assert text == "Quiet: no more to say\n"
+
+
+def test_33_an_error_that_a_handler_of_the_notebook_takes_fails_the_run(runner: Runner) -> None:
+    run, text = run_cells(runner, OWN_HANDLER, "print('not reached')", status="FAILED")
+    assert run["reason"] == "cell_error"
+    assert str(run["error"]).startswith("Cell 1 of 2 raised ValueError: odd")
+    assert "handled: odd" in text and "not reached" not in text
 
 
 @pytest.mark.parametrize("code", ["exit()", "quit()", "exit", "exit(keep_kernel=True)"])
