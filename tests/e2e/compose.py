@@ -28,6 +28,7 @@ from tests.e2e.runner import ENDED, TIMEOUT, wait_until
 COMPOSE = ROOT / "docker-compose.yml"
 PASSWORD = "correct0horse0battery0staple"
 UV_CACHE = "UV_CACHE_DIR=/root/.cache/uv "  # of the image's root; here, uv has its own place
+STRIP = r"(LD_LIBRARY_PATH=\$\(.+?\) )?find /venv/lib -name '\*\.so' .+? \{\} \+ && "
 VARIABLE = re.compile(r"\$\{(\w+)(?::(-|\?)([^}]*))?\}")
 
 
@@ -134,10 +135,16 @@ def build(name: str, root: Path) -> None:
             source, target = arguments.split()
             copy(ROOT / source, root / target[1:] if target[0] == "/" else here / target)
         elif instruction == "RUN" and "useradd" not in arguments:
-            arguments = re.sub(r" && /venv/bin/python -m compileall .*/venv/lib$", "", arguments)
+            if "target=/build/usr" in arguments:  # the folder of the build that has uv
+                (root / "build" / "usr").mkdir(exist_ok=True)
+                (root / "build" / "usr" / "local").symlink_to(root / "python")
             command = re.sub(r"^(--mount=\S+ +)+", "", arguments).replace(UV_CACHE, "")
             # Takes half a minute. Here, modules are compiled when they are imported.
+            command = re.sub(r" && /venv/bin/python -m compileall .*/venv/lib$", "", command)
             command = command.replace(" --compile-bytecode", "")
+            # Debian's packages want root. Only strip is of them, and the modules stay as they are.
+            command = re.sub(r" && apt-get update .*", "", command)
+            command = re.sub(STRIP, "", command)
             command = re.sub(r"(?<!\S)/(?=(venv|build|app|notebooks)\b)", f"{root}/", command)
             done = subprocess.run(
                 ["sh", "-ec", command], cwd=here, env=env, capture_output=True, text=True
