@@ -62,7 +62,7 @@ def measure(repeat: int | None, say: Say) -> Report:
         HOW,
         [Measurement(what, rates[what], "/s", PING) for what in (PING, *ours)]
         + [Measurement(late[what], tails[what], "ms", late[PING]) for what in (PING, *ours)],
-        [Target(what, "ratio", "at least", 0.6) for what in ours]
+        [Target(START, "ratio", "at least", 0.75), Target(STATUS, "ratio", "at least", 0.6)]
         + [Target(late[what], "ratio", "at most", 2) for what in ours],
     )
 

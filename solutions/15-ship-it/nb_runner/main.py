@@ -15,15 +15,16 @@ from redis import RedisError
 
 from . import runs
 from .api import stopping
-from .api.answers import UNKNOWN, Blocked, KnownRun, Problem, RunId, problem
+from .api.answers import ALL, UNKNOWN, Blocked, KnownRun, Problem, RunId, problem
 from .api.app import create_app
+from .api.security import key_needed
 from .broker import enqueue
 from .config import get_settings
 from .extras import logs
 from .runs import Busy, Elsewhere, Forgot, Run
 
 EVENT_POLL_INTERVAL = 0.25  # seconds between two looks at a run whose events are read
-calls = APIRouter()
+calls = APIRouter(tags=["runs"], dependencies=key_needed(), responses=ALL)
 
 
 def _unicode(text: str) -> str:

@@ -14,6 +14,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from redis import RedisError
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from .. import runs
 from ..config import get_settings
@@ -39,10 +41,13 @@ def create_app(calls: APIRouter) -> FastAPI:
         description="Starts a notebook by an API call, and never twice at once.",
         version="1.0.0",
         lifespan=lifespan,
-        max_body_size=10_000,  # bytes; the one body there is has a name in it
+        # Bytes; the one body there is has a name in it. FastAPI's own limit looks three times.
+        middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=10_000)],
+        # The calls first, and not included: then each request is matched once.
+        routes=calls.routes,
     )
     demos = [demo.router] if get_settings().demo_mode else []
-    for router in (calls, output.router, *demos):
+    for router in (output.router, *demos):
         app.include_router(router, tags=["runs"], dependencies=key_needed(), responses=answers.ALL)
     app.include_router(health.router, tags=["health"])
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
