@@ -7,14 +7,13 @@ from dataclasses import replace
 from explorer import Actor, Command, Outcome, Step, Trace, crash_points, time_passes
 from explorer.crashes import Place, Point, Way
 from kit.exploring.findings import CrashPoint, Operation
-from kit.exploring.judging import Verdict, active_runs, after_crash
+from kit.exploring.judging import LONG, Verdict, active_runs, after_crash
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Answer
 from kit.grading.gated.project import CallResult
 from kit.grading.gated.worker import GatedWorker
 from kit.verdicts.failure import Wrong
 
-LONG = 3600  # seconds after which the lock or the lease of a crashed process has to be gone
 ID = re.compile(r"([0-9a-f]{8,}|(?=[a-f]*\d)[0-9a-f]{6,})…?")  # made anew in each schedule
 
 

@@ -15,7 +15,11 @@ from kit.grading.gated.rules import unanswered
 from kit.grading.runner.runs import ACTIVE
 from kit.verdicts.failure import Wrong
 
-ALLOWED = (202, 409, 503)  # 503: a start that did not get the lock in time
+# 503: a start that did not get the lock in time, or an answer of Redis: on a machine that is very
+# busy, Redis behind a gate may take longer to answer than a runner waits for it.
+REFUSED, NO_ANSWER_IN_TIME = 409, 503
+ALLOWED = (202, REFUSED, NO_ANSWER_IN_TIME)
+LONG = 3600  # seconds after which the lock or the lease of a crashed process has to be gone
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def fault_of_schedule(trace: Trace, api: Api) -> str | None:
 def fault_of_end(trace: Trace, api: Api) -> str | None:
     """The same, when a worker has done with its run: then a start is possible again."""
     fault = fault_of_schedule(trace, api)
-    if fault is None and not active_runs(api) and api.post("/start").status == 409:
+    if fault is None and not active_runs(api) and api.post("/start").status == REFUSED:
         return "no run is active, and a further start was refused"
     return fault
 
@@ -64,17 +68,19 @@ def after_crash(first: Answer | None, api: Api, data: Data, at_work: Sequence[st
     going = [run for run in active if run in at_work or messages(data, run)]
     if len(going) > 1:
         return Verdict(Outcome.TWO, f"{len(going)} runs are queued or at work at the same time")
+    if first.status == NO_ANSWER_IN_TIME and not going:
+        data.advance(LONG)  # what that start has taken, it keeps until its lease ends
     again = api.post("/start")
     if again.status == 202:
         if going:
             words = f"run {going[0]} is {status_of(api, going[0])}, and another start is let in"
             return Verdict(Outcome.TWO, words)
         return Verdict(Outcome.LET_IN)
-    if again.status != 409:
+    if again.status != REFUSED:
         return Verdict(Outcome.ERROR, f"a start is answered {again}")
     running = _running(again) or next(iter(active), "")
     if running in going:
-        return Verdict(Outcome.LET_IN if first.status == 202 else Outcome.BLOCKED)
+        return Verdict(Outcome.BLOCKED if first.status == REFUSED else Outcome.LET_IN)
     if not running:
         return Verdict(Outcome.FOR_EVER, "every start is refused, and no run is active")
     words = f"run {running} stays {status_of(api, running)}, because it has no worker and no "

@@ -36,6 +36,14 @@ class Explored:
         found: list[dict[str, Any]] = self.data["searches"]
         return next(search for search in found if search["name"].startswith(name))
 
+    def faults(self) -> list[Any]:
+        """The schedules and crash points that break the rule, whole: they may not come twice."""
+        schedules = [search["failing"] for search in self.data["searches"]]
+        return [
+            *(schedule for schedule in schedules if schedule),
+            *(point for point in self.data["crash_points"] if not point["kept"]),
+        ]
+
     def outcomes(self, operation: str, way: str) -> list[tuple[str, str]]:
         """The last command before each crash, and what came of it."""
         return [
@@ -144,6 +152,7 @@ def test_what_is_left_in_12_is_a_message_that_comes_twice(explored: Exploring) -
 @pytest.mark.thorough
 def test_in_15_nothing_is_found(explored: Exploring) -> None:
     found = explored("15")
+    assert found.faults() == []
     assert (found.code, found.data["kept"], found.data["complete"]) == (0, True, True)
     assert len(found.data["searches"]) == 6 and found.data["left_out"] == []
     assert len(found.outcomes("run", "pause")) >= 4

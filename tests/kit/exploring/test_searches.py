@@ -1,14 +1,18 @@
 """Wrong answers of exercise 07, with real processes: which schedule is found, and judged how."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from explorer import find
+from explorer import Gate, find
+from explorer.connection import Passed
 from kit.authoring.mistakes import mistakes_of
 from kit.checking.trial import copy_project
 from kit.course import catalogue
+from kit.exploring.crashes import crashes_of_run
+from kit.exploring.findings import Outcome
 from kit.exploring.schedules import cancel_and_run, start_and_run, starts_apart, two_starts
 from kit.exploring.subject import Subject, opened
 
@@ -85,3 +89,17 @@ def test_a_cancelled_run_that_still_blocks(tmp_path: Path) -> None:
         search = cancel_and_run(subject, worker, "cancel and run", tried)
     assert search.failing is not None
     assert search.failing.fault == "no run is active, and a further start was refused"
+
+
+def test_a_start_that_gave_up_waiting_is_no_crash_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Gate.step
+
+    def late(gate: Gate, timeout: float, *, cut: bool = False) -> Passed | None:
+        if "QUEUED" in gate.held[0].words:  # with it, a start takes the lease
+            time.sleep(2.6)  # a busy machine: before it gets an answer, the API gives up
+        return step(gate, timeout, cut=cut)
+
+    with opened(catalogue.find("15").solution) as subject, subject.worker() as worker:
+        monkeypatch.setattr(Gate, "step", late)
+        points = crashes_of_run(subject, worker, tried, ["kill"])
+    assert {point.outcome for point in points} == {Outcome.LET_IN}
