@@ -27,6 +27,11 @@ EVENT_POLL_INTERVAL = 0.25  # seconds between two looks at a run whose events ar
 calls = APIRouter(tags=["runs"], dependencies=key_needed(), responses=ALL)
 
 
+def blocked(error: Busy | Elsewhere) -> JSONResponse:
+    """The answer when another run is in progress: one at a time."""
+    return JSONResponse({"detail": str(error), "running": error.running}, 409)
+
+
 def _unicode(text: str) -> str:
     text.encode()  # half of a surrogate pair is valid JSON; a UnicodeEncodeError is a ValueError
     return text
@@ -45,6 +50,7 @@ class StartRequest(BaseModel):
 
 @calls.post(
     "/start",
+    response_model=Run,
     status_code=202,
     response_description="The run, queued; Location says where to follow it",
     responses={
@@ -53,9 +59,14 @@ class StartRequest(BaseModel):
         413: {"description": "That body is too large", "content": {"text/plain": {}}},
     },
 )
-async def start(request: Request, response: Response, body: StartRequest | None = None) -> Run:
+async def start(
+    request: Request, response: Response, body: StartRequest | None = None
+) -> Run | JSONResponse:
     """Start the notebook, unless it is running: a second start gets 409."""
-    run = await runs.admit(body.requested_by if body else None)
+    try:
+        run = await runs.admit(body.requested_by if body else None)
+    except Busy as error:
+        return blocked(error)  # the commonest answer: through all of FastAPI, an exception is slow
     logs.about(run)
     try:
         await run_in_threadpool(enqueue, run.run_id)
@@ -166,11 +177,10 @@ async def recent() -> list[Run]:
 app = create_app(calls)
 
 
-@app.exception_handler(Busy)
 @app.exception_handler(Elsewhere)
-async def busy(_: Request, error: Busy | Elsewhere) -> JSONResponse:
-    """Another run than the one that is asked for is in progress: one at a time."""
-    return JSONResponse({"detail": str(error), "running": error.running}, 409)
+async def elsewhere(_: Request, error: Elsewhere) -> JSONResponse:
+    """Another run than the one that is to be cancelled is in progress."""
+    return blocked(error)
 
 
 @app.exception_handler(Forgot)

@@ -63,9 +63,12 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The run is told at the end of the first line."""
-        first, *more = self._line.format(record).split("\n")
-        facts = " ".join(f"{name}={value!r}" for name, value in _facts_of(record).items())
-        return "\n".join([f"{first} [{facts}]" if facts else first, *more])
+        line = self._line.format(record)
+        if not (facts := _facts_of(record)):
+            return line
+        first, *more = line.split("\n")
+        told = " ".join(f"{name}={value!r}" for name, value in facts.items())
+        return "\n".join([f"{first} [{told}]", *more])
 
 
 class _Json(logging.Formatter):
