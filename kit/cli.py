@@ -123,7 +123,7 @@ def with_all_verbs() -> typer.Typer:
 
 def unknown(word: str) -> KitError:
     """The error for a verb that does not exist."""
-    close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, VERBS, n=1)
     if word.replace(".", "").isdecimal():
         close = [f"check {word.partition('.')[0]}"]
     return KitError(f"there is no verb {word!r}", f"./workshop {close[0] if close else '--help'}")

@@ -21,6 +21,7 @@ from kit.grading.gated.project import GatedProject, gate_before
 from kit.grading.gated.worker import GatedWorker
 from kit.grading.options import GraderOptions
 from kit.grading.runner.data import RunnerData
+from kit.grading.runner.runs import status
 from kit.grading.submission import Submission
 from kit.processes.child import Child, wait_until
 from kit.processes.environment import allowed
@@ -32,7 +33,7 @@ LEASH_TIMEOUT = 10.0  # seconds
 # Seconds in which a worker acknowledges a message, unless it does so at the end.
 ACKNOWLEDGE_TIMEOUT = 1.0
 POLL_INTERVAL = 0.005  # seconds
-CLAIM_TIMEOUT = 5.0  # seconds in which a worker puts aside a message that it may not take
+CLAIM_TIMEOUT = 10.0  # seconds in which a worker begins a run, or puts its message aside
 # Seconds after which Redis answers a stopped worker that there is no message.
 BLOCKED_READ_TIMEOUT = 1.5
 CELL = """
@@ -151,6 +152,7 @@ class Subject:
         workers = [self.submission.worker(self.env)]
         try:
             _wait_until_taken(workers[0], run_id)
+            self._wait_until_begun(run_id)
             workers[0].signal(signal.SIGSTOP)
             sleep(BLOCKED_READ_TIMEOUT)
             self.data.redis.lpush(key, second)
@@ -166,6 +168,12 @@ class Subject:
             for worker in workers:
                 worker.kill()
             self.hold.unlink()
+
+    def _wait_until_begun(self, run_id: str) -> None:
+        """Wait for the worker that has taken a message: stopped before, it would never begin."""
+        deadline = monotonic() + CLAIM_TIMEOUT
+        while status(self.observer, run_id) != "RUNNING" and monotonic() < deadline:
+            sleep(POLL_INTERVAL)
 
     def run_by(self, worker: GatedWorker) -> Actor:
         """A run, as an operation of that worker."""

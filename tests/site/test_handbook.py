@@ -47,7 +47,7 @@ TYPED = {"console", "http", "json", "text"}
 expect.set_options(timeout=TIMEOUT)
 CUT = """() => {
     document.querySelectorAll("details").forEach(each => each.open = true)
-    return [...document.querySelectorAll("pre > code")]
+    return [...document.querySelectorAll(":not(.lanes) > pre > code")]
         .filter(code => code.textContent.split("\\n").every(line => line.length <= 101))
         .filter(code => code.scrollWidth > code.clientWidth + 1)
         .map(code => code.textContent.slice(0, 60))

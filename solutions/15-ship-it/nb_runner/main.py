@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from math import ceil
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import Depends, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
@@ -15,16 +15,16 @@ from redis import RedisError
 
 from . import runs
 from .api import stopping
-from .api.answers import ALL, UNKNOWN, Blocked, KnownRun, Problem, RunId, problem
+from .api.answers import UNKNOWN, Blocked, KnownRun, Problem, RunId, problem
 from .api.app import create_app
-from .api.security import key_needed
+from .api.security import router_for_runs
 from .broker import enqueue
 from .config import get_settings
 from .extras import logs
 from .runs import Busy, Elsewhere, Forgot, Run
 
 EVENT_POLL_INTERVAL = 0.25  # seconds between two looks at a run whose events are read
-calls = APIRouter(tags=["runs"], dependencies=key_needed(), responses=ALL)
+calls = router_for_runs()
 
 
 def blocked(error: Busy | Elsewhere) -> JSONResponse:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import HTTPException, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 from redis import RedisError
@@ -22,6 +22,7 @@ from ..output import artifacts
 from ..output.live import Tail, text_so_far
 from ..runs import Run
 from .answers import UNKNOWN, KnownRun, problem
+from .security import router_for_runs
 
 # A notebook's output may be any HTML, scripts included. Served under these rules, a browser
 # runs none of it and lets it load nothing: no script, no network, no access to our page.
@@ -48,7 +49,7 @@ Cell = Annotated[
     int | None,
     Query(ge=1, description="Only the text of this cell; the first one that runs is 1"),
 ]
-router = APIRouter()
+router = router_for_runs()
 
 
 @router.get(

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Security, params
+from fastapi import APIRouter, Depends, Security
 from fastapi.security import APIKeyHeader
 
 from ..config import get_settings
+from .answers import ALL
 
 header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -18,6 +19,7 @@ async def check(given: Annotated[str | None, Security(header)]) -> None:
     #   client could guess the key letter by letter.
 
 
-def key_needed() -> list[params.Depends]:
-    """What the calls depend on that ask for the key."""
-    return [Depends(check)] if get_settings().runner_api_key else []
+def router_for_runs() -> APIRouter:
+    """A router for calls that start, cancel or tell of runs: with the key, if one is set."""
+    dependencies = [Depends(check)] if get_settings().runner_api_key else []
+    return APIRouter(tags=["runs"], dependencies=dependencies, responses=ALL)

@@ -23,8 +23,7 @@ from ..connection import api_redis
 from ..extras import logs, redis_words
 from ..extras.notify import Notifier
 from ..notebook import document, process_tree
-from . import answers, demo, health, output, stopping
-from .security import key_needed
+from . import demo, health, output, stopping
 
 log = logging.getLogger("uvicorn.error")
 PAGE = Path(__file__).parents[1] / "page"
@@ -36,6 +35,7 @@ def create_app(calls: APIRouter) -> FastAPI:
     logs.set_up(
         get_settings().log_format, *map(logging.getLogger, ("", "uvicorn", "uvicorn.access"))
     )
+    demos = [demo.router] if get_settings().demo_mode else []
     app = FastAPIOffline(
         title="Notebook runner",
         description="Starts a notebook by an API call, and never twice at once.",
@@ -44,11 +44,8 @@ def create_app(calls: APIRouter) -> FastAPI:
         # Bytes; the one body there is has a name in it. FastAPI's own limit looks three times.
         middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=10_000)],
         # The calls first, and not included: then each request is matched once.
-        routes=calls.routes,
+        routes=[route for router in (calls, output.router, *demos) for route in router.routes],
     )
-    demos = [demo.router] if get_settings().demo_mode else []
-    for router in (output.router, *demos):
-        app.include_router(router, tags=["runs"], dependencies=key_needed(), responses=answers.ALL)
     app.include_router(health.router, tags=["health"])
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_api_route("/", page, include_in_schema=False)

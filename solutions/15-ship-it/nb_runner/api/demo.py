@@ -1,13 +1,13 @@
 """GET /lease: how long the lease still lasts. Only in demo mode, for the page."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from ..config import get_settings
 from ..connection import api_redis
 from ..names import names
+from .security import router_for_runs
 
-router = APIRouter()
+router = router_for_runs()
 
 
 class LeaseLeft(BaseModel):

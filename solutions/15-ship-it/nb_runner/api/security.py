@@ -3,10 +3,11 @@
 import secrets
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Security, params
+from fastapi import APIRouter, Depends, HTTPException, Security
 from fastapi.security import APIKeyHeader
 
 from ..config import get_settings
+from .answers import ALL
 
 header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -20,6 +21,7 @@ async def check(given: Annotated[str | None, Security(header)]) -> None:
         raise HTTPException(401, why, headers={"WWW-Authenticate": "X-API-Key"})
 
 
-def key_needed() -> list[params.Depends]:
-    """What the calls depend on that ask for the key."""
-    return [Depends(check)] if get_settings().runner_api_key else []
+def router_for_runs() -> APIRouter:
+    """A router for calls that start, cancel or tell of runs: with the key, if one is set."""
+    dependencies = [Depends(check)] if get_settings().runner_api_key else []
+    return APIRouter(tags=["runs"], dependencies=dependencies, responses=ALL)
