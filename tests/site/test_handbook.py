@@ -525,7 +525,7 @@ def blocks(file: Path) -> Iterator[tuple[int, str, str]]:
         if inside and begin is None:
             begin = i
         elif begin is not None and (not inside or re.fullmatch(r"\s*[`~]{3,}", line)):
-            language = re.match(r"\s*[`~]{3,} *(\w*)", lines[begin])
+            language = re.match(r"\s*[`~]{3,} *(?:\{ \.)?(\w*)", lines[begin])
             yield begin + 1, language[1] if language else "", "\n".join(lines[begin + 1 : i])
             begin = None
 
