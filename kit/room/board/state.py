@@ -13,7 +13,7 @@ from kit.room.board.schedule import Schedule
 from kit.room.store import Attendee, Standing, Store
 from kit.verdicts.verdict import State
 
-HOUR = 60
+HOUR, DAY = 60, 24 * 60  # minutes
 
 
 class TaskOnBoard(TypedDict):
@@ -223,7 +223,7 @@ def _pace(
     shown: Sequence[Exercise],
     standings: Sequence[Mapping[str, Standing]],
 ) -> PaceOnBoard:
-    minute = minute_of_day()
+    minute = minute_of_agenda(plan.plan.start, time.localtime())
     planned = plan.planned(minute)
     behind = sorted(
         (
@@ -253,7 +253,10 @@ def _by_agenda(plan: Schedule, minute: float) -> str:
     return f"begins at {clock(plan.plan.start)}" if minute < plan.plan.start else "over"
 
 
-def minute_of_day() -> float:
-    """The local time, in minutes since midnight."""
-    now = time.localtime()
-    return now.tm_hour * HOUR + now.tm_min + now.tm_sec / 60
+def minute_of_agenda(start: int, now: time.struct_time) -> float:
+    """The time in minutes since the midnight before `start`: an evening may go on past the next.
+
+    Half a day before the start it is the next day.
+    """
+    minute = now.tm_hour * HOUR + now.tm_min + now.tm_sec / 60
+    return minute + DAY if minute < start - DAY / 2 else minute

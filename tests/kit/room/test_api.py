@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from kit.course import catalogue
 from kit.room import attendees, connections
 from kit.room.board import api, summary
+from kit.room.board.state import minute_of_agenda
 from kit.room.security import LARGEST_BODY, Limit
 from kit.room.store import Store
 from tests.support.rooms import Room, fill, served_room, verdict
@@ -186,3 +188,18 @@ def test_the_summary_says_how_far_all_are_and_what_was_not_met(room: Room) -> No
         "name": "Ada", "exercise": "02-hello-fastapi", "passed": "4", "tasks": "4",
         "checks": "3", "minutes": "7",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "minute"),
+    [
+        ("18:30", "09:00", 9 * 60),
+        ("18:30", "20:00", 20 * 60),
+        ("23:00", "00:30", 24 * 60 + 30),
+        ("00:10", "23:50", 23 * 60 + 50),
+    ],
+)
+def test_an_evening_may_go_on_past_midnight(start: str, now: str, minute: float) -> None:
+    began = time.strptime(start, "%H:%M")
+    told = minute_of_agenda(began.tm_hour * 60 + began.tm_min, time.strptime(now, "%H:%M"))
+    assert told == minute
