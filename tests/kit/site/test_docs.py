@@ -39,10 +39,13 @@ def docs(state: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
+        ended = process.poll() is not None
         process.kill()
         process.wait()
         if process.stdout:
             process.stdout.close()
+    if not ended:  # what is being built ends a moment after the kit was killed
+        eventually(lambda: mark.commands() == [], "the build to end")
     assert mark.commands() == []
 
 
