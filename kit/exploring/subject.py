@@ -137,7 +137,7 @@ class Subject:
                 worker.body = {"seconds": 0}
             with closing(worker):
                 yield worker
-            worker.child.kill()
+            worker.kill()
 
     def two_at_work(self, run_id: str) -> bool:
         """Whether two workers are at one run at the same time, when its message is there twice.
@@ -197,7 +197,7 @@ class Subject:
         self.gated.reset()
         worker.gate.open()
         if has_ended(worker.child) or not _soon_idle(worker):
-            worker.child.kill()
+            worker.kill()
             worker.revive()
         self.gated.reset()
 

@@ -191,7 +191,7 @@ class Steps:
         finally:
             write_notebook(self.notebook, "", kernel=NO_KERNEL)
             if self.kernels.new():
-                self.worker.child.kill()
+                self.worker.kill()
 
     def cancel_after(self, commands: int) -> tuple[Play, str]:
         """Start a run, and cancel it when the worker has sent so many commands for it."""
@@ -298,13 +298,14 @@ class Beats:
     def _run_and_kill(self) -> str:
         """Kill the worker in the middle of a run, and start another. Returns the run's id."""
         run_id = self.start()
-        self.worker.child.kill()
+        self.worker.kill()
         self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
         self.worker.revive()
         return run_id
 
     def reset(self) -> None:
         """Make all as at first, whatever a test has left."""
+        self.worker.kill()
         for child in self.workers():
             child.kill()
         self.worker.gate.open()
@@ -329,7 +330,7 @@ class Beats:
     def leave_to_second_worker(self) -> None:
         """Kill the first worker, so that its last run cannot touch the next one."""
         self.start_second_worker()
-        self.worker.child.kill()
+        self.worker.kill()
 
     def workers(self) -> list[Child]:
         """All of them."""

@@ -137,9 +137,17 @@ class GatedWorker:
         try:
             self.finish(run_id_of(answer))
         except Wrong:  # what it hangs in is for another test to say
-            self.child.kill()
+            self.kill()
             self.revive()
         self.data.forget()
+
+    def kill(self) -> None:
+        """SIGKILL for it, and the end of its connections.
+
+        Redis would give the next message to the dead worker while it takes its connection for open.
+        """
+        self.child.kill()
+        self.gate.drop()
 
     def revive(self) -> None:
         """Start it again if it was killed."""
