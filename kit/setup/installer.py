@@ -117,7 +117,8 @@ def _listed(entries: Iterable[str]) -> Iterator[str]:
 def make_venv(folder: Path) -> None:
     """Make an empty virtual environment, whatever was there before."""
     argv = [sys.executable, "-E", "-m", "venv", "--clear", str(folder)]
-    run_step("making .venv", argv, os.environ)
+    # It starts ensurepip, which heeds PYTHONUTF8=0 and then cannot read the name of the folder.
+    run_step("making .venv", argv, {**os.environ, "PYTHONUTF8": "1"})
 
 
 def relocate(venv: Path, old: bytes, new: bytes) -> bool:

@@ -489,6 +489,20 @@ def test_the_kit_is_imported_from_any_folder(tmp_path: Path, locale: str) -> Non
     assert done.stdout == "the kit\n", done.stderr
 
 
+def test_an_environment_is_made_in_any_folder_for_real(tmp_path: Path) -> None:
+    folder = tmp_path / UGLY / ".venv"
+    make = "import pathlib, sys; from kit.setup.installer import make_venv as it; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{make}it(pathlib.Path(sys.argv[1]))", folder],
+        cwd=ROOT,
+        env={**os.environ, **LOCALES["the locale C, and no UTF-8"]},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "bin" / "pip").exists()
+
+
 def test_the_lock_entry_is_the_packages_own_and_hashed() -> None:
     assert locked({"uv"}, LOCK) == [
         "uv==0.1.2 \\\n    --hash=sha256:bbbb \\\n    --hash=sha256:cccc"
