@@ -2,9 +2,9 @@
 
     python -m kit.grading.programs.own_tests RESULT_FILE
 
-A test that passes in both cases tells nothing. pytest and the app are imported once; each run is
-forked from there. The result has, for each run, how many tests have passed, and those that have
-not: what failed, and with which words.
+A test that passes in both cases tells nothing. Tests that fail on the app as it is are not run
+again. pytest and the app are imported once; each run is forked from there. The result has, for each
+run, how many tests have passed, and those that have not: what failed, and with which words.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from kit.grading.programs.asgi import app
 
 AS_IT_IS = "as it is"
 WRONG = {"another word": (200, "pang"), "another status": (500, "pong")}
+DEPTH = 12  # folders: pytest needs 18 s for two thousand in one another, and fails at the 813th
 OPTIONS = ["-c", "pyproject.toml", "-p", "no:cacheprovider", "-p", "anyio.pytest_plugin"]
 
 
@@ -41,11 +42,16 @@ class WrongPing:
 
 
 class Tally:
-    """A plugin of pytest: counts."""
+    """A plugin of pytest: counts, and goes no deeper than `DEPTH` folders."""
 
     def __init__(self) -> None:
         self.passed = 0
         self.failed: dict[str, str] = {}
+        self._deepest = len(Path.cwd().parts) + DEPTH
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """None leaves the decision to pytest."""
+        return len(collection_path.parts) > self._deepest or None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be imported has failed."""
@@ -81,6 +87,7 @@ def run(result: Path, answer: tuple[int, str] | None) -> None:
 
 def forked(result: Path, answer: tuple[int, str] | None) -> Any:
     """The same, in a fork. None: it wrote nothing."""
+    result.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         try:
@@ -94,19 +101,17 @@ def forked(result: Path, answer: tuple[int, str] | None) -> Any:
 
 
 def main(result: Path) -> None:
-    """Run the tests three times."""
+    """Run the tests, and run them with each wrong answer if they pass."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with contextlib.suppress(Exception):  # what cannot be imported, the tests say
         app()
         importlib.import_module("fastapi.testclient")
     gc.collect()
     gc.freeze()  # pytest collects garbage five times a run, and looks through all that is alive
-    runs = {AS_IT_IS: None} | WRONG
     scratch = result.with_name("run.json")
-    found = {}
-    for name, answer in runs.items():
-        found[name] = forked(scratch, answer)
-        scratch.unlink(missing_ok=True)
+    found = {AS_IT_IS: forked(scratch, None)}
+    if found[AS_IT_IS] and not found[AS_IT_IS]["failed"]:
+        found |= {name: forked(scratch, answer) for name, answer in WRONG.items()}
     result.write_text(json.dumps(found))
 
 

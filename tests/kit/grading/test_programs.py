@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from kit.grading.options import GraderOptions
 from kit.grading.programs import start
+from kit.grading.programs.own_tests import AS_IT_IS, DEPTH
 from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
 from kit.processes.child import Child
@@ -58,6 +60,26 @@ def start() -> None:
     if busy:
         raise HTTPException(409)
     kept.append(1)
+"""
+
+OWN_TEST = """
+from fastapi.testclient import TestClient
+
+from nb_runner.main import app
+
+
+def test_ping() -> None:
+    assert TestClient(app).get("/ping").json() == {answer!r}
+"""
+PING = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/ping")
+def ping() -> str:
+    return "pong"
 """
 
 pytestmark = pytest.mark.slow
@@ -111,6 +133,34 @@ def test_a_program_that_does_not_end_is_ended(
     write(submission, "import time\n\ntime.sleep(600)\n")
     with pytest.raises(Wrong, match=r"it was not done after 0\.5 s"):
         Program(submission, "kept").result("curl", "a record", "main.py")
+
+
+def own_tests(submission: Submission, answer: str) -> dict[str, Any]:
+    """How many tests passed and failed, with a test that expects `answer`."""
+    write(submission, PING)
+    (submission.folder / "pyproject.toml").touch()
+    test = OWN_TEST.format(answer=answer)
+    (submission.folder / "nb_runner" / "test_main.py").write_text(test)
+    found = Program(submission, "own_tests").result("pytest", "its end", "test_main.py")
+    return {name: (run["passed"], len(run["failed"])) for name, run in found.items()}
+
+
+def test_own_tests_see_the_app_as_it_is_and_wrong_answers(submission: Submission) -> None:
+    # The test does not look at the status.
+    expected = {AS_IT_IS: (1, 0), "another word": (0, 1), "another status": (1, 0)}
+    assert own_tests(submission, "pong") == expected
+
+
+def test_own_tests_that_fail_on_the_app_as_it_is_are_not_run_again(submission: Submission) -> None:
+    assert own_tests(submission, "something else") == {AS_IT_IS: (0, 1)}
+
+
+@pytest.mark.parametrize(("depth", "count"), [(DEPTH - 1, 2), (DEPTH, 1)])
+def test_how_deep_own_tests_are_looked_for(submission: Submission, depth: int, count: int) -> None:
+    folder = submission.folder.joinpath(*["deep"] * depth)
+    folder.mkdir(parents=True)
+    (folder / "test_deep.py").write_text("def test_nothing(): ...\n")
+    assert own_tests(submission, "pong")[AS_IT_IS] == (count, 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="libraries of macOS do not survive a fork")
