@@ -16,10 +16,14 @@ GARBAGE = (LookupError, TypeError, ValueError)  # what answers may be no room
 
 @dataclass(frozen=True)
 class Pace:
-    """Where the room is: the exercise that the instructor has marked, and whether time is up."""
+    """Where the room is: the exercise that the instructor has marked, and whether time is up.
+
+    `next` is the exercise that the room's agenda has after it.
+    """
 
     now: str = ""  # "05-one-job"
     time_up: bool = False
+    next: str = ""
 
 
 class Link:
@@ -59,7 +63,7 @@ class Link:
 
     def _exchange(self, here: Membership) -> None:
         told = send_waiting(here) or call("GET", here.address, "/room/pace", token=here.token)
-        self.pace = Pace(str(told["now"]), bool(told["time_up"]))
+        self.pace = Pace(str(told["now"]), bool(told["time_up"]), str(told["next"]))
         if outbox.asks_for_help() and not told["help"] and not outbox.unsent(1):
             outbox.note_helped()
 

@@ -29,7 +29,7 @@ def room_app(
         openapi_url=None, docs_url=None, redoc_url=None, middleware=[Middleware(BoundedBodies)]
     )
     app.exception_handler(RequestValidationError)(_refused)
-    app.include_router(attendees_api(store))
+    app.include_router(attendees_api(store, plan.after))
     app.include_router(board_api(store, course, plan, address))
     app.router.routes.extend(pages)
     return app

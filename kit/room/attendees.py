@@ -1,5 +1,6 @@
 """What attendees call: join, tell, ask for the pace, leave."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
@@ -19,11 +20,12 @@ class Pace(TypedDict):
 
     now: str
     time_up: bool
+    next: str  # the exercise of the agenda after `now`
     help: bool
 
 
-def attendees_api(store: Store) -> APIRouter:
-    """The routes below /room."""
+def attendees_api(store: Store, next_after: Callable[[str], str]) -> APIRouter:
+    """The routes below /room. `next_after` names the exercise that follows another one."""
     api = APIRouter(prefix="/room")
 
     def attendee(authorization: Annotated[str, Header(max_length=200)] = "") -> int:
@@ -44,7 +46,12 @@ def attendees_api(store: Store) -> APIRouter:
 
     def pace_for(who: int) -> Pace:
         now, time_up = store.setting("now"), bool(store.setting("time_up"))
-        return Pace(now=now, time_up=time_up, help=store.asks_for_help(who))
+        return Pace(
+            now=now,
+            time_up=time_up,
+            next=next_after(now) if now else "",
+            help=store.asks_for_help(who),
+        )
 
     @api.post("/events")
     def tell(who: Known, told: Events) -> Pace:

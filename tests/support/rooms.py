@@ -40,7 +40,10 @@ class Room:
 
 @contextlib.contextmanager
 def served_room(
-    folder: Path, port: int = 0, pages: Callable[[str], Sequence[BaseRoute]] = lambda address: ()
+    folder: Path,
+    port: int = 0,
+    pages: Callable[[str], Sequence[BaseRoute]] = lambda address: (),
+    track: str = "evening",
 ) -> Iterator[Room]:
     """Serve a room of the course. Its agenda has been over for an hour, at any time of the day.
 
@@ -54,7 +57,7 @@ def served_room(
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         now = time.localtime()
         three_hours_ago = (now.tm_hour * 60 + now.tm_min - 180) % (24 * 60)
-        plan = schedule("evening", three_hours_ago, course)
+        plan = schedule(track, three_hours_ago, course)
         with contextlib.ExitStack() as stack:
             app = room_app(store, course, plan, address, pages(address))
             stack.enter_context(serving_room(app, sock))

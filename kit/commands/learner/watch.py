@@ -364,11 +364,11 @@ class Watch:
         return next((each for each in self.exercises if each.slug == self.pace.now), None)
 
     def offered(self) -> Exercise | None:
-        """The exercise after the marked one, when its time is up and the learner is not past it."""
+        """The next one of the room's agenda, when time is up, and the learner is no further."""
         now = self.marked()
         if now is None or not self.pace.time_up or self.exercise.number > now.number:
             return None
-        return next((each for each in self.exercises if each.number > now.number), None)
+        return next((each for each in self.exercises if each.slug == self.pace.next), None)
 
     def following(self, done: progress.Progress) -> Exercise | None:
         """The next exercise that is not passed."""

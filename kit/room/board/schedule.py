@@ -15,6 +15,10 @@ class Schedule:
     plan: Plan
     exercises: tuple[Exercise, ...]  # those of the plan, in its order
 
+    def after(self, slug: str) -> str:
+        """The slug of the next exercise of the agenda; empty after the last one."""
+        return next((each.slug for each in self.exercises if each.slug > slug), "")
+
     def planned(self, minute: float) -> float:
         """How many minutes of exercises the agenda has done by then."""
         return sum(

@@ -125,6 +125,19 @@ def test_garbage_is_refused(room: Room) -> None:
     assert room.store.attendees()[0].standings == []
 
 
+def test_the_next_exercise_is_the_one_of_the_rooms_track(room: Room) -> None:
+    ada = joined(room, "Ada")
+
+    def after(marked: str) -> str:
+        room.store.remember(now=marked)
+        return str(ada("GET", "/room/pace").json()["next"])
+
+    assert after("") == ""
+    assert after("02-hello-fastapi") == "05-celery-task"
+    assert after("07-one-at-a-time") == "10-run-the-notebook"
+    assert after("10-run-the-notebook") == ""
+
+
 def test_connections_that_ask_for_nothing_keep_nobody_out(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ def test_watch_asks_for_help_shows_the_pace_and_outlives_the_room(
     learner: Learner, set_workspace: Callable[..., None], tmp_path: Path
 ) -> None:
     set_workspace(course=learner.home)
-    with served_room(tmp_path) as room:
+    with served_room(tmp_path, track="half-day") as room:
         code = room.store.setting("code")
         learner.run("join", room.address, "--as", "Ada", "--code", code)
         with Terminal("watch", cwd=learner.home, env=learner.env) as screen:
