@@ -26,7 +26,7 @@ def free_socket(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise KitError(
-                f"port {port} is in use{holder(port)}", f"--port {port + 1}, or stop the other"
+                f"port {port} is in use{holder(port)}", f"--port {port + 10}, or stop the other"
             ) from None
         if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
             raise KitError(f"{host} is no address of this machine", "ip address") from None

@@ -110,7 +110,7 @@ def port() -> Finding:
     try:
         free_socket(PORT).close()
     except KitError as error:
-        return Finding("port", "warning", error.message, f"./workshop run --port {PORT + 1}")
+        return Finding("port", "warning", error.message, f"./workshop run --port {PORT + 10}")
     return Finding("port", "ok", f"port {PORT} is free")
 
 
