@@ -600,6 +600,22 @@ def test_what_to_say_names_known_wrong_answers() -> None:
             assert all(each in advice.on(exercise, test) for test in tests)
 
 
+def test_how_it_looks_quotes_the_grader() -> None:
+    sources = [
+        file.read_text(encoding="utf-8")
+        for folder in ("tests/graders", "kit/grading", "kit/verdicts")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    graders = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # a text on several lines
+    for exercise in COURSE:
+        words = {each.name: each.words for each in mistakes.mistakes_of(exercise)}
+        for each in advice.of(exercise):
+            told = [word for name in each.mistakes for word in words[name]]
+            for quoted in re.findall(r'"([^"]+)"', each.looks):
+                for part in re.split(r"\s*…\s*", quoted):
+                    assert part in graders or any(part in word for word in told), (each.did, part)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_class_of_one_without_exercises_or_learners_work(
     tmp_path: Path, open_page: OpenPage, count: int
