@@ -9,8 +9,9 @@ from typing import TextIO
 WIDTH = 80  # columns, where the terminal does not tell
 CODES = {"good": "32", "bad": "31", "strong": "1", "faint": "2", "ahead": "36"}
 COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")  # what `paint` puts around a text
+TIE = "\u00a0"  # printed as a space, and no line is broken at it
 # What is not broken: a word, or a command in backticks, each with the spaces before it.
-PIECE = re.compile(r"\s*(?:`[^`]{1,60}`|[^\s`]|`)+")
+PIECE = re.compile(rf"\s*(?:`[^`]{{1,60}}`|[^\s`]|`|{TIE})+")
 
 
 def colourful(stream: TextIO | None = None) -> bool:
@@ -49,7 +50,7 @@ def fitted(line: str, indent: int, margin: int = 0) -> str:
     """
     width = columns(sys.stdout) - margin
     if not sys.stdout.isatty() or _length(line) <= width:
-        return line
+        return line.replace(TIE, " ")
     # textwrap would count the codes for colours as columns.
     first, *rest = PIECE.findall(line) or [line]
     lines = [first]
@@ -58,7 +59,7 @@ def fitted(line: str, indent: int, margin: int = 0) -> str:
             lines[-1] += piece
         else:
             lines.append(" " * indent + piece.lstrip())
-    return "\n".join(lines)
+    return "\n".join(lines).replace(TIE, " ")
 
 
 def wrapped(text: str) -> str:

@@ -20,11 +20,11 @@ from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.setup.bootstrap import need_here
 from kit.terminal.keys import Keys
-from kit.terminal.screen import StatusLine, fitted, paint, wrapped
+from kit.terminal.screen import TIE, StatusLine, fitted, paint, wrapped
 from kit.workspace import shown
 
 TICK = 0.2  # seconds between two looks at which tasks are decided
-HELP = "h hint · s solution · n next · b back · l list · r run the check again · q quit"
+KEYS = "h hint", "s solution", "n next", "b back", "l list", "r run the check again", "q quit"
 IN_ROOM = "? ask for help"
 
 
@@ -343,7 +343,8 @@ class Watch:
     @property
     def help(self) -> str:
         """What the keys do."""
-        return HELP if self.room.here is None else f"{HELP} · {IN_ROOM}"
+        keys = KEYS if self.room.here is None else (*KEYS, IN_ROOM)
+        return f"{TIE}· ".join(key.replace(" ", TIE) for key in keys)
 
     def where_room_is(self) -> str:
         """What the instructor has marked; empty for nothing."""

@@ -10,7 +10,7 @@ from kit.checking import report
 from kit.errors import KitError
 from kit.terminal import log_feed, screen
 from kit.terminal.log_feed import Feed
-from kit.terminal.screen import cut, wrapped
+from kit.terminal.screen import TIE, cut, wrapped
 from tests.support.learner import Learner
 from tests.support.terminal import CODES, Terminal
 
@@ -38,6 +38,13 @@ def test_a_text_is_broken_between_words_and_no_command_in_it(
     assert all(line.startswith("  ") for line in lines)
     assert any("`./workshop check 01`" in line for line in lines)
     assert " ".join(" ".join(lines).split()) == f"- {SENTENCE}"
+
+
+def test_a_key_and_what_it_does_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = f" Keys: h{TIE}hint · s{TIE}solution · n{TIE}next · r{TIE}run{TIE}again"
+    assert wrapped(keys) == keys.replace(TIE, " ")
+    narrow(monkeypatch)
+    assert wrapped(keys) == " Keys: h hint · s solution · n next ·\n r run again"
 
 
 def test_codes_for_colours_take_no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
