@@ -14,6 +14,7 @@ from kit.grading.gated.project import CallResult, GatedProject, gate_before
 from kit.grading.gated.rules import require_kept, unanswered
 from kit.grading.runner.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
 from kit.grading.submission import Submission
+from kit.grading.texts import require_no_client
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import Kind, note
 
@@ -83,7 +84,8 @@ def is_dead(process: psutil.Process) -> bool:
 def test_a_queued_run_is_cancelled(runner: Runner) -> None:
     with runner.no_message_taken():
         run_id = start(runner.api, LONG_JOB)
-        runner.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCEL)
+        answer = runner.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCEL)
+        require_no_client(answer, CANCEL)
     follow(runner.api, run_id, ("CANCELLED",), CANCEL, CANCEL_TIMEOUT)
 
 
