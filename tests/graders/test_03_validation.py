@@ -68,8 +68,10 @@ def test_requested_by_comes_back(api: Api) -> None:
     name = values.unique("ada", 3)
     bodies = [None, {}, {"requested_by": name}, {"requested_by": None}]
     for body in bodies:
-        answer = api.post("/start", body).expect(202, "this body is as it should be", BODY)
         expected = body.get("requested_by") if body else None
+        is_null = bool(body) and expected is None
+        why = "requested_by may be null" if is_null else "this body is as it should be"
+        answer = api.post("/start", body).expect(202, why, BODY)
         if answer.field("requested_by", START) != expected:
             sent = "null" if expected is None else f'"{expected}"'
             answer.wrong(f'"requested_by": {sent}, as it was sent', START)
