@@ -15,8 +15,9 @@ async def ping() -> str:
     return "pong"
 
 
-# TODO(3.1): a model `Run` (run_id, requested_by, queued: the time of the start), and a function
-#   `start` that answers POST /start with a new run and status 202. Nothing is executed yet.
+# TODO(3.1): a model `Run` (run_id, requested_by, queued: the time of the start, which goes out as
+#   text such as 2026-11-22T13:49:30Z), and a function `start` that answers POST /start with a new
+#   run and status 202. Nothing is executed yet.
 #   https://fastapi.tiangolo.com/tutorial/response-status-code/
 
 # TODO(3.2): a model `StartRequest` for the body of POST /start. The body is optional, and so is
