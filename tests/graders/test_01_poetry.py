@@ -118,8 +118,8 @@ def test_the_project_says_what_it_needs(pyproject: dict[str, Any]) -> None:
             got = ", ".join(sorted(needs)) or "none"
             wrong(f"{name!r} among the dependencies", got, "[project] dependencies")
     for name, need in needs.items():
-        if not (need.specifier or need.url):
-            expected = f"a range of versions for {name}: some later version will not fit"
+        if why := why_no_range(need):
+            expected = f"a range of versions for {name}: {why}"
             wrong(expected, f'"{need}"', "[project] dependencies")
 
 
@@ -248,6 +248,16 @@ def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: 
     groups = package.get("groups")
     if isinstance(groups, list) and canonicalize_name(group) not in groups:
         lock_wrong(f"{name} in the group `{group}`", f"groups = {groups}")
+
+
+def why_no_range(need: Requirement) -> str:
+    """What is wrong with the versions that it allows; empty when they are a range."""
+    exact = [each for each in need.specifier if each.operator in ("==", "===")]
+    if any(not each.version.endswith(".*") for each in exact):
+        return "with one version only, nobody can update"
+    if not (need.specifier or need.url):
+        return "some later version will not fit"
+    return ""
 
 
 def dependencies(pyproject: dict[str, Any]) -> dict[str, Requirement]:
