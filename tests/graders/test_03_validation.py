@@ -12,6 +12,7 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.programs.kept import ADDRESS
 from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
+from kit.grading.texts import require_own_detail
 from kit.verdicts import values
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import Kind
@@ -136,10 +137,7 @@ def test_a_run_is_there_to_look_at(api: Api) -> None:
 def test_an_unknown_run_is_not_found(api: Api) -> None:
     for name in (values.note(Kind.NAME, secrets.token_hex(4)), "x" * 40):
         answer = api.get(f"/status/{name}").expect(404, "nobody started such a run", STATUS)
-        detail = answer.field("detail", STATUS)
-        # FastAPI's own detail where there is no such call.
-        if not detail or detail == "Not Found":
-            answer.wrong("a detail in words of your own: no such run, and which", STATUS)
+        require_own_detail(answer, "which run is not known?", STATUS)
 
 
 @pytest.mark.task("3.3")
