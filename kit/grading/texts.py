@@ -2,6 +2,7 @@
 
 import ast
 import re
+from http import HTTPStatus
 from typing import Any
 
 from kit.grading.api import Answer
@@ -27,6 +28,13 @@ def _is_repr(text: str) -> bool:
     return isinstance(
         expression, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.Call | ast.Constant
     )
+
+
+def require_own_detail(answer: Answer, why: str, where: str) -> None:
+    """Raise Wrong if `detail` is empty, or only the words that FastAPI puts there by itself."""
+    detail = answer.field("detail", where)
+    if not detail or detail == HTTPStatus(answer.status).phrase:
+        answer.wrong(f"{answer.status} with words of your own in `detail`: {why}", where)
 
 
 def tells_client(text: str) -> bool:

@@ -118,8 +118,8 @@ def test_the_project_says_what_it_needs(pyproject: dict[str, Any]) -> None:
             got = ", ".join(sorted(needs)) or "none"
             wrong(f"{name!r} among the dependencies", got, "[project] dependencies")
     for name, need in needs.items():
-        if not (need.specifier or need.url):
-            expected = f"a range of versions for {name}: some later version will not fit"
+        if why := why_no_range(need):
+            expected = f"a range of versions for {name}: {why}"
             wrong(expected, f'"{need}"', "[project] dependencies")
 
 
@@ -150,14 +150,17 @@ def test_what_only_developers_need_is_in_a_group(pyproject: dict[str, Any]) -> N
 @pytest.mark.task("1.3")
 def test_the_environment_lies_in_the_project(files: Files, pyproject: dict[str, Any]) -> None:
     where = "poetry.toml: [virtualenvs] in-project"
-    expected = "in-project = true, under [virtualenvs]"
-    if "virtualenvs" in tool_poetry(pyproject):
-        got = "[tool.poetry.virtualenvs] in pyproject.toml, where Poetry does not look for it"
-        wrong(expected, got, where, did="cat poetry.toml")
-    settings = table_of(files, SETTINGS, "Poetry's settings for this project")
-    found = table(settings, "virtualenvs", SETTINGS).get("in-project", "nothing of it")
-    if str(found).lower() != "true":
-        wrong(expected, f"in-project = {found!r}", where, did="cat poetry.toml")
+    in_other_file = "virtualenvs" in pyproject or "virtualenvs" in tool_poetry(pyproject)
+    settings: dict[str, Any] = {}
+    if not (in_other_file and isinstance(files[SETTINGS], FileNotFoundError)):
+        settings = table_of(files, SETTINGS, "Poetry's settings for this project")
+    found = table(settings, "virtualenvs", SETTINGS).get("in-project")
+    if str(found).lower() == "true":
+        return
+    got = f"in-project = {'nothing of it' if found is None else found!r}"
+    if found is None and in_other_file:
+        got = "virtualenvs in pyproject.toml, where Poetry does not look for the setting"
+    wrong("in-project = true, under [virtualenvs]", got, where, did="cat poetry.toml")
 
 
 @pytest.mark.task("1.4")
@@ -245,6 +248,16 @@ def require_locked(locked: dict[str, Any], name: str, need: Requirement, group: 
     groups = package.get("groups")
     if isinstance(groups, list) and canonicalize_name(group) not in groups:
         lock_wrong(f"{name} in the group `{group}`", f"groups = {groups}")
+
+
+def why_no_range(need: Requirement) -> str:
+    """What is wrong with the versions that it allows; empty when they are a range."""
+    exact = [each for each in need.specifier if each.operator in ("==", "===")]
+    if any(not each.version.endswith(".*") for each in exact):
+        return "with one version only, nobody can update"
+    if not (need.specifier or need.url):
+        return "some later version will not fit"
+    return ""
 
 
 def dependencies(pyproject: dict[str, Any]) -> dict[str, Requirement]:

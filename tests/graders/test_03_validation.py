@@ -12,6 +12,7 @@ from kit.grading.api import Answer, Api, curl
 from kit.grading.programs.kept import ADDRESS
 from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
+from kit.grading.texts import require_own_detail
 from kit.verdicts import values
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import Kind
@@ -68,8 +69,10 @@ def test_requested_by_comes_back(api: Api) -> None:
     name = values.unique("ada", 3)
     bodies = [None, {}, {"requested_by": name}, {"requested_by": None}]
     for body in bodies:
-        answer = api.post("/start", body).expect(202, "this body is as it should be", BODY)
         expected = body.get("requested_by") if body else None
+        is_null = bool(body) and expected is None
+        why = "requested_by may be null" if is_null else "this body is as it should be"
+        answer = api.post("/start", body).expect(202, why, BODY)
         if answer.field("requested_by", START) != expected:
             sent = "null" if expected is None else f'"{expected}"'
             answer.wrong(f'"requested_by": {sent}, as it was sent', START)
@@ -134,10 +137,7 @@ def test_a_run_is_there_to_look_at(api: Api) -> None:
 def test_an_unknown_run_is_not_found(api: Api) -> None:
     for name in (values.note(Kind.NAME, secrets.token_hex(4)), "x" * 40):
         answer = api.get(f"/status/{name}").expect(404, "nobody started such a run", STATUS)
-        detail = answer.field("detail", STATUS)
-        # FastAPI's own detail where there is no such call.
-        if not detail or detail == "Not Found":
-            answer.wrong("a detail in words of your own: no such run, and which", STATUS)
+        require_own_detail(answer, "which run is not known?", STATUS)
 
 
 @pytest.mark.task("3.3")

@@ -10,6 +10,7 @@ import pytest
 from kit.grading.api import Answer, Api, curl
 from kit.grading.programs.start import Program
 from kit.grading.submission import Submission
+from kit.grading.texts import require_own_detail
 from kit.verdicts.failure import Wrong
 from kit.verdicts.values import duration
 
@@ -48,6 +49,7 @@ def test_a_second_start_is_refused(api: Api) -> None:
         second = api.post("/start", {"seconds": 0})
     second.did = f"{first.did}\n{second.did}"
     second.expect(409, "the first run is still going", BUSY)
+    require_own_detail(second, "why is there no start now?", BUSY)
 
 
 @pytest.mark.task("4.2")

@@ -29,6 +29,7 @@ TIMEOUT_MARGIN = 15.0  # seconds in addition to the job's own
 MESSAGE = '"content-encoding"'  # a part of every Celery message
 DEFAULT_LIMIT, MOST = 10, 100  # runs in a list
 COMMAND_TIMEOUT = 30.0  # seconds until the API sends its next command
+HELD_UP = 1.0  # seconds: a /ping that took longer says why a start failed
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,34 @@ def test_a_run_is_known_before_it_is_queued(submission: Submission, gate: Gate, 
     require(writes, did, expected, f"a message, and no record of run {run_id}", SAVE)
     order = "\n".join(f"{first_words(commands[n])} …" for n in (pushes[0], writes[0]))
     require(writes[0] < pushes[0], did, expected, f"the message first:\n{order}", SAVE)
+
+
+@pytest.mark.task("6.1")
+def test_while_a_start_waits_for_redis_others_are_answered(
+    submission: Submission, gate: Gate, api: Api
+) -> None:
+    commands: list[Command] = []
+    slow: list[str] = []  # where the start was held, when /ping was not answered at once
+
+    def ping() -> None:
+        began = time.monotonic()
+        try:
+            api.get("/ping").expect(200, "the API is alive", "nb_runner/main.py: ping()")
+        finally:
+            if time.monotonic() - began > HELD_UP:
+                slow.append(held_start(commands))
+
+    # The start is held until /ping is answered. So where /ping waits for the start, one of them
+    # fails: the start, whose client of Redis gives up, or /ping. A slow machine makes neither fail.
+    try:
+        start_slowly(submission, gate, lambda: start(api, 0), commands, ping)
+    except Wrong:
+        if not slow:
+            raise
+        did = f"{slow[0]}\n{curl('GET', '/ping')}"
+        expected = "200 OK at once: a start that waits for Redis holds up no other request"
+        got = "no answer as long as the start is held: the event loop waits for Redis, too"
+        raise Wrong(did, expected, got, START) from None
 
 
 @pytest.mark.task("6.2")
@@ -201,8 +230,8 @@ def test_in_the_middle_of_a_start_there_is_a_newest_run(
     def ask() -> None:
         for path in ("/status", "/runs"):
             answer = other.get(path)
-            held = f"{curl('POST', '/start')}   # held after: {first_words(commands[-1])}"
-            answer.did = f"{held}\n{answer.did}   # asked of another API process meanwhile"
+            asked = f"{answer.did}   # asked of another API process meanwhile"
+            answer.did = f"{held_start(commands)}\n{asked}"
             why = "an id in the list always has its record: the record comes first"
             answer.expect(200, why, "nb_runner/runs.py: save()")
 
@@ -273,15 +302,15 @@ def start_slowly(
     commands: list[Command],
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Start a run, one command to Redis after the other. `meanwhile` is called after each."""
+    """Start a run, one command to Redis after the other. `meanwhile` is called while each waits."""
     actor = Actor("the start", gate, begin)
     with Data(submission.redis_url) as data:
         actor.start()
         try:
             while actor.settle(COMMAND_TIMEOUT) and not actor.ended:
+                meanwhile()
                 if step := actor.take(data, time.monotonic(), COMMAND_TIMEOUT):
                     commands += step.command.parts or [step.command]
-                    meanwhile()
         finally:
             actor.release()
         actor.end(COMMAND_TIMEOUT)
@@ -289,6 +318,12 @@ def start_slowly(
         raise actor.result
     assert isinstance(actor.result, Answer)
     return actor.result
+
+
+def held_start(commands: list[Command]) -> str:
+    """A start that is held, as a line: the last command that it was allowed to send."""
+    where = f"after: {first_words(commands[-1])}" if commands else "before its first command"
+    return f"{curl('POST', '/start')}   # held {where}"
 
 
 def is_message(command: Command) -> bool:

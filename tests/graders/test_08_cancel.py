@@ -14,6 +14,7 @@ from kit.grading.gated.project import CallResult, GatedProject, gate_before
 from kit.grading.gated.rules import require_kept, unanswered
 from kit.grading.runner.runs import STATUS_POLL_INTERVAL, follow, run_id_of, start
 from kit.grading.submission import Submission
+from kit.grading.texts import require_no_client, require_own_detail
 from kit.verdicts.failure import Wrong, require
 from kit.verdicts.values import Kind, note
 
@@ -83,7 +84,8 @@ def is_dead(process: psutil.Process) -> bool:
 def test_a_queued_run_is_cancelled(runner: Runner) -> None:
     with runner.no_message_taken():
         run_id = start(runner.api, LONG_JOB)
-        runner.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCEL)
+        answer = runner.api.post("/cancel").expect(202, f"run {run_id} is queued", CANCEL)
+        require_no_client(answer, CANCEL)
     follow(runner.api, run_id, ("CANCELLED",), CANCEL, CANCEL_TIMEOUT)
 
 
@@ -125,6 +127,8 @@ def test_a_run_in_progress_ends_even_if_it_hears_no_signal(runner: Runner) -> No
 def test_with_nothing_to_cancel_it_is_a_conflict(runner: Runner) -> None:
     runner.idle.expect(409, "nothing has been started yet", CANCEL)
     runner.too_late.expect(409, f"run {runner.ended} has ended by itself", CANCEL)
+    for answer in (runner.idle, runner.too_late):
+        require_own_detail(answer, "why is nothing cancelled?", CANCEL)
 
 
 @pytest.mark.task("8.3")

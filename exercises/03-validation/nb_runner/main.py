@@ -15,13 +15,15 @@ async def ping() -> str:
     return "pong"
 
 
-# TODO(3.1): a model `Run` (run_id, requested_by, queued: the time of the start), and a function
-#   `start` that answers POST /start with a new run and status 202. Nothing is executed yet.
+# TODO(3.1): a model `Run` (run_id, requested_by, queued: the time of the start, which goes out as
+#   text such as 2026-11-22T13:49:30Z), and a function `start` that answers POST /start with a new
+#   run and status 202. Nothing is executed yet.
 #   https://fastapi.tiangolo.com/tutorial/response-status-code/
 
 # TODO(3.2): a model `StartRequest` for the body of POST /start. The body is optional, and so is
-#   each field: requested_by (text of 1 to 100 characters, else None), seconds (a number from 0 to
-#   600, else 1), rows (a whole number from 0 to 1000000, else 100). Other values get 422.
+#   each field: requested_by (text of 1 to 100 characters, or null; else None), seconds (a number
+#   from 0 to 600, else 1), rows (a whole number from 0 to 1000000, else 100). A value that is out
+#   of bounds, or cannot be read as its type, gets 422.
 #   https://fastapi.tiangolo.com/tutorial/body-fields/
 
 # TODO(3.3): keep each run in a dict `records`. A function `status` answers GET /status/{run_id}
