@@ -8,7 +8,8 @@ The grader keeps two runners of the project, on two databases of one Redis:
 - `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
   a file named after its kernel's process id, and waits until the grader lets it end. What its API
   takes is a lease of an hour, which becomes one of seconds when a worker has begun the run: so it
-  does not matter how long a worker takes to come up.
+  does not matter how long a worker takes to come up. What takes seconds is done while the tests of
+  `steps` go on: a worker that gets no answer from Redis, and one that is killed.
 """
 
 import functools
@@ -267,8 +268,11 @@ class Beats:
         self.began = time.monotonic()  # when the run began whose worker is killed
         self._dead = ""
         self._leases: set[str] = set()
+        self._gave_up: bool | None = None  # None: not known
         try:
-            self._prepare()
+            self._leases = self._taken()
+            self._gave_up = self._stays_silent()
+            self._dead = self._run_and_kill()
         except Wrong:  # the test that needs it tries again, and will say so
             self.reset()
 
@@ -277,10 +281,6 @@ class Beats:
         self.stalls.close()
         self.gated.close()
 
-    def _prepare(self) -> None:
-        """Learn what the lease is called, and have a run whose worker was killed."""
-        self._leases = self._leases or self._taken()
-        self._dead = self._run_and_kill()
 
     def _taken(self) -> set[str]:
         """The names of the keys that a start writes and that end by themselves.
@@ -295,8 +295,26 @@ class Beats:
         finally:
             self.worker.gate.open()
 
+    def _stays_silent(self) -> bool | None:
+        """Let Redis give the worker no answer any more, in the middle of a run.
+
+        Returns whether the kernel ended. None: it did not, on a machine that was too busy.
+        """
+        began = time.monotonic()
+        _, kernel = self.take_running()
+        gate = self.worker.gate
+        gate.hold()
+        asked = gate.wait(lambda: bool(gate.held), SHORT_LEASE)  # else no heart beats, ever
+        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT if asked else 0)
+        gate.open()
+        self.data.advance(LEASE)  # the next start need not wait for the end of the lease
+        if not gone:
+            self.reset()
+        return gone or (None if self.stalls.since(began) else False)
+
     def _run_and_kill(self) -> str:
         """Kill the worker in the middle of a run, and start another. Returns the run's id."""
+        self.began = time.monotonic()
         run_id = self.start()
         self.worker.kill()
         self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
@@ -313,14 +331,20 @@ class Beats:
         self.gated.reset()
         self.kernels.new()
         self._second, self._started, self._dead, self.running = None, "", "", None
+        self._gave_up = None
 
     def take_dead(self) -> str:
         """A run whose worker was killed."""
         if not self._dead:
-            self.began = time.monotonic()
-            self._prepare()
+            self._leases = self._leases or self._taken()
+            self._dead = self._run_and_kill()
         run_id, self._dead = self._dead, ""
         return run_id
+
+    def gives_up(self) -> bool:
+        """Whether a worker that gets no answer from Redis any more ends its kernel."""
+        gave_up, self._gave_up = self._gave_up, None
+        return bool(self._stays_silent() if gave_up is None else gave_up)
 
     def start_second_worker(self) -> None:
         """It is ready in a second. Nothing waits for it."""
@@ -621,6 +645,15 @@ def test_a_run_keeps_its_lease_for_as_long_as_it_takes(beats: Beats) -> None:
     require(alive(kernel), did, "the kernel works on", "it is gone", HEARTBEAT)
     beats.api.post("/start").expect(409, f"run {run_id} blocks it", HEARTBEAT)
     beats.running = run_id, kernel
+
+
+@pytest.mark.task("12.2")
+@undisturbed
+def test_a_worker_that_gets_no_answer_any_more_gives_up(beats: Beats) -> None:
+    did = f"{curl('POST', '/start')}, and in the middle of its notebook Redis falls silent for good"
+    expected = "that the worker ends its kernel after ANSWER_TIMEOUT, two thirds of the lease: "
+    expected += "another run may have the lease by now"
+    require(beats.gives_up(), did, expected, "the kernel works on", HEARTBEAT)
 
 
 @pytest.mark.task("12.2")
