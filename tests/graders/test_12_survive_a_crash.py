@@ -53,6 +53,7 @@ GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED:
 NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
 TRIES = 3
 NO_KERNEL = "there-is-none"
+MESSAGE = b'"content-encoding"'  # a part of every Celery message
 
 START = "nb_runner/main.py: start()"
 TAKE = "nb_runner/lease.py: take()"
@@ -116,6 +117,13 @@ class Kernels:
     def let_end(self, kernel: int) -> None:
         """The notebook in this kernel is to end."""
         (self.marks / f"{kernel}.go").touch()
+
+
+def seconds_left(data: Data) -> dict[str, float]:
+    """Of each key that ends by itself, when it will."""
+    redis = data.redis
+    left = {key.decode(): redis.pttl(key) / 1000 for key in redis.scan_iter()}
+    return {key: seconds for key, seconds in left.items() if seconds > 0}
 
 
 def alive(pid: int) -> bool:
@@ -218,6 +226,12 @@ class Steps:
             if self.kernels.any() or status(self.api, run_id) != "FAILED":
                 break
         return run_id
+
+    def lose_messages(self) -> None:
+        """Delete all messages to workers."""
+        for key in self.data.redis.scan_iter(_type="list"):
+            if any(MESSAGE in each for each in self.data.redis.lrange(key, 0, -1)):
+                self.data.redis.delete(key)
 
     def commands(self) -> tuple[int, int]:
         """How many commands a worker sends for a run: while it is QUEUED, and before its end."""
@@ -458,9 +472,7 @@ class Beats:
 
     def _ends(self) -> dict[str, float]:
         """When each key will end that ends by itself."""
-        redis = self.data.redis
-        left = {key.decode(): redis.pttl(key) / 1000 for key in redis.scan_iter()}
-        return {key: time.monotonic() + seconds for key, seconds in left.items() if seconds > 0}
+        return {key: time.monotonic() + left for key, left in seconds_left(self.data).items()}
 
 
 def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
@@ -706,9 +718,17 @@ def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
 @pytest.mark.task("12.3")
 def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
     before: list[str] = []
+    ends: dict[str, float] = {}  # of what the new run holds: seconds until it ends by itself
 
     def was(_: Trace) -> None:
         before.append(status(steps.api, steps.worker.run_id))
+        steps.lose_messages()  # the worker would begin the new run, and renew its lease
+        steps.data.advance(LEASE / 2)  # else a renewal would change nothing
+        ends.clear()
+        ends.update(each for each in seconds_left(steps.data).items() if not_of_old_run(each[0]))
+
+    def not_of_old_run(key: str) -> bool:
+        return steps.worker.run_id not in key
 
     def nothing_changed(trace: Trace) -> str | None:
         if (fault := next_is_accepted(trace)) is not None:
@@ -720,6 +740,10 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
         old = status(steps.api, steps.worker.run_id)
         if old != before[-1]:
             return f"run {steps.worker.run_id} was {before[-1]}, and now it is {old}"
+        for key, left in seconds_left(steps.data).items():
+            if key in ends and left > ends[key] + 1:
+                renewed = f"{key} was to end in {ends[key]:.0f} s, and now it ends in {left:.0f} s"
+                return f"run {run_id} was accepted, and another run renewed its lease: {renewed}"
         return None
 
     points = crash_points(
@@ -732,7 +756,7 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
         woken=nothing_changed,
     )
     expected = "that it changes nothing any more: the lease is the other run's, and its own run is "
-    expected += "LOST. To compare and to delete is one step"
+    expected += "LOST. To compare and to delete is one step, and so is to compare and to renew"
     require_survived(points, PAUSED, expected, RELEASE)
 
 
