@@ -15,6 +15,7 @@ from kit.grading.gated.project import CallResult, GatedProject
 from kit.grading.gated.rules import broken, calls, require_kept, statuses, unanswered
 from kit.grading.runner.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
+from kit.grading.texts import readable
 from kit.grading.waiting import eventually
 from kit.processes.child import Child
 from kit.verdicts.failure import Wrong, require
@@ -68,6 +69,8 @@ def require_refusal(answer: Answer, running: str, meanwhile: str) -> None:
     answer.expect(409, f"run {running} is {meanwhile}", START)
     if answer.field("running", START) != running:
         answer.wrong(f'"running": "{running}", the id of the active run', START)
+    if not readable(answer.field("detail", START)):
+        answer.wrong("a sentence in `detail`, at the top: what blocks this start?", START)
 
 
 @pytest.mark.task("7.1")
