@@ -13,6 +13,7 @@ The grader keeps two runners of the project, on two databases of one Redis:
 """
 
 import functools
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,7 @@ from kit.grading.gated.rules import calls, require_kept, require_survived, statu
 from kit.grading.gated.worker import GatedWorker
 from kit.grading.runner.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
+from kit.grading.texts import readable
 from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
@@ -58,6 +60,7 @@ MESSAGE = b'"content-encoding"'  # a part of every Celery message
 START = "nb_runner/main.py: start()"
 TAKE = "nb_runner/lease.py: take()"
 LOST = "nb_runner/lease.py: take() and nb_runner/runs.py: get()"
+SAYS_LOST = "nb_runner/runs.py: get()"
 HEARTBEAT = "nb_runner/lease.py: Heartbeat._beat() and renew()"
 RELEASE = "nb_runner/lease.py: release() and renew()"
 CLAIM = "nb_runner/tasks.py: run_notebook()"
@@ -631,8 +634,12 @@ def require_lost(api: Api, run_id: str) -> None:
     eventually(lambda: status(api, run_id) not in ACTIVE, SHORT_LEASE + 1)
     did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
     expected = f"LOST, within one lease ({SHORT_LEASE:g} s here)"
-    now = status(api, run_id)
+    answer = api.get(f"/status/{run_id}")
+    now = answer.field("status", LOST)
     require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
+    if not readable(error := answer.object(SAYS_LOST).get("error")):
+        expected = "an `error` that says why the run is LOST, in a sentence"
+        raise Wrong(did, expected, f"LOST, and `error` is {json.dumps(error)}", SAYS_LOST)
 
 
 @pytest.mark.task("12.1")
