@@ -212,6 +212,8 @@ def test_a_start_that_is_answered_has_released_the_lock(
         return sorted(key for key, seconds in left.items() if 0 < seconds <= LONGEST_LOCK)
 
     eventually(lambda: not locks(), RELEASE_TIMEOUT)
-    expected = "that the API has released the lock: it took it, so it releases it, before it answers"
+    expected = (
+        "that the API has released the lock: it took it, so it releases it, before it answers"
+    )
     got = f"still there: {', '.join(locks())}"
     require(not locks(), answer.did, expected, got, LOCK)

@@ -298,7 +298,6 @@ class Beats:
         self.stalls.close()
         self.gated.close()
 
-
     def _taken(self) -> set[str]:
         """The names of the keys that a start writes and that end by themselves.
 
