@@ -11,7 +11,7 @@ from kit.authoring.grader_tests import tests_of
 from kit.authoring.mistakes import mistakes_of
 from kit.authoring.twins import twins
 from kit.course import catalogue
-from kit.course.catalogue import Exercise, Requirement
+from kit.course.catalogue import Exercise, Requirement, Task
 from kit.workspace import shown, workspace
 
 HEADING = re.compile(r"^### (\d+\.\d+) (.*)$", re.MULTILINE)
@@ -118,7 +118,7 @@ def requirements(exercise: Exercise) -> Iterator[Missing]:
         if not task.requirements:
             yield Missing(toml, f"gives task {task.number} no requirement")
         for requirement in task.requirements:
-            for words in _gaps(requirement, task.number, tests, failing):
+            for words in _gaps(requirement, task, tests, failing):
                 yield Missing(toml, f"{task.number}, requirement {requirement.text!r}: {words}")
     named = {test for task in exercise.tasks for each in task.requirements for test in each.tests}
     for test in tests:
@@ -128,7 +128,7 @@ def requirements(exercise: Exercise) -> Iterator[Missing]:
 
 def _gaps(
     requirement: Requirement,
-    task: str,
+    task: Task,
     tests: Mapping[str, Collection[str]],
     failing: Mapping[str, Collection[str]],
 ) -> Iterator[str]:
@@ -138,14 +138,18 @@ def _gaps(
     for test in requirement.tests:
         if test not in tests:
             yield f"the grader has no {test}"
-        elif task not in tests[test]:
-            yield f"{test} has no mark for task {task}"
+        elif task.number not in tests[test]:
+            yield f"{test} has no mark for task {task.number}"
+        # The hint is shown to all who fail the test.
+        others = [each for each in task.requirements if each != requirement and test in each.tests]
+        if requirement.hint and others:
+            yield f"has a hint, and {test} decides another requirement, too"
     if not requirement.mistakes:
         yield "names no known wrong answer"
     for name in requirement.mistakes:
         if name not in failing:
             yield f"there is no known wrong answer {name!r}"
-        elif task not in failing[name]:
+        elif task.number not in failing[name]:
             yield f"the known wrong answer {name!r} fails another task"
 
 

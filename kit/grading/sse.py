@@ -18,19 +18,20 @@ READ_TIMEOUT = 12.0  # seconds between two lines; FastAPI's own keep-alive comes
 class Events:
     """An open stream of events. The data of each event is a JSON object."""
 
-    def __init__(self, api: Api, path: str, where: str) -> None:
+    def __init__(self, api: Api, path: str, where: str, read_timeout: float = READ_TIMEOUT) -> None:
         self.did = f"curl -N http://127.0.0.1:{PORT}{path}"
         self._where = where
         self.received: list[dict[str, Any]] = []
         self._unfinished: list[str] = []  # data of an event whose end has not come yet
-        timeouts = httpx.Timeout(CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        self._read_timeout = read_timeout
+        timeouts = httpx.Timeout(CONNECT_TIMEOUT, read=read_timeout)
         self._client = httpx.Client(base_url=api.url, timeout=timeouts, trust_env=False)
         try:
             request = self._client.build_request("GET", path)
             self._response = self._client.send(request, stream=True)
         except httpx.TimeoutException:
             self._client.close()
-            self.wrong("a first event at once", f"nothing within {READ_TIMEOUT:g} s")
+            self.wrong("a first event at once", f"nothing within {read_timeout:g} s")
         except httpx.HTTPError as error:
             self._client.close()
             self.wrong("a stream of events", f"no answer: {error}\n{api.error_in_log()}")
@@ -44,6 +45,11 @@ class Events:
     def __exit__(self, *_: object) -> None:
         self._response.close()
         self._client.close()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there are data of an event whose end has not come yet."""
+        return bool(self._unfinished)
 
     def wrong(self, expected: str, got: str = "") -> NoReturn:
         """Raise Wrong, with the last event that was received."""
@@ -79,7 +85,7 @@ class Events:
                 if time.monotonic() > deadline:
                     self.wrong(expected, f"nothing like that within {timeout:g} s")
         except httpx.TimeoutException:
-            self.wrong(expected, f"then nothing for {READ_TIMEOUT:g} s")
+            self.wrong(expected, f"then nothing for {self._read_timeout:g} s")
         except httpx.HTTPError as error:
             self.wrong(expected, f"the stream broke: {error}")
 

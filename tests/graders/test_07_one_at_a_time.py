@@ -15,8 +15,10 @@ from kit.grading.gated.project import CallResult, GatedProject
 from kit.grading.gated.rules import broken, calls, require_kept, statuses, unanswered
 from kit.grading.runner.runs import ACTIVE, ENDED, follow, run_id_of, start, status
 from kit.grading.submission import Submission
+from kit.grading.texts import readable
+from kit.grading.waiting import eventually
 from kit.processes.child import Child
-from kit.verdicts.failure import Wrong
+from kit.verdicts.failure import Wrong, require
 
 START = "nb_runner/main.py: start(), and what it asks of nb_runner/runs.py"
 LOCK = "nb_runner/runs.py: the lock"
@@ -24,6 +26,7 @@ TWO_STARTS = f"{curl('POST', '/start', {'seconds': 60})}\n{curl('POST', '/start'
 APIS = 3  # with two, no schedule shows that a start deletes a lock which it does not hold
 LONGEST_LOCK = 300  # seconds; a lock that is held for a decision needs only a few
 LONGEST_RUN = 600  # seconds; what POST /start allows
+RELEASE_TIMEOUT = 3.0  # seconds for what a lock's library may leave behind for a moment
 
 
 class Runner:
@@ -66,6 +69,8 @@ def require_refusal(answer: Answer, running: str, meanwhile: str) -> None:
     answer.expect(409, f"run {running} is {meanwhile}", START)
     if answer.field("running", START) != running:
         answer.wrong(f'"running": "{running}", the id of the active run', START)
+    if not readable(answer.field("detail", START)):
+        answer.wrong("a sentence in `detail`, at the top: what blocks this start?", START)
 
 
 @pytest.mark.task("7.1")
@@ -191,3 +196,24 @@ def test_a_run_blocks_others_for_as_long_as_it_takes(runner: Runner, starts: lis
     expected = "409 Conflict: a lock's timeout may not end before the run that it stands for. "
     expected += "The record says whether a run is active; the lock is for the decision only"
     require_kept(report, did, expected, LOCK)
+
+
+@pytest.mark.task("7.3")
+def test_a_start_that_is_answered_has_released_the_lock(
+    runner: Runner, starts: list[Actor]
+) -> None:
+    runner.gated.reset()
+    redis = runner.gated.data.redis
+    answer = runner.api.post("/start").expect(202, "no run is active", START)
+
+    def locks() -> list[str]:
+        """The keys that end by themselves as soon as a lock does. No run has begun."""
+        left = {key.decode(): redis.ttl(key) for key in redis.scan_iter()}
+        return sorted(key for key, seconds in left.items() if 0 < seconds <= LONGEST_LOCK)
+
+    eventually(lambda: not locks(), RELEASE_TIMEOUT)
+    expected = (
+        "that the API has released the lock: it took it, so it releases it, before it answers"
+    )
+    got = f"still there: {', '.join(locks())}"
+    require(not locks(), answer.did, expected, got, LOCK)

@@ -79,14 +79,24 @@ def is_traceback(text: Any) -> bool:
     return begins and lines[-1].startswith(ERROR)
 
 
-@pytest.mark.task("9.3")
-def test_before_its_end_a_run_has_no_output(api: Api) -> None:
+@pytest.fixture(scope="module")
+def running(api: Api) -> str:
+    """A run that goes on until it is cancelled. Its id."""
     run_id = start(api, {"seconds": 600})
     follow(api, run_id, ("RUNNING",), TASK)
-    require_too_early(api.get(f"/output/{run_id}"))
+    return run_id
+
+
+@pytest.mark.task("9.3")
+def test_before_its_end_a_run_has_no_output(api: Api, running: str) -> None:
+    require_too_early(api.get(f"/output/{running}"))
+
+
+@pytest.mark.task("9.3")
+def test_a_run_that_was_cancelled_has_an_output_without_a_result(api: Api, running: str) -> None:
     api.post("/cancel").expect(202, "the run is running", CANCEL)
-    follow(api, run_id, ENDED, CANCEL)
-    answer = api.get(f"/output/{run_id}")
+    follow(api, running, ENDED, CANCEL)
+    answer = api.get(f"/output/{running}")
     answer.expect(200, "the run was cancelled, so it has ended, and has an output", OUTPUT)
     if answer.field("status", OUTPUT) != "CANCELLED":
         answer.wrong("the status CANCELLED", OUTPUT)

@@ -57,6 +57,11 @@ if orders["mode"] == "endless":
 LAST = """
 print(f"done {mark}")
 """
+WHY = {  # the fixtures of failed runs, and why each of them fails
+    "failed": "the notebook's third cell raised",
+    "died": "a cell called os._exit(1), which ended the kernel",
+    "slow": f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s",
+}
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,21 @@ def strict_probe(submission: Submission) -> Probe:
 
 
 @pytest.fixture(scope="module")
-def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterator[Runners]:
-    # As in the README, the path is relative to the folder of the project. It begins with the name
-    # of that folder, so it leads nowhere from any other folder, however deep that is.
+def relative(submission: Submission, probe: Probe) -> str:
+    """NOTEBOOK_PATH of the runner that was started by hand.
+
+    As in the README, the path is relative to the folder of the project. It begins with the name of
+    that folder, so it leads nowhere from any other folder, however deep that is.
+    """
     folder = submission.folder.resolve()
-    relative = str(Path(os.pardir, folder.name, os.path.relpath(probe.path.resolve(), folder)))
+    return str(Path(os.pardir, folder.name, os.path.relpath(probe.path.resolve(), folder)))
+
+
+@pytest.fixture(scope="module")
+def runners_or_error(
+    submission: Submission, relative: str, strict_probe: Probe
+) -> Iterator[Runners | Wrong]:
+    """Both runners, or why they do not start."""
     by_hand = UNSET | {"NOTEBOOK_PATH": relative}
     strict = {
         "NOTEBOOK_PATH": str(strict_probe.path),
@@ -99,17 +114,22 @@ def runners(submission: Submission, probe: Probe, strict_probe: Probe) -> Iterat
     try:
         apis, _ = submission.up_each([by_hand, strict], workers=[by_hand, strict])
     except Wrong as error:
-        if not re.search(OTHERS, error.got, re.IGNORECASE):
-            raise
-        did = f"NOTEBOOK_PATH={relative} fastapi dev nb_runner/main.py   # and a worker"
-        expected = "a runner that starts with NOTEBOOK_PATH alone: the others have defaults"
-        raise Wrong(did, expected, error.got, error.where) from None
+        yield error
+        return
     (one, _), (other, _) = apis
     env = submission.env(UNSET | {"NOTEBOOK_PATH": None, "REDIS_URL": None})
     with free_socket() as sock:
         child = start_api(submission.stack, submission.project, 50, sock, env)
     yield Runners(one, other, child)
     child.kill()
+
+
+@pytest.fixture(scope="module")
+def runners(runners_or_error: Runners | Wrong) -> Runners:
+    """Both runners."""
+    if isinstance(runners_or_error, Wrong):
+        raise runners_or_error
+    return runners_or_error
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +195,17 @@ def slow(runners: Runners, strict_probe: Probe, started: tuple[str, str]) -> Pro
 
 
 @pytest.mark.task("10.1")
+def test_a_runner_starts_with_its_notebook_alone(
+    relative: str, runners_or_error: Runners | Wrong
+) -> None:
+    error = runners_or_error
+    if isinstance(error, Wrong) and re.search(OTHERS, error.got, re.IGNORECASE):
+        did = f"NOTEBOOK_PATH={relative} fastapi dev nb_runner/main.py   # and a worker"
+        expected = "a runner that starts with NOTEBOOK_PATH alone: the others have defaults"
+        raise Wrong(did, expected, error.got, error.where)
+
+
+@pytest.mark.task("10.1")
 def test_the_run_runs_the_notebook(probe: Probe, good: ProbeRun) -> None:
     seen = probe.seen(good.mark)
     expected = "a run of the notebook that NOTEBOOK_PATH names"
@@ -185,11 +216,18 @@ def test_the_run_runs_the_notebook(probe: Probe, good: ProbeRun) -> None:
     expected = f"a run in the notebook's own folder, {folder}: it reads a file beside it"
     same = Path(seen["folder"]).resolve() == folder
     require(same, START, expected, f"a run in {seen['folder']}", RUN)
-    expected = "the notebook finds DATABASE_URL in its environment, also where only the default "
-    expected += "of your settings says which database it is"
-    require(seen["database"], START, expected, f"it found {seen['database']}", CONFIG)
     if good.status != "SUCCEEDED":
         good.answer.wrong('"status": "SUCCEEDED" (no cell raised)', RUN)
+
+
+@pytest.mark.task("10.1")
+def test_the_notebook_finds_the_database_of_the_defaults(probe: Probe, good: ProbeRun) -> None:
+    seen = probe.seen(good.mark)
+    expected = "the notebook finds DATABASE_URL in its environment, also where only the default "
+    expected += "of your settings says which database it is"
+    require(seen is not None, START, expected, "no cell was executed", TASK)
+    assert seen is not None
+    require(seen["database"], START, expected, f"it found {seen['database']}", CONFIG)
 
 
 @pytest.mark.task("10.1")
@@ -227,22 +265,30 @@ def test_without_a_notebook_nothing_starts(runners: Runners) -> None:
     log = child.output()
     got = "\n".join(log.splitlines()[-5:])
     require("notebook_path" in log.lower(), did, expected, got, SETTINGS)
+
+
+@pytest.mark.task("10.1")
+def test_without_a_notebook_nothing_else_is_missing(runners: Runners) -> None:
     # pydantic names each variable on a line of its own.
+    log = runners.without_notebook.output()
     others = re.findall(rf"^{OTHERS}$", log, re.IGNORECASE | re.MULTILINE)
+    did = "env -u NOTEBOOK_PATH fastapi dev nb_runner/main.py"
     expected = "NOTEBOOK_PATH alone is missing: the others have defaults"
     got = f"missing too: {', '.join(sorted({name.upper() for name in others}))}"
     require(not others, did, expected, got, SETTINGS)
 
 
 @pytest.mark.task("10.1")
-def test_the_caller_does_not_choose_the_notebook(
-    probe: Probe, failed: ProbeRun, foreign: Path
-) -> None:
+def test_the_caller_does_not_choose_the_notebook(failed: ProbeRun, foreign: Path) -> None:
     body = {"notebook_path": str(foreign)}
     did = f"{curl('POST', '/start', body)}   # and other names for it, also in the query"
     expected = "a run of the notebook that NOTEBOOK_PATH names: a caller may not choose it"
     got = "the notebook that the caller named was executed"
     require(not foreign.with_name("executed").exists(), did, expected, got, CALLER)
+
+
+@pytest.mark.task("10.1")
+def test_the_second_run_finds_the_notebook_too(probe: Probe, failed: ProbeRun) -> None:
     did = f"{START}   # for the second time, to the same worker"
     expected = "the notebook that NOTEBOOK_PATH names, relative to where the worker was started"
     got = f"none of its cells was executed. The run: {failed.answer}"
@@ -285,43 +331,70 @@ def lines(answer: Answer) -> set[str]:
 
 
 @pytest.mark.task("10.2")
-def test_a_cell_that_raises_fails_the_run_and_says_why(api: Api, failed: ProbeRun) -> None:
-    require_failed(api, failed, "the notebook's third cell raised")
+def test_a_cell_that_raises_fails_the_run_and_says_why(failed: ProbeRun) -> None:
+    require_failed(failed, WHY["failed"])
     why = f"no flight left from {failed.mark}"
     if why not in failed.error:
         failed.answer.wrong(f"an `error` with the cell's own words: {why!r}", RUN)
 
 
 @pytest.mark.task("10.2")
-def test_a_kernel_that_dies_fails_the_run(api: Api, died: ProbeRun) -> None:
-    require_failed(api, died, "a cell called os._exit(1), which ended the kernel")
+def test_a_kernel_that_dies_fails_the_run(died: ProbeRun) -> None:
+    require_failed(died, WHY["died"])
 
 
 @pytest.mark.task("10.2")
-def test_a_cell_that_takes_too_long_fails_the_run(
-    runners: Runners, slow: ProbeRun, died: ProbeRun
-) -> None:
-    require_failed(runners.strict, slow, f"a cell took longer than CELL_TIMEOUT, {CELL_TIMEOUT} s")
+def test_a_cell_that_takes_too_long_fails_the_run(slow: ProbeRun, died: ProbeRun) -> None:
+    require_failed(slow, WHY["slow"])
     said = [run.error.replace(run.run_id, "").replace(run.mark, "") for run in (slow, died)]
     if said[0] == said[1]:
         expected = "an `error` that says why: a cell took too long"
         slow.answer.wrong(expected, RUN, f"{slow.error!r}, as when a kernel died")
 
 
-def require_failed(api: Api, run: ProbeRun, why: str) -> None:
-    """Raise Wrong unless the run has failed, with a readable error, and shows what it printed."""
+def require_failed(run: ProbeRun, why: str) -> None:
+    """Raise Wrong unless the run has failed."""
     if run.status != "FAILED":
         run.answer.wrong(f'"status": "FAILED" ({why})', RUN)
+
+
+@pytest.mark.task("10.2")
+@pytest.mark.parametrize("which", WHY)
+def test_the_error_of_a_failed_run_can_be_read(which: str, request: pytest.FixtureRequest) -> None:
+    run: ProbeRun = request.getfixturevalue(which)
     if not readable(run.error):
-        run.answer.wrong(f"an `error` that people can read: two words or more ({why})", OUTPUT)
-    answer = api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT)
+        expected = f"an `error` that people can read: two words or more ({WHY[which]})"
+        run.answer.wrong(expected, OUTPUT)
+
+
+@pytest.mark.task("10.2")
+@pytest.mark.parametrize("which", WHY)
+def test_a_failed_run_shows_what_it_printed(
+    which: str, runners: Runners, request: pytest.FixtureRequest
+) -> None:
+    run: ProbeRun = request.getfixturevalue(which)
+    answer = output_of(run, which, runners)
     printed = f"begun {run.mark}"
     if printed not in lines(answer):
         expected = f"what the cells before the failure printed, too: the line {printed!r}"
         answer.wrong(expected, OUTPUT)
+
+
+@pytest.mark.task("10.2")
+@pytest.mark.parametrize("which", WHY)
+def test_a_failed_run_has_its_traceback(
+    which: str, runners: Runners, request: pytest.FixtureRequest
+) -> None:
+    answer = output_of(request.getfixturevalue(which), which, runners)
     traceback = answer.field("traceback", OUTPUT)
     if not isinstance(traceback, str) or "Traceback" not in traceback:
         answer.wrong("the `traceback`, as in exercise 09", OUTPUT)
+
+
+def output_of(run: ProbeRun, which: str, runners: Runners) -> Answer:
+    """The output of a run, from the runner that has executed it."""
+    api = runners.strict if which == "slow" else runners.by_hand
+    return api.get(f"/output/{run.run_id}").expect(200, "the run has ended", OUTPUT)
 
 
 @pytest.mark.task("10.3")

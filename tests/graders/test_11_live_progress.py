@@ -22,6 +22,7 @@ PROGRESS = "nb_runner/executor.py: run(), and nb_runner/runs.py: get()"
 KEPT = "nb_runner/executor.py: run()"
 OUTPUT = "nb_runner/main.py: output()"
 CELLS = 3
+FORM_TIMEOUT = 5.0  # seconds between a line of data and the end of its event
 
 WHY = "no flight left"
 ORDERED = f"""
@@ -115,15 +116,31 @@ def test_the_status_says_how_far_the_run_is(apis: list[Api], waiting_run: tuple[
 
 
 @pytest.mark.task("11.2")
-def test_events_come_while_the_run_goes_on(
-    apis: list[Api], probe: Probe, waiting_run: tuple[str, str]
-) -> None:
+def test_any_api_process_has_the_events(apis: list[Api], waiting_run: tuple[str, str]) -> None:
     # The API process that did not start the run.
     with Events(apis[1], f"/status/{waiting_run[0]}/events", EVENTS) as events:
         if events.status != 200:
             events.wrong("200 OK, and events", f"{events.status}")
+
+
+@pytest.mark.task("11.2")
+def test_the_stream_has_the_form_of_events(apis: list[Api], waiting_run: tuple[str, str]) -> None:
+    path = f"/status/{waiting_run[0]}/events"
+    with Events(apis[1], path, EVENTS, read_timeout=FORM_TIMEOUT) as events:
         if not events.type.startswith("text/event-stream"):
             events.wrong("the content type text/event-stream", events.type)
+        try:
+            events.until_any("an event: data, and an empty line after it")
+        except Wrong:
+            if events.unfinished:
+                raise  # when there is no data at all, the next test says so
+
+
+@pytest.mark.task("11.2")
+def test_events_come_while_the_run_goes_on(
+    apis: list[Api], probe: Probe, waiting_run: tuple[str, str]
+) -> None:
+    with Events(apis[1], f"/status/{waiting_run[0]}/events", EVENTS) as events:
         events.until("an event with where the run is now", status="RUNNING", cells_done=1)
         if tells_client(json.dumps(events.received)):
             events.wrong("events without what is only kept: the client's address")

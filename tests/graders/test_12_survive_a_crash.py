@@ -8,10 +8,12 @@ The grader keeps two runners of the project, on two databases of one Redis:
 - `beats`: a lease of seconds, so that the heart of its worker is seen to beat. Its notebook writes
   a file named after its kernel's process id, and waits until the grader lets it end. What its API
   takes is a lease of an hour, which becomes one of seconds when a worker has begun the run: so it
-  does not matter how long a worker takes to come up.
+  does not matter how long a worker takes to come up. While the tests of `steps` go on, Redis gives
+  its first worker no answer any more, and then that worker is killed.
 """
 
 import functools
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,6 +37,7 @@ from kit.grading.gated.rules import calls, require_kept, require_survived, statu
 from kit.grading.gated.worker import GatedWorker
 from kit.grading.runner.runs import ACTIVE, run_id_of, status
 from kit.grading.submission import Submission
+from kit.grading.texts import readable
 from kit.grading.waiting import POLL_INTERVAL, TIMEOUT, Stalls, eventually
 from kit.processes.child import Child
 from kit.processes.redis_tiers import INSTALL_REDIS
@@ -52,10 +55,12 @@ GONE_TIMEOUT = 8.0  # seconds for a kernel to be gone, or a run to be CANCELLED:
 NOTICED = 0.1  # seconds by which a renewal prolongs a lease at least
 TRIES = 3
 NO_KERNEL = "there-is-none"
+MESSAGE = b'"content-encoding"'  # a part of every Celery message
 
 START = "nb_runner/main.py: start()"
 TAKE = "nb_runner/lease.py: take()"
 LOST = "nb_runner/lease.py: take() and nb_runner/runs.py: get()"
+SAYS_LOST = "nb_runner/runs.py: get()"
 HEARTBEAT = "nb_runner/lease.py: Heartbeat._beat() and renew()"
 RELEASE = "nb_runner/lease.py: release() and renew()"
 CLAIM = "nb_runner/tasks.py: run_notebook()"
@@ -115,6 +120,13 @@ class Kernels:
     def let_end(self, kernel: int) -> None:
         """The notebook in this kernel is to end."""
         (self.marks / f"{kernel}.go").touch()
+
+
+def seconds_left(data: Data) -> dict[str, float]:
+    """Of each key that ends by itself, when it will."""
+    redis = data.redis
+    left = {key.decode(): redis.pttl(key) / 1000 for key in redis.scan_iter()}
+    return {key: seconds for key, seconds in left.items() if seconds > 0}
 
 
 def alive(pid: int) -> bool:
@@ -218,6 +230,12 @@ class Steps:
                 break
         return run_id
 
+    def lose_messages(self) -> None:
+        """Delete all messages to workers."""
+        for key in self.data.redis.scan_iter(_type="list"):
+            if any(MESSAGE in each for each in self.data.redis.lrange(key, 0, -1)):
+                self.data.redis.delete(key)
+
     def commands(self) -> tuple[int, int]:
         """How many commands a worker sends for a run: while it is QUEUED, and before its end."""
         self.worker.reset()
@@ -267,8 +285,10 @@ class Beats:
         self.began = time.monotonic()  # when the run began whose worker is killed
         self._dead = ""
         self._leases: set[str] = set()
+        self._gave_up: bool | None = None  # None: not known
         try:
-            self._prepare()
+            self._leases = self._taken()
+            self._dead = self._run_and_kill()
         except Wrong:  # the test that needs it tries again, and will say so
             self.reset()
 
@@ -276,11 +296,6 @@ class Beats:
         self._starter.shutdown()
         self.stalls.close()
         self.gated.close()
-
-    def _prepare(self) -> None:
-        """Learn what the lease is called, and have a run whose worker was killed."""
-        self._leases = self._leases or self._taken()
-        self._dead = self._run_and_kill()
 
     def _taken(self) -> set[str]:
         """The names of the keys that a start writes and that end by themselves.
@@ -296,12 +311,38 @@ class Beats:
             self.worker.gate.open()
 
     def _run_and_kill(self) -> str:
-        """Kill the worker in the middle of a run, and start another. Returns the run's id."""
-        run_id = self.start()
-        self.worker.kill()
+        """Kill the worker in the middle of a run, and start another. Returns the run's id.
+
+        Before that, Redis gives it no answer any more, unless that has been tried.
+        """
+        self.began = time.monotonic()
+        kernel: int | None = None
+        for _ in range(TRIES):
+            run_id = self.start()
+            if self._gave_up is None:
+                kernel = self._kernel_of(run_id)
+            if status(self.api, run_id) != "FAILED":
+                break  # else its kernel may have found a port taken
         self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
-        self.worker.revive()
+        # It comes up meanwhile. The first worker is busy, so no message can get lost with it.
+        next_worker = self._starter.submit(self._submission.worker, self.worker.env)
+        if kernel is not None:
+            self._gave_up = self._fall_silent(kernel)
+        self.worker.child.kill()
+        self.worker.gate.open()
+        self.worker.child = next_worker.result()
         return run_id
+
+    def _fall_silent(self, kernel: int) -> bool | None:
+        """Let Redis give the worker no answer any more, and return whether that kernel ends.
+
+        None: it did not, and this machine was too busy.
+        """
+        gate = self.worker.gate
+        gate.hold()
+        asked = gate.wait(lambda: bool(gate.held), KILLED_LEASE)  # else there is no heartbeat
+        gone = eventually(lambda: not alive(kernel), GONE_TIMEOUT if asked else 0)
+        return gone or (None if self.stalls.since(self.began) else False)
 
     def reset(self) -> None:
         """Make all as at first, whatever a test has left."""
@@ -313,14 +354,22 @@ class Beats:
         self.gated.reset()
         self.kernels.new()
         self._second, self._started, self._dead, self.running = None, "", "", None
+        self._gave_up = None
 
     def take_dead(self) -> str:
         """A run whose worker was killed."""
         if not self._dead:
-            self.began = time.monotonic()
-            self._prepare()
+            self._leases = self._leases or self._taken()
+            self._dead = self._run_and_kill()
         run_id, self._dead = self._dead, ""
         return run_id
+
+    def gives_up(self) -> bool:
+        """Whether a worker that gets no answer from Redis any more ends its kernel."""
+        if self._gave_up is None:
+            self.reset()
+            self._run_and_kill()
+        return bool(self._gave_up)
 
     def start_second_worker(self) -> None:
         """It is ready in a second. Nothing waits for it."""
@@ -434,9 +483,7 @@ class Beats:
 
     def _ends(self) -> dict[str, float]:
         """When each key will end that ends by itself."""
-        redis = self.data.redis
-        left = {key.decode(): redis.pttl(key) / 1000 for key in redis.scan_iter()}
-        return {key: time.monotonic() + seconds for key, seconds in left.items() if seconds > 0}
+        return {key: time.monotonic() + left for key, left in seconds_left(self.data).items()}
 
 
 def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
@@ -595,8 +642,12 @@ def require_lost(api: Api, run_id: str) -> None:
     eventually(lambda: status(api, run_id) not in ACTIVE, SHORT_LEASE + 1)
     did = f"./workshop break worker\n{curl('GET', f'/status/{run_id}')}"
     expected = f"LOST, within one lease ({SHORT_LEASE:g} s here)"
-    now = status(api, run_id)
+    answer = api.get(f"/status/{run_id}")
+    now = answer.field("status", LOST)
     require(now == "LOST", did, expected, f"{now}, for longer than that", LOST)
+    if not readable(error := answer.object(SAYS_LOST).get("error")):
+        expected = "an `error` that says why the run is LOST, in a sentence"
+        raise Wrong(did, expected, f"LOST, and `error` is {json.dumps(error)}", SAYS_LOST)
 
 
 @pytest.mark.task("12.1")
@@ -647,6 +698,15 @@ def test_a_run_that_has_lost_its_lease_gives_up_at_once(beats: Beats) -> None:
 
 @pytest.mark.task("12.2")
 @undisturbed
+def test_a_worker_that_gets_no_answer_any_more_gives_up(beats: Beats) -> None:
+    did = f"{curl('POST', '/start')}, and in the middle of its notebook Redis falls silent for good"
+    expected = "that the worker ends its kernel after ANSWER_TIMEOUT, two thirds of the lease: "
+    expected += "another run may have the lease by now"
+    require(beats.gives_up(), did, expected, "the kernel works on", HEARTBEAT)
+
+
+@pytest.mark.task("12.2")
+@undisturbed
 def test_a_run_whose_lease_is_anothers_gives_up_at_once(beats: Beats) -> None:
     run_id, kernel = beats.take_running()
     with paused(beats.worker_of(kernel)):
@@ -673,9 +733,17 @@ def test_a_run_ends_with_its_notebook(steps: Steps) -> None:
 @pytest.mark.task("12.3")
 def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
     before: list[str] = []
+    ends: dict[str, float] = {}  # of what the new run holds: seconds until it ends by itself
 
     def was(_: Trace) -> None:
         before.append(status(steps.api, steps.worker.run_id))
+        steps.lose_messages()  # the worker would begin the new run, and renew its lease
+        steps.data.advance(LEASE / 2)  # else a renewal would change nothing
+        ends.clear()
+        ends.update(each for each in seconds_left(steps.data).items() if not_of_old_run(each[0]))
+
+    def not_of_old_run(key: str) -> bool:
+        return steps.worker.run_id not in key
 
     def nothing_changed(trace: Trace) -> str | None:
         if (fault := next_is_accepted(trace)) is not None:
@@ -687,6 +755,10 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
         old = status(steps.api, steps.worker.run_id)
         if old != before[-1]:
             return f"run {steps.worker.run_id} was {before[-1]}, and now it is {old}"
+        for key, left in seconds_left(steps.data).items():
+            if key in ends and left > ends[key] + 1:
+                renewed = f"{key} was to end in {ends[key]:.0f} s, and now it ends in {left:.0f} s"
+                return f"run {run_id} was accepted, and another run renewed its lease: {renewed}"
         return None
 
     points = crash_points(
@@ -699,7 +771,7 @@ def test_a_worker_that_was_paused_takes_nothing_away(steps: Steps) -> None:
         woken=nothing_changed,
     )
     expected = "that it changes nothing any more: the lease is the other run's, and its own run is "
-    expected += "LOST. To compare and to delete is one step"
+    expected += "LOST. To compare and to delete is one step, and so is to compare and to renew"
     require_survived(points, PAUSED, expected, RELEASE)
 
 

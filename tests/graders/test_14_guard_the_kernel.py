@@ -31,6 +31,8 @@ import redis as redis_client
 from kit.errors import KitError
 from kit.grading.api import curl
 from kit.grading.diagnosis import reason
+from kit.grading.programs.guarded import BEAT_TIMEOUT, SILENCE
+from kit.grading.programs.start import Program
 from kit.grading.runner.data import RunnerData
 from kit.grading.runner.probe import Probe, gate
 from kit.grading.runner.runs import ACTIVE, status
@@ -274,7 +276,13 @@ def watch_undisturbed(runner: Runner) -> Silence:
 
 
 @pytest.fixture(scope="module")
-def silence(submission: Submission) -> Iterator[Future[Silence]]:
+def guarded(submission: Submission) -> Program:
+    """A guard alone, which gets no beat. The other tests go on meanwhile."""
+    return Program(submission, "guarded")
+
+
+@pytest.fixture(scope="module")
+def silence(submission: Submission, guarded: Program) -> Iterator[Future[Silence]]:
     """What happened to the worker that was stopped. The other tests go on meanwhile."""
     try:
         submission.redis.info("server")
@@ -363,6 +371,18 @@ def test_nothing_outlives_a_kernel_that_ends_by_itself(patient: Patient) -> None
     gone = run.others_gone()
     did = f"{EXITED}\n{curl('POST', '/start')}"
     require_gone(patient, gone, did, what_is_left(run), GROUP)
+
+
+@pytest.mark.task("14.3")
+def test_a_guard_waits_for_the_first_beat(guarded: Program) -> None:
+    did = f"python nb_runner/guard.py LIFELINE {BEAT_TIMEOUT:g} sleep 60"
+    expected = "a guard that counts from the first beat on: before it, a kernel may take as long "
+    expected += "as it needs to start"
+    seen = guarded.result(did, expected, GUARD)
+    got = f"without a beat, it {seen} its command"
+    if seen == "ended":
+        got += f" within {SILENCE:g} s"
+    require(seen == "waited", did, expected, got, GUARD)
 
 
 @pytest.mark.task("14.3")

@@ -103,6 +103,7 @@ def test_a_later_run_has_a_larger_number_whatever_was_forgotten(runner: Runner) 
         "started a worker; and the same again"
     )
     first = token(run_with_a_token(runner), did)
+    require_issued(runner.submission, first)
     for child in runner.workers():
         child.kill()
     forget_all(runner.submission)
@@ -188,6 +189,24 @@ def token(run: dict[str, object], did: str) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
         raise Wrong(did, "a whole number as its token", repr(number), ISSUE)
     return number
+
+
+def require_issued(submission: Submission, number: int) -> None:
+    """Raise Wrong unless the database has given out this token."""
+    numbers = issued(submission)
+    did = f"{curl('POST', '/start')}\n{curl('GET', '/status')}   (its token)\n"
+    did += f"SELECT token FROM {TABLE}   (in the database)"
+    expected = f"the run's token, {number}, in the table: the database counts, and nothing else"
+    got = ", ".join(map(str, numbers)) or "no number"
+    require(number in numbers, did, expected, got, ISSUE)
+
+
+def issued(submission: Submission) -> list[int]:
+    """The numbers in the table of tokens."""
+    if not has_table(submission):
+        return []
+    with database(submission) as engine, engine.connect() as connection:
+        return list(connection.execute(sqlalchemy.text(f"SELECT token FROM {TABLE}")).scalars())
 
 
 def forget_all(submission: Submission) -> None:

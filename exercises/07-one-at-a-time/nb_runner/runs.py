@@ -63,8 +63,8 @@ class Record(Run):
 #   an exception that names that run.
 
 # TODO(7.2): two starts that look at the same moment both see no active run, and both write. Put a
-#   Redis lock around the look and the write, in `admit` and nowhere else. The worker does not use
-#   the lock. https://redis.readthedocs.io/en/stable/lock.html
+#   Redis lock around the look and the write, in `admit`. When a start is answered, its lock is
+#   released. https://redis.readthedocs.io/en/stable/lock.html
 
 # TODO(7.3): a lock stays shut when its holder has died. Give it a timeout after which it opens by
 #   itself, and another timeout for those that wait for it.

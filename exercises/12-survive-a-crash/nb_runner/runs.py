@@ -136,8 +136,8 @@ def get(run_id: str) -> Record | None:
     if record.status is Status.QUEUED and record.cancel_requested:
         record.status = Status.CANCELLED
     # TODO(12.1): a run that is active while the lease is not its own is LOST.
-    #   Say so here, where the run is read: its worker is dead, and cannot. Give a readable `error`.
-    #   (The second answer of `both` is the holder of the lease.)
+    #   Say so here, where the run is read: its worker is dead, and cannot. Say why in `error`, in a
+    #   sentence. (The second answer of `both` is the holder of the lease.)
     return record
 
 

@@ -1,4 +1,5 @@
 """Programs that graders start, each in a process of its own, with the project's environment.
 
-They import the project, which graders do not. `kit.grading.programs.start` starts them.
+They import or start what the project has, which graders do not. `kit.grading.programs.start` starts
+them.
 """

@@ -90,6 +90,7 @@ def test_a_gap_is_said_with_the_file_to_edit(
         (HELLO_GRADER, r'@pytest.mark.task\("2.3"\)', "", "does has no mark for task 2.3"),
         (HELLO_GRADER, r"(@.*2.3.*\ndef) test_.*?\(", r"\1 test_new(", "names test_new"),
         (HELLO_MISTAKES, 'task = "2.1"', 'task = "2.2"', "'POST instead of GET' fails another"),
+        (HELLO_TOML, r'^(mistakes = \["no docstring"\])', r'\1\nhint = "Look."', "has a hint, and"),
     ],
 )
 def test_a_gap_in_the_requirements_is_said(
