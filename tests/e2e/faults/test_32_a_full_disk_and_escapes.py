@@ -74,6 +74,29 @@ def test_32_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path
     assert told == told[:2] * 6
 
 
+def test_32_output_that_was_not_kept_is_said_of_a_run_that_did_not_succeed(tmp_path: Path) -> None:
+    folder = "pathlib.Path(os.environ['OUTPUT_DIR']).parent"
+    lost = f"print('lost'); import os, pathlib, shutil; shutil.rmtree({folder})"
+    ends = "import pathlib, time\nwhile pathlib.Path('wait').exists(): time.sleep(0.02)\n1 / 0"
+    notebook = write_notebook(tmp_path / "it.ipynb", lost, ends)
+    with start_runner(tmp_path, notebook=notebook) as runner:
+        failed = runner.run("FAILED")
+        (tmp_path / "wait").touch()
+        run_id = runner.start()
+        runner.wait_for_cell(run_id, 1)
+        runner.client.post("/cancel")
+        cancelled = runner.wait_for(run_id, "CANCELLED")
+        assert failed["reason"] == "cell_error"
+        raised = "Cell 2 of 2 raised ZeroDivisionError: division by zero"
+        assert failed["error"].startswith(f"{raised} (Its output was not kept: [Errno 2] No such")
+        for run in (failed, cancelled):
+            told = f"The output of run {run['run_id']} was not kept: [Errno 2] No such file"
+            assert told in runner.workers[0].output()
+            answer = runner.client.get(f"/output/{run['run_id']}?format=ipynb")
+            assert answer.status_code == 404
+            assert "no such output of it is kept" in answer.json()["detail"]
+
+
 EVIL = r"\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\x9b1A\x1b]8;;http://evil\x1b\\link\x1b(B\x00"
 
 

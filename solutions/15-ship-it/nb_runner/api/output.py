@@ -201,8 +201,9 @@ def _opened(run_id: str, name: str) -> BinaryIO | None:
 
 
 def no_output(run: Run) -> HTTPException:
-    """The answer for a run that has ended and left nothing."""
-    return HTTPException(404, f"Run {run.run_id} left no output: it is {run.status}.")
+    """The answer for a run that has ended, and whose output is not there."""
+    why = f"Run {run.run_id} is {run.status}, and no such output of it is kept."
+    return HTTPException(404, why)
 
 
 async def render(folder: Path) -> None:
