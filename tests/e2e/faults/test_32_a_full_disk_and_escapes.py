@@ -11,15 +11,15 @@ from tests.e2e.runner import PRODUCT, start_runner, write_notebook
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
-# The disk has room for so many executed notebooks.
+# The disk has room for so many executed notebooks, and for so many folders of runs.
 KEEP = """
-import errno, json, sys
+import errno, json, os, sys
 from pathlib import Path
 import nbformat
 from nb_runner.output import artifacts
 
-folder, room = Path(sys.argv[1]), int(sys.argv[2])
-write = nbformat.write
+folder, room, folders = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+write, mkdir = nbformat.write, os.mkdir
 
 def on_a_small_disk(notebook, path):
     Path(path).write_text("the beginning of it")
@@ -27,12 +27,18 @@ def on_a_small_disk(notebook, path):
         raise OSError(errno.ENOSPC, "No space left on device")
     write(notebook, path)
 
+def mkdir_on_a_small_disk(path, mode=0o777):
+    if Path(path).parent == folder and len(list(folder.iterdir())) >= folders:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    mkdir(path, mode)
+
 artifacts.nbformat.write = on_a_small_disk
+os.mkdir = mkdir_on_a_small_disk
 told = []
 for second in range(6):
     run_id = f"20260101-00000{second}-abcdef"
-    own = artifacts.begin(folder, run_id, 3)
     try:
+        own = artifacts.begin(folder, run_id, 3)
         artifacts.keep(own, nbformat.v4.new_notebook())
     except OSError as error:
         told.append(error.strerror)
@@ -44,10 +50,10 @@ print(json.dumps(told))
 WHOLE = ["cells.json", "executed.ipynb", "files", "output.txt"]
 
 
-def kept(folder: Path, room: int) -> list[object]:
+def kept(folder: Path, room: int, folders: int = 9) -> list[object]:
     """Six runs, of which three may be kept, on a disk with room for so many."""
     done = subprocess.run(
-        [sys.executable, "-c", KEEP, str(folder), str(room)],
+        [sys.executable, "-c", KEEP, str(folder), str(room), str(folders)],
         cwd=PRODUCT.path,
         capture_output=True,
         text=True,
@@ -66,6 +72,16 @@ def test_32_old_runs_make_room_before_a_new_one_is_written(tmp_path: Path) -> No
 def test_32_on_a_full_disk_the_oldest_run_makes_room(tmp_path: Path) -> None:
     numbers = ("0", "01", "12", "23", "34", "45")
     assert kept(tmp_path, 2) == [[each, WHOLE] for each in numbers]
+
+
+def test_32_old_runs_make_room_before_the_folder_of_a_new_one_is_made(tmp_path: Path) -> None:
+    numbers = ("0", "01", "012", "123", "234", "345")
+    assert kept(tmp_path, 3, folders=3) == [[each, WHOLE] for each in numbers]
+
+
+def test_32_on_a_full_disk_the_oldest_run_makes_room_for_a_folder(tmp_path: Path) -> None:
+    numbers = ("0", "01", "12", "23", "34", "45")
+    assert kept(tmp_path, 3, folders=2) == [[each, WHOLE] for each in numbers]
 
 
 def test_32_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:

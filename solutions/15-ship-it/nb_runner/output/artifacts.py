@@ -37,13 +37,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def begin(folder: Path, run_id: str, runs: int) -> Path:
     """Make the folder of a run. Before that, forget runs until it is one of the newest `runs`.
 
+    On a full disk, a folder does not fit, either: the oldest other run makes room, once.
+
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the disk is full, or the folder cannot be written to.
     """
     own = folder / run_id
-    (own / FILES).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for old in _others(own)[: 1 - runs or None]:
         _forget(old)
+    try:
+        (own / FILES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _make_room(own, error)
+        (own / FILES).mkdir(parents=True, exist_ok=True)
     return own
 
 
@@ -57,11 +64,7 @@ def keep(own: Path, notebook: NotebookNode) -> None:
     try:
         _write(own, notebook)
     except OSError as error:
-        others = _others(own)
-        if error.errno not in FULL or not others:
-            raise
-        log.warning("The disk is full: run %s makes room for %s.", others[0].name, own.name)
-        _forget(others[0])
+        _make_room(own, error)
         _write(own, notebook)
 
 
@@ -117,6 +120,15 @@ def _write_text(own: Path, notebook: NotebookNode) -> None:
             file.write(text.end().encode(errors="replace"))
             places[cell] = start, file.tell()
     (own / CELLS).write_text(json.dumps(places), encoding="utf-8")
+
+
+def _make_room(own: Path, error: OSError) -> None:
+    """If the disk is full, forget the oldest other run. Raises the error where that cannot help."""
+    others = _others(own)
+    if error.errno not in FULL or not others:
+        raise error
+    log.warning("The disk is full: run %s makes room for %s.", others[0].name, own.name)
+    _forget(others[0])
 
 
 def _others(own: Path) -> list[Path]:
