@@ -1,13 +1,25 @@
-"""A full disk stays full, and what a notebook prints writes over text and log."""
+"""A full disk stays full, and what a notebook prints writes over text and log.
+
+Root may write to every folder, so a runner whose cell leaves read-only ones has no capabilities.
+
+    python -m tests.e2e.faults.test_32_a_full_disk_and_escapes FOLDER
+
+starts it, and prints as JSON what is left of the first of two runs.
+"""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.runner import PRODUCT, start_runner, write_notebook
+from kit.processes.child import NotReady
+from kit.workspace import ROOT
+from tests.e2e.faults.test_31_secrets import WITHOUT_CAPABILITIES
+from tests.e2e.runner import PRODUCT, start_runner, wait_until, write_notebook
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -84,6 +96,54 @@ def test_32_on_a_full_disk_the_oldest_run_makes_room_for_a_folder(tmp_path: Path
     assert kept(tmp_path, 3, folders=2) == [[each, WHOLE] for each in numbers]
 
 
+def test_32_a_folder_without_a_notebook_is_as_old_as_its_id_says(tmp_path: Path) -> None:
+    ruin = tmp_path / "20200101-000000-abcdef"
+    ruin.mkdir()
+    os.utime(ruin, (4e9, 4e9))  # something was deleted in it, or came into it
+    numbers = ("0", "01", "012", "123", "234", "345")
+    assert kept(tmp_path, 3) == [[each, WHOLE] for each in numbers]
+
+
+LEAVE_READ_ONLY = """
+import os, tempfile
+for folder in (os.environ["OUTPUT_DIR"], tempfile.gettempdir()):
+    os.makedirs(f"{folder}/tree/inner")
+    open(f"{folder}/tree/inner/file", "w").close()
+    os.symlink(os.getcwd(), f"{folder}/tree/link")
+    os.chmod(f"{folder}/tree/inner", 0o555)
+    os.chmod(f"{folder}/tree", 0o500)
+print(tempfile.gettempdir())
+"""
+
+
+def print_what_is_left(folder: Path) -> None:
+    notebook = write_notebook(folder / "it.ipynb", LEAVE_READ_ONLY)
+    with start_runner(folder, notebook=notebook, env={"KEEP_RUNS": "1"}) as runner:
+        first = runner.run()
+        temporary = Path(runner.client.get(f"/output/{first['run_id']}").text.strip())
+        with suppress(NotReady):  # the guard deletes it once the kernel has ended
+            wait_until(lambda: not temporary.exists(), "temporary files to be gone", 10)
+        runner.run()
+        of_the_first = runner.artifacts / first["run_id"]
+        print(json.dumps([str(path) for path in (temporary, of_the_first) if path.exists()]))
+
+
+def test_32_read_only_folders_are_deleted_with_their_run(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    done = subprocess.run(
+        [
+            *(WITHOUT_CAPABILITIES if os.geteuid() == 0 else ()),
+            *(sys.executable, "-m", __name__, str(tmp_path)),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert tmp_path.stat().st_mode & 0o777 == 0o750, "what a link leads to stays as it is"
+
+
 def test_32_what_could_not_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
     told = kept(tmp_path, 0)
     assert told[:2] == ["No space left on device", ["", ["files"]]]
@@ -139,3 +199,7 @@ def test_32_terminal_escapes_reach_neither_text_nor_record_nor_log(
     for told in (text, run["error"], log[log.index("received") :]):
         odd = {c for c in told if (ord(c) < 32 or 126 < ord(c) < 160) and c not in "\n\t"}
         assert not odd, told
+
+
+if __name__ == "__main__":
+    print_what_is_left(Path(sys.argv[1]))

@@ -10,8 +10,9 @@ import json
 import logging
 import os
 import re
-import shutil
 import stat
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from typing import BinaryIO
 import nbformat
 from nbformat import NotebookNode
 
+from ..notebook import leftovers
 from ..notebook.document import runnable
 from .alt_text import describe_figures
 from .plain_text import Text, parts
@@ -138,14 +140,18 @@ def _others(own: Path) -> list[Path]:
 
 
 def _forget(old: Path) -> None:
-    shutil.rmtree(old, ignore_errors=True)
+    if not leftovers.delete(old):
+        log.error("The output of the old run %s cannot be deleted.", old.name)
 
 
 def _written(folder: Path) -> float:
-    """When its run ended. (Ids sort by time, too, but only by whole seconds.)"""
-    for there in (folder / NOTEBOOK, folder):
-        try:
-            return there.stat().st_mtime
-        except OSError:  # left by a worker that died, or another one has just forgotten it
-            continue
+    """When its run ended. Without a notebook: when it was started, as its id says.
+
+    (Ids sort by time, too, but only by whole seconds.)
+    """
+    with suppress(OSError):  # left by a worker that died, or another one has just forgotten it
+        return (folder / NOTEBOOK).lstat().st_mtime
+    with suppress(ValueError):
+        started = datetime.strptime(folder.name.lstrip(".")[:15], "%Y%m%d-%H%M%S")
+        return started.replace(tzinfo=UTC).timestamp()
     return 0
