@@ -20,7 +20,7 @@ def usable_database(value: str) -> str:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
         dialect = url.get_dialect()
         dialect.import_dbapi()
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # what they say may have a part of the password
         raise ValueError from None  # what is allowed says it all
     except ImportError as error:
         raise ValueError(f"its driver is not installed ({error})") from None
@@ -70,4 +70,6 @@ def _shown(name: str) -> str:
     value = os.environ.get(name.upper(), os.environ.get(name, ""))
     if name in SECRET:
         return f"{len(value)} characters long"
-    return repr(re.sub(r"//[^/]*@", "//***@", value))
+    # A password may have a slash in it: then the URL is wrong, and this is printed.
+    value = re.sub(r"(?s)//.*@", "//***@", value)
+    return repr(re.sub(r"(?i)(password=)[^&]*", r"\1***", value))
