@@ -37,6 +37,8 @@ WRONG = [
     ("DATABASE_URL", "postgresql://x:a@b:secret/c@y/z", "is 'postgresql://***@y/z'. Allowed"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),
     ("RUNNER_API_KEY", "short", "RUNNER_API_KEY is 5 characters long. Allowed: at least 8"),
+    ("RUNNER_API_KEY", "grün-und-lang", "is 13 characters long: not every client can send it"),
+    ("RUNNER_API_KEY", "open sesame ", "is 12 characters long: not every client can send it"),
     ("NOTEBOOK_PATH", "", "NOTEBOOK_PATH is not set. Allowed: the path of an .ipynb file."),
 ]
 

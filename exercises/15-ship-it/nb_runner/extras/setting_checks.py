@@ -44,6 +44,13 @@ def usable_redis(url: RedisDsn) -> RedisDsn:
     return url
 
 
+def sendable(key: SecretStr) -> SecretStr:
+    """Refuse a key that does not get through in a header: each client encodes others in its way."""
+    if not re.fullmatch(r"[!-~][ -~]*[!-~]", key.get_secret_value()):
+        raise ValueError("not every client can send it in a header")
+    return key
+
+
 def known_to_apprise(urls: SecretStr) -> SecretStr:
     """Apprise is there only where it is wanted. Loading it takes seconds, so not here."""
     if find_spec("apprise") is None:
