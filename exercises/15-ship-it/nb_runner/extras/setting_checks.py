@@ -27,11 +27,12 @@ def usable_database(value: str) -> str:
     if dialect.is_async:
         raise ValueError("an asynchronous driver cannot be used here")
     if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+        database = url.database or ""
+        if database.removeprefix("file:") in ("", ":memory:") or url.query.get("mode") == "memory":
             raise ValueError("a database in memory forgets each number that it has issued")
-        if not url.database.startswith("file:"):
+        if not database.startswith("file:"):
             # The worker and the kernel have different working folders.
-            url = url.set(database=str(Path(url.database).absolute()))
+            url = url.set(database=str(Path(database).absolute()))
     return url.render_as_string(hide_password=False)
 
 
