@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nbformat
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -290,6 +291,56 @@ def test_13_each_run_gets_a_fresh_notebook_a_fresh_kernel_and_a_newer_token(
         assert outputs[2] == f"1\nlast cell, run {last['run_id']}\n"
         assert first["token"] < broken["token"] < last["token"]
         assert notebook.read_text() == deployed
+
+
+def with_outputs_of_its_author(notebook: Path) -> None:
+    """Save it as Jupyter does: with the outputs of a session, in a cell that is skipped, too."""
+    book = nbformat.read(notebook, as_version=4)
+    book.metadata["widgets"] = {"of": "the author"}
+    book.cells.append(nbformat.v4.new_code_cell("1", metadata={"tags": ["skip-execution"]}))
+    for cell in book.cells:
+        cell.outputs = [
+            nbformat.v4.new_output("stream", text="by the author\n"),
+            nbformat.v4.new_output("display_data", {"text/html": "<b>by the author</b>"}),
+        ]
+        cell.execution_count = 7
+        cell.metadata["execution"] = {"shell.execute_reply": "seen by the author"}
+    nbformat.write(book, notebook)
+
+
+def test_13_outputs_that_were_saved_in_the_file_are_not_those_of_a_run(tmp_path: Path) -> None:
+    notebook = write_notebook(
+        tmp_path / "it.ipynb",
+        "import pathlib, time; print('first')",
+        "while pathlib.Path('wait').exists(): time.sleep(0.02)\n"
+        "assert not pathlib.Path('break').exists()",
+        "print('last')",
+    )
+    with_outputs_of_its_author(notebook)
+    with start_runner(tmp_path, notebook=notebook) as runner:
+        succeeded = runner.run()
+        (tmp_path / "break").touch()
+        failed = runner.run("FAILED")
+        (tmp_path / "wait").touch()
+        run_id = runner.start()
+        runner.wait_for_cell(run_id, 1)
+        runner.client.post("/cancel")
+        cancelled = runner.wait_for(run_id, "CANCELLED")
+        for run, numbers in (
+            (succeeded, [1, 2, 3, None]),
+            (failed, [1, 2, None, None]),
+            (cancelled, [1, 2, None, None]),
+        ):
+            output = f"/output/{run['run_id']}"
+            for form in ("text", "ipynb", "html"):
+                answer = runner.client.get(output, params={"format": form}, timeout=90)
+                assert answer.status_code == 200
+                assert "first" in answer.text
+                assert "the author" not in answer.text, (run["status"], form)
+            last = "last\n" if run is succeeded else ""
+            assert runner.client.get(output, params={"cell": 3}).text == last
+            kept = runner.client.get(output, params={"format": "ipynb"}).json()["cells"]
+            assert [cell["execution_count"] for cell in kept] == numbers
 
 
 def test_14_sixty_megabytes_of_output_are_on_disk_and_not_in_redis(tmp_path: Path) -> None:

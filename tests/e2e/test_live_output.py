@@ -1,11 +1,13 @@
 """What a run has put out can be read while it runs, and its files when it has left them."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.runner import Runner, start_runner, wait_until, write_notebook
+from tests.e2e.runner import PRODUCT, Runner, start_runner, wait_until, write_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +105,60 @@ def test_a_folder_that_became_a_link_leads_nowhere(runner: Runner) -> None:
     assert (runner.artifacts / run["run_id"] / "files").is_symlink()
     assert run["files"] == []
     assert runner.client.get(f"/output/{run['run_id']}/files/passwd").status_code == 404
+
+
+def test_no_form_of_the_output_leads_out_of_the_folder_of_its_run(runner: Runner) -> None:
+    notebook = Path(runner.env["NOTEBOOK_PATH"])
+    secret = notebook.with_name("secret")
+    secret.write_text("of the API only")
+    place = "os.environ['OUTPUT_DIR'] + '/../report.html'"
+    plant = f"import os; os.symlink({str(secret)!r}, {place}); print('a run')"
+    write_notebook(notebook, plant)
+    run_id = runner.run()["run_id"]
+    output = f"/output/{run_id}"
+    folder = runner.artifacts / run_id
+    assert (folder / "report.html").is_symlink()
+
+    def asked(form: str) -> tuple[int, str]:
+        answer = runner.client.get(output, params={"format": form}, timeout=90)
+        assert "of the API only" not in answer.text, form
+        return answer.status_code, answer.text
+
+    status, page = asked("html")
+    assert status == 200
+    assert "a run" in page
+    assert not (folder / "report.html").is_symlink()
+    assert secret.read_text() == "of the API only"
+
+    # The cell of a later run could do this.
+    for name, form, status in (("output.txt", "text", 200), ("executed.ipynb", "ipynb", 404)):
+        (folder / name).unlink()
+        (folder / name).symlink_to(secret)
+        assert asked(form)[0] == status
+    assert asked("html")[0] == 404
+
+
+PLANT_AND_RENDER = """
+import os, sys
+from pathlib import Path
+from nb_runner.output.report import render
+
+page, secret = map(Path, sys.argv[1:])
+os.symlink(secret, page.with_suffix(f".{os.getpid()}"))
+render(sys.stdin.buffer, page, page.parent)
+"""
+
+
+def test_a_page_is_not_written_through_a_link(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of the API only")
+    with write_notebook(tmp_path / "it.ipynb", "1").open("rb") as notebook:
+        done = subprocess.run(
+            [sys.executable, "-c", PLANT_AND_RENDER, str(tmp_path / "report.html"), str(secret)],
+            cwd=PRODUCT.path,
+            stdin=notebook,
+            capture_output=True,
+            text=True,
+        )
+    assert "FileExistsError" in done.stderr
+    assert secret.read_text() == "of the API only"

@@ -32,8 +32,13 @@ WRONG = [
     ("DEMO_MODE", "perhaps", "DEMO_MODE is 'perhaps'. Allowed: true or false ("),
     ("KEEP_RUNS", "1.5", "KEEP_RUNS is '1.5'. Allowed: a whole number"),
     ("REDIS_URL", "http://x:secret@y", "REDIS_URL is 'http://***@y'. Allowed: a URL like redis://"),
+    ("REDIS_URL", "redis://:a/secret@y:6379/0", "REDIS_URL is 'redis://***@y:6379/0'. Allowed"),
+    ("REDIS_URL", "http://y?password=secret&db=1", "is 'http://y?password=***&db=1'. Allowed"),
+    ("DATABASE_URL", "postgresql://x:a@b:secret/c@y/z", "is 'postgresql://***@y/z'. Allowed"),
     ("DATABASE_URL", "flights", "DATABASE_URL is 'flights'. Allowed: a URL like sqlite:///"),
     ("RUNNER_API_KEY", "short", "RUNNER_API_KEY is 5 characters long. Allowed: at least 8"),
+    ("RUNNER_API_KEY", "grün-und-lang", "is 13 characters long: not every client can send it"),
+    ("RUNNER_API_KEY", "open sesame ", "is 12 characters long: not every client can send it"),
     ("NOTEBOOK_PATH", "", "NOTEBOOK_PATH is not set. Allowed: the path of an .ipynb file."),
 ]
 

@@ -8,7 +8,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, RedisDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .extras.setting_checks import complaints, known_to_apprise, usable_database, usable_redis
+from .extras.setting_checks import (
+    complaints,
+    known_to_apprise,
+    sendable,
+    usable_database,
+    usable_redis,
+)
 
 # Absolute, because worker and kernel have different working folders; but links are not followed:
 # Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
@@ -44,8 +50,12 @@ class Settings(BaseSettings):
         "sqlite:///nb_runner.db",
         description="a URL like sqlite:////data/flights.db or postgresql://user:password@host/name",
     )
-    runner_api_key: SecretStr | None = Field(
-        None, min_length=8, description="at least 8 characters; unset: no key is asked for"
+    runner_api_key: Annotated[SecretStr, Field(min_length=8), AfterValidator(sendable)] | None = (
+        Field(
+            None,
+            description="at least 8 characters of ASCII, without a space at its ends; "
+            "unset: no key is asked for",
+        )
     )
     cell_timeout: int = Field(
         600, ge=1, le=604_800, description="the whole seconds a cell may take, from 1 to a week"

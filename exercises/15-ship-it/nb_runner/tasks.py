@@ -6,6 +6,7 @@ How the worker's processes start and stop is in worker/process.py.
 import logging
 import threading
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -125,7 +126,9 @@ def _execute(run: Run, heart: Heartbeat) -> RunOutcome:
     try:
         artifacts.keep(own, book)
     except (OSError, ValueError) as failure:  # ValueError: text that is not Unicode
+        log.error("The output of run %s was not kept: %s", run.run_id, failure)
         if outcome is SUCCEEDED:
             words = f"The notebook ran to its end, but its output was not kept: {failure}"
             return failed(Reason.OUTPUT_NOT_KEPT, words)
+        return replace(outcome, error=f"{outcome.error} (Its output was not kept: {failure})")
     return outcome

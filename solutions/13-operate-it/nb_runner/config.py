@@ -57,7 +57,7 @@ def _complaints(error: ValidationError) -> list[str]:
         name = str(problem["loc"][0])
         given = "is not set"
         if problem["type"] != "missing":
-            value = re.sub("//[^/]*@", "//***@", str(problem["input"]))  # no password in a log
+            value = re.sub("(?s)//.*@", "//***@", str(problem["input"]))  # no password in a log
             given = f"is {value!r}"
         allowed = Settings.model_fields[name].description
         lines.append(f"{name.upper()} {given}. Allowed: {allowed}.")

@@ -131,7 +131,7 @@ async def main() -> None:
         assert len(notebook.runnable(book)) < 3
         await client.async_execute()
         text = plain_text.Text(whole_lines=True)
-        for part in plain_text.parts(book, {}):
+        for part in plain_text.parts(book, dict.fromkeys(notebook.runnable(book), 1)):
             text.feed(part)
         text.end()
         nbformat.writes(book).encode()

@@ -64,6 +64,18 @@ def test_22_what_is_past_the_limit_is_dropped_and_said_and_memory_stays_flat(
     assert LIMIT / 2 < len(text) < 2 * LIMIT
 
 
+def test_22_an_error_that_is_cut_is_said_and_counted(runner: Runner) -> None:
+    write_notebook(Path(runner.env["NOTEBOOK_PATH"]), f"raise ValueError('x' * {2 * LIMIT})")
+    run = runner.run("FAILED")
+    assert run["reason"] == "cell_error"
+    assert run["output_dropped"] > LIMIT
+    text = runner.client.get(f"/output/{run['run_id']}").text
+    assert text.startswith("ValueError: xxx")
+    said = f"[OUTPUT_LIMIT is {LIMIT} bytes. The rest of the output was dropped.]"
+    assert text.endswith(f"x\n\n{said}\n")
+    assert len(text) < 3_000
+
+
 def test_22_a_run_that_is_to_fail_past_the_limit_fails(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "it.ipynb", "while True: print('x' * 1_000)")
     env = {"OUTPUT_LIMIT": str(LIMIT), "OVER_OUTPUT_LIMIT": "fail"}

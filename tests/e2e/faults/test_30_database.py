@@ -29,6 +29,7 @@ REFUSED = {
     "sqlite://": "a database in memory forgets each number",
     "sqlite:///:memory:": "a database in memory forgets each number",
     "sqlite:///file:it?mode=memory&uri=true": "a database in memory forgets each number",
+    "sqlite:///file::memory:?uri=true": "a database in memory forgets each number",
     "mysql://ada:secret@127.0.0.1/flights": "its driver is not installed (No module named",
     "sqlite+pysqlcipher://:secret@/it.db": "its driver is not installed (No module named",
 }

@@ -123,6 +123,7 @@ REFUSED = {
     "--pool": ["--pool", "threads"],
     "--time-limit": ["--time-limit", "5", "--soft-time-limit", "4"],
     "--max-tasks-per-child": ["--max-tasks-per-child", "1", "--max-memory-per-child", "900000"],
+    "--without-heartbeat": ["--without-heartbeat", "--heartbeat-interval", "4"],
 }
 
 

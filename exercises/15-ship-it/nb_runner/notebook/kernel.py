@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +9,7 @@ from typing import Any, Self
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
+from . import leftovers
 from .provisioner import GuardedProvisioner
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Kernel:
             self.client.stop_channels()
         self.process.end(KILL_TIMEOUT)
         await self.manager.cleanup_resources()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        leftovers.delete(Path(self.scratch))
 
 
 class WarmKernel:

@@ -95,7 +95,11 @@ class Outputs:
         if kind == "stream":
             self._add_to_stream(cell, str(content["name"]), str(content["text"]), size)
         elif kind == "error":
-            self._append(cell, _error(content, whole=size < ALWAYS or self._room(size)), size)
+            whole = size < ALWAYS or self._room(size)
+            kept = size if whole else LONGEST_MESSAGE
+            self._append(cell, _error(content, whole=whole), kept)
+            if not whole:
+                self._drop(cell, size - kept)
         elif self._fits(cell, size):
             output = nbformat.from_dict({"output_type": kind, **_bundle(content)})
             if kind == "execute_result":

@@ -5,15 +5,15 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 from fastapi import HTTPException, Query, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from redis import RedisError
 
 from .. import runs
@@ -54,7 +54,7 @@ router = router_for_runs()
 
 @router.get(
     "/output/{run_id}",
-    response_class=FileResponse,
+    response_class=StreamingResponse,
     responses={
         200: {
             "description": "The output",
@@ -72,24 +72,19 @@ async def output(
     The text can be had before the run has ended: what has been put out so far. With
     `follow=true` it goes on as the run does, until its end.
     """
-    folder = get_settings().artifacts_dir / run.run_id
-    kept = (folder / artifacts.NOTEBOOK).exists()
-    if format is Format.TEXT:
-        return await _text(run, kept, follow=follow, cell=cell)
-    if not kept and run.status.active:
+    notebook = await run_in_threadpool(_opened, run.run_id, artifacts.NOTEBOOK)
+    if notebook and format is Format.IPYNB:
+        label = f'attachment; filename="{run.run_id}.ipynb"'
+        return _whole(notebook, "application/x-ipynb+json", label)
+    with notebook or nullcontext():
+        if format is Format.TEXT:
+            return await _text(run, kept=notebook is not None, follow=follow, cell=cell)
+        if notebook:
+            return _whole(await _page(run, notebook), "text/html")
+    if run.status.active:
         why = f"Run {run.run_id} is {run.status}; its {format} is here when it has ended."
         raise HTTPException(409, why)
-    if not kept:
-        raise no_output(run)
-    if format is Format.IPYNB:
-        return FileResponse(
-            folder / artifacts.NOTEBOOK,
-            media_type="application/x-ipynb+json",
-            filename=f"{run.run_id}.ipynb",
-            headers=SAFE,
-        )
-    await render(folder)
-    return FileResponse(folder / artifacts.HTML, media_type="text/html", headers=SAFE)
+    raise no_output(run)
 
 
 @router.get(
@@ -107,24 +102,12 @@ async def file(run: KnownRun, name: str) -> Response:
     )
     if found is None:
         raise HTTPException(404, f"Run {run.run_id} has left no file {name[:100]!r}.")
-    size = os.fstat(found.fileno()).st_size
-    label = quote(PurePosixPath(name).name)
-    return StreamingResponse(
-        _piece(found, 0, size),
-        media_type="application/octet-stream",
-        headers={
-            **SAFE,
-            "Content-Length": str(size),
-            "Content-Disposition": f"attachment; filename*=UTF-8''{label}",
-        },
-    )
+    label = f"attachment; filename*=UTF-8''{quote(PurePosixPath(name).name)}"
+    return _whole(found, "application/octet-stream", label)
 
 
-async def _text(run: Run, kept: bool, *, follow: bool, cell: int | None) -> Response:
+async def _text(run: Run, *, kept: bool, follow: bool, cell: int | None) -> Response:
     """The text of a run: as it was kept, else as far as it is."""
-    if kept and cell is None:
-        path = get_settings().artifacts_dir / run.run_id / artifacts.TEXT
-        return FileResponse(path, media_type="text/plain", headers=SAFE)
     text: Iterator[bytes] | AsyncIterator[bytes]
     if kept:
         text = await run_in_threadpool(_text_of_cell, run.run_id, cell)
@@ -182,6 +165,15 @@ def _text_of_cell(run_id: str, cell: int | None) -> Iterator[bytes]:
     return _piece(text, start, end)
 
 
+def _whole(file: BinaryIO, media_type: str, label: str | None = None) -> Response:
+    """A file as an answer. `label`: the header that says what to do with it."""
+    size = os.fstat(file.fileno()).st_size
+    headers = {**SAFE, "Content-Length": str(size)}
+    if label:
+        headers["Content-Disposition"] = label
+    return StreamingResponse(_piece(file, 0, size), media_type=media_type, headers=headers)
+
+
 def _piece(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
     """A file from here to there, in small pieces."""
     with file:
@@ -201,23 +193,25 @@ def _opened(run_id: str, name: str) -> BinaryIO | None:
 
 
 def no_output(run: Run) -> HTTPException:
-    """The answer for a run that has ended and left nothing."""
-    return HTTPException(404, f"Run {run.run_id} left no output: it is {run.status}.")
+    """The answer for a run that has ended, and whose output is not there."""
+    why = f"Run {run.run_id} is {run.status}, and no such output of it is kept."
+    return HTTPException(404, why)
 
 
-async def render(folder: Path) -> None:
-    """Make the page, unless it is there already.
+async def _page(run: Run, notebook: BinaryIO) -> BinaryIO:
+    """The notebook as a page, which is made unless it is there already.
 
     In a process of its own: nbconvert is large, and so may the notebook be, and neither should
     stay in the API's memory. On demand: most runs are never looked at.
     """
+    path = get_settings().artifacts_dir / run.run_id / artifacts.HTML
     async with one_at_a_time:
-        if (folder / artifacts.HTML).exists():
-            return
+        if page := await run_in_threadpool(_opened, run.run_id, artifacts.HTML):
+            return page
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nb_runner.output.report"),
-            *(str(folder / artifacts.NOTEBOOK), str(folder / artifacts.HTML)),
-            str(get_settings().notebook_path.parent),
+            *(str(path), str(get_settings().notebook_path.parent)),
+            stdin=notebook,
         )
         try:
             async with asyncio.timeout(RENDER_SECONDS):
@@ -227,6 +221,7 @@ async def render(folder: Path) -> None:
         finally:
             if process.returncode is None:
                 process.kill()
-    if code != 0:
-        (folder / artifacts.HTML).with_suffix(f".{process.pid}").unlink(missing_ok=True)
-        raise HTTPException(503, "The page could not be made; ?format=ipynb has the notebook.")
+    if code == 0 and (page := await run_in_threadpool(_opened, run.run_id, artifacts.HTML)):
+        return page
+    path.with_suffix(f".{process.pid}").unlink(missing_ok=True)
+    raise HTTPException(503, "The page could not be made; ?format=ipynb has the notebook.")

@@ -20,18 +20,19 @@ def usable_database(value: str) -> str:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value))
         dialect = url.get_dialect()
         dialect.import_dbapi()
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # what they say may have a part of the password
         raise ValueError from None  # what is allowed says it all
     except ImportError as error:
         raise ValueError(f"its driver is not installed ({error})") from None
     if dialect.is_async:
         raise ValueError("an asynchronous driver cannot be used here")
     if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+        database = url.database or ""
+        if database.removeprefix("file:") in ("", ":memory:") or url.query.get("mode") == "memory":
             raise ValueError("a database in memory forgets each number that it has issued")
-        if not url.database.startswith("file:"):
+        if not database.startswith("file:"):
             # The worker and the kernel have different working folders.
-            url = url.set(database=str(Path(url.database).absolute()))
+            url = url.set(database=str(Path(database).absolute()))
     return url.render_as_string(hide_password=False)
 
 
@@ -42,6 +43,13 @@ def usable_redis(url: RedisDsn) -> RedisDsn:
     except (RedisError, ValueError, TypeError) as error:
         raise ValueError(str(error)) from error
     return url
+
+
+def sendable(key: SecretStr) -> SecretStr:
+    """Refuse a key that does not get through in a header: each client encodes others in its way."""
+    if not re.fullmatch(r"[!-~][ -~]*[!-~]", key.get_secret_value()):
+        raise ValueError("not every client can send it in a header")
+    return key
 
 
 def known_to_apprise(urls: SecretStr) -> SecretStr:
@@ -70,4 +78,6 @@ def _shown(name: str) -> str:
     value = os.environ.get(name.upper(), os.environ.get(name, ""))
     if name in SECRET:
         return f"{len(value)} characters long"
-    return repr(re.sub(r"//[^/]*@", "//***@", value))
+    # A password may have a slash in it: then the URL is wrong, and this is printed.
+    value = re.sub(r"(?s)//.*@", "//***@", value)
+    return repr(re.sub(r"(?i)(password=)[^&]*", r"\1***", value))

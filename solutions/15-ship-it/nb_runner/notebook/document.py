@@ -12,7 +12,9 @@ SKIPPED_TAG = "skip-execution"  # nbclient's default
 
 
 def read(path: Path) -> NotebookNode:
-    """A fresh copy of the notebook. (One copy for all runs would carry outputs from run to run.)
+    """A fresh copy of the notebook, without outputs: those in the file are of an earlier session.
+
+    (One copy for all runs would carry outputs from run to run.)
 
     Raises:
         Unusable: it is missing, not a notebook, or wants a kernel that is not installed.
@@ -23,7 +25,17 @@ def read(path: Path) -> NotebookNode:
     if name not in installed:
         has = ", ".join(installed) or "none"
         raise Unusable(f"{path} wants the kernel {name!r}, which is not installed (there: {has}).")
+    _clear(notebook)
     return notebook
+
+
+def _clear(notebook: NotebookNode) -> None:
+    """Take out what its cells have put out when the file was saved, and when they were run."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata.pop("execution", None)
 
 
 def kernel_name(notebook: NotebookNode) -> str:

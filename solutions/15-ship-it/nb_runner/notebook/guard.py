@@ -22,7 +22,6 @@ import contextlib
 import os
 import resource
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import process_tree
+from . import leftovers, process_tree
 
 # Meant for the kernel or for the worker.
 IGNORED = {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"}
@@ -57,7 +56,7 @@ def main(lifeline: str, beat_timeout: str, scratch: str, *command: str) -> None:
     kernel.wait()
     while not process_tree.kill_kernels(KILL_TIMEOUT):
         pass
-    shutil.rmtree(scratch, ignore_errors=True)
+    leftovers.delete(Path(scratch))
     _end_like_the_kernel(code)
 
 

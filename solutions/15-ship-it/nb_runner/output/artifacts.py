@@ -10,8 +10,9 @@ import json
 import logging
 import os
 import re
-import shutil
 import stat
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from typing import BinaryIO
 import nbformat
 from nbformat import NotebookNode
 
+from ..notebook import leftovers
 from ..notebook.document import runnable
 from .alt_text import describe_figures
 from .plain_text import Text, parts
@@ -37,13 +39,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def begin(folder: Path, run_id: str, runs: int) -> Path:
     """Make the folder of a run. Before that, forget runs until it is one of the newest `runs`.
 
+    On a full disk, a folder does not fit, either: the oldest other run makes room, once.
+
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the disk is full, or the folder cannot be written to.
     """
     own = folder / run_id
-    (own / FILES).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for old in _others(own)[: 1 - runs or None]:
         _forget(old)
+    try:
+        (own / FILES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _make_room(own, error)
+        (own / FILES).mkdir(parents=True, exist_ok=True)
     return own
 
 
@@ -57,11 +66,7 @@ def keep(own: Path, notebook: NotebookNode) -> None:
     try:
         _write(own, notebook)
     except OSError as error:
-        others = _others(own)
-        if error.errno not in FULL or not others:
-            raise
-        log.warning("The disk is full: run %s makes room for %s.", others[0].name, own.name)
-        _forget(others[0])
+        _make_room(own, error)
         _write(own, notebook)
 
 
@@ -119,6 +124,15 @@ def _write_text(own: Path, notebook: NotebookNode) -> None:
     (own / CELLS).write_text(json.dumps(places), encoding="utf-8")
 
 
+def _make_room(own: Path, error: OSError) -> None:
+    """If the disk is full, forget the oldest other run. Raises the error where that cannot help."""
+    others = _others(own)
+    if error.errno not in FULL or not others:
+        raise error
+    log.warning("The disk is full: run %s makes room for %s.", others[0].name, own.name)
+    _forget(others[0])
+
+
 def _others(own: Path) -> list[Path]:
     """The folders of the other runs, the oldest first."""
     ours = [path for path in own.parent.iterdir() if OURS.fullmatch(path.name) and path != own]
@@ -126,14 +140,18 @@ def _others(own: Path) -> list[Path]:
 
 
 def _forget(old: Path) -> None:
-    shutil.rmtree(old, ignore_errors=True)
+    if not leftovers.delete(old):
+        log.error("The output of the old run %s cannot be deleted.", old.name)
 
 
 def _written(folder: Path) -> float:
-    """When its run ended. (Ids sort by time, too, but only by whole seconds.)"""
-    for there in (folder / NOTEBOOK, folder):
-        try:
-            return there.stat().st_mtime
-        except OSError:  # left by a worker that died, or another one has just forgotten it
-            continue
+    """When its run ended. Without a notebook: when it was started, as its id says.
+
+    (Ids sort by time, too, but only by whole seconds.)
+    """
+    with suppress(OSError):  # left by a worker that died, or another one has just forgotten it
+        return (folder / NOTEBOOK).lstat().st_mtime
+    with suppress(ValueError):
+        started = datetime.strptime(folder.name.lstrip(".")[:15], "%Y%m%d-%H%M%S")
+        return started.replace(tzinfo=UTC).timestamp()
     return 0

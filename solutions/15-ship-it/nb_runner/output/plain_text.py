@@ -136,5 +136,5 @@ def parts(notebook: NotebookNode, numbers: dict[int, int]) -> Iterator[Part]:
     """The parts of a notebook, in the order of its cells. `numbers`: of the cells that run."""
     for position, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
-            if found := part(numbers.get(position, 0), output):
+            if found := part(numbers[position], output):
                 yield found

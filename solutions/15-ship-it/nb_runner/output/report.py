@@ -1,6 +1,6 @@
 """An executed notebook as one HTML file that loads nothing from anywhere and runs no script.
 
-python -m nb_runner.output.report executed.ipynb report.html FOLDER
+python -m nb_runner.output.report report.html FOLDER < executed.ipynb
 
 FOLDER is the one of the notebook that was executed: pictures in its Markdown are in there.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 from html import escape
 from pathlib import Path
+from typing import BinaryIO
 
 import nbformat
 from jinja2 import DictLoader
@@ -34,7 +35,7 @@ def described(html: str, cell: NotebookNode) -> str:
     return html.replace("<img ", f'<img alt="{escape(alt)}" ', 1) if alt else html
 
 
-def render(notebook: Path, page: Path, pictures: Path) -> None:
+def render(notebook: BinaryIO, page: Path, pictures: Path) -> None:
     """Write the page; it appears whole or not at all."""
     exporter = HTMLExporter(
         template_file="report.html.j2",
@@ -43,16 +44,18 @@ def render(notebook: Path, page: Path, pictures: Path) -> None:
     )
     exporter.register_filter("described", described)
     html, _ = exporter.from_notebook_node(
-        nbformat.read(notebook, as_version=4),
-        resources={"metadata": {"name": notebook.stem, "path": str(pictures)}},
+        nbformat.reads(notebook.read().decode(), as_version=4),
+        resources={"metadata": {"name": page.parent.name, "path": str(pictures)}},
     )
     unfinished = page.with_suffix(f".{os.getpid()}")
     try:
-        unfinished.write_text(html, encoding="utf-8")
+        # "x": what is there already could be a link, which a cell has made.
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(html)
         unfinished.replace(page)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    render(*map(Path, sys.argv[1:]))
+    render(sys.stdin.buffer, *map(Path, sys.argv[1:]))

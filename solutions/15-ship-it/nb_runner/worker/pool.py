@@ -22,6 +22,9 @@ REFUSED = {
     "max_tasks_per_child": TOO_LATE,
     "max_memory_per_child": TOO_LATE,
 }
+# Seconds. Two of them fit into the time that a worker counts as alive (process.py).
+LONGEST_INTERVAL = 3
+SIGN_OF_LIFE = "by its heartbeat, GET /ready knows that the worker lives."
 
 
 @contextmanager
@@ -49,13 +52,17 @@ def signals_end_the_run() -> Iterator[threading.Event]:
             signal.raise_signal(ends)
 
 
-def _complaints(worker: Any) -> Iterator[str]:
-    """A line for each option of `celery worker` with which runs would be lost."""
+def _complaints(worker: Any, options: dict[str, Any]) -> Iterator[str]:
+    """A line for each option of `celery worker` that cannot be used here."""
     if worker.pool_cls.__module__ != "celery.concurrency.prefork":
         yield "--pool cannot be chosen. Allowed: prefork, because a run is ended by its process."
     for option, use in REFUSED.items():
         if getattr(worker, option):
             yield f"--{option.replace('_', '-')} cannot be used: {use}"
+    if options.get("without_heartbeat"):
+        yield f"--without-heartbeat cannot be used: {SIGN_OF_LIFE}"
+    if (options.get("heartbeat_interval") or 0) > LONGEST_INTERVAL:
+        yield f"--heartbeat-interval cannot be more than {LONGEST_INTERVAL}: {SIGN_OF_LIFE}"
 
 
 class EndsRuns(bootsteps.StartStopStep):
@@ -69,7 +76,7 @@ class EndsRuns(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        if complaints := list(_complaints(worker)):
+        if complaints := list(_complaints(worker, options)):
             raise SystemExit("\n".join(complaints))
 
     def close(self, _: Any) -> None:
