@@ -1,5 +1,6 @@
 """Settings, read from the environment once, checked before anything starts."""
 
+import os
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from .extras.setting_checks import complaints, known_to_apprise, usable_database
 # Absolute, because worker and kernel have different working folders; but links are not followed:
 # Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
+
+# Neither a notebook gets these, nor a process that we start.
+SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
 
 class OverLimit(StrEnum):
@@ -114,3 +118,8 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SystemExit("\n".join(complaints(error, Settings))) from None
+
+
+def environment_without_secrets() -> dict[str, str]:
+    """Our environment, less the secrets. (A setting may have its name in small letters, too.)"""
+    return {name: value for name, value in os.environ.items() if name.upper() not in SECRETS}

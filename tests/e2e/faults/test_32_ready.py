@@ -1,25 +1,23 @@
 """GET /ready while every run fails: workers say themselves what is wrong where they are."""
 
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.runner import Runner, start_runner, wait_until, worker_processes, write_notebook
+from tests.e2e.runner import (
+    Runner,
+    install_kernel,
+    start_runner,
+    wait_until,
+    worker_processes,
+    write_notebook,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LAUNCHER = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-
-
-def install_kernel(folder: Path, *argv: str) -> None:
-    """A kernel called "ours", with this command."""
-    spec = folder / "kernels" / "ours" / "kernel.json"
-    spec.parent.mkdir(parents=True, exist_ok=True)
-    kernel = {"argv": argv, "display_name": "ours", "language": "python"}
-    spec.write_text(json.dumps(kernel), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from redis import RedisError
 
 from .. import runs
-from ..config import get_settings
+from ..config import environment_without_secrets, get_settings
 from ..output import artifacts
 from ..output.live import Tail, text_so_far
 from ..runs import Run
@@ -218,6 +218,7 @@ async def render(folder: Path) -> None:
             *(sys.executable, "-m", "nb_runner.output.report"),
             *(str(folder / artifacts.NOTEBOOK), str(folder / artifacts.HTML)),
             str(get_settings().notebook_path.parent),
+            env=environment_without_secrets(),
         )
         try:
             async with asyncio.timeout(RENDER_SECONDS):

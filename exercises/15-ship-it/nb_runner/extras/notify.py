@@ -13,6 +13,7 @@ import sys
 from redis import RedisError
 
 from .. import runs
+from ..config import environment_without_secrets
 from ..connection import api_redis
 from ..lua import script
 from ..names import names
@@ -106,10 +107,15 @@ def _message(run: Run, urls: str) -> Message:
 async def _tell(message: Message) -> int | None:
     """Have it told. Answers how that ended; None: not in time."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "nb_runner.extras.tell"), stdin=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "nb_runner.extras.tell"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment_without_secrets(),
     )
+    assert process.stdout
     try:
         async with asyncio.timeout(TELL_TIMEOUT):
+            await process.stdout.readline()  # from now on, nobody reads what it is told
             await process.communicate(message.model_dump_json().encode())
     except TimeoutError:
         pass

@@ -1,7 +1,8 @@
 """Tell people something, by Apprise: python -m nb_runner.extras.tell < message.json
 
 A process of its own, for a few seconds: Apprise loads some two hundred services, and its log shows
-their keys.
+their keys. It prints a line when no other process can read its memory any more: only then is it to
+be given the message, which has the keys in it.
 """
 
 import logging
@@ -9,6 +10,7 @@ import sys
 
 from apprise import Apprise, NotifyType
 
+from ..notebook import process_tree
 from .tell_message import NOT_TOLD, UNKNOWN, Message
 
 
@@ -26,4 +28,6 @@ def main(message: Message) -> int:
 
 
 if __name__ == "__main__":
+    process_tree.conceal()
+    print("concealed", flush=True)
     sys.exit(main(Message.model_validate_json(sys.stdin.read())))
