@@ -53,7 +53,7 @@ for process in Path("/proc").glob("[0-9]*"):
 SLOW_APPRISE = """
 import time
 
-NotifyType = str
+NotifyFormat = NotifyType = str
 
 class Apprise:
     def add(self, urls):

@@ -8,7 +8,7 @@ be given the message, which has the keys in it.
 import logging
 import sys
 
-from apprise import Apprise, NotifyType
+from apprise import Apprise, NotifyFormat, NotifyType
 
 from ..notebook import process_tree
 from .tell_message import NOT_TOLD, UNKNOWN, Message
@@ -22,8 +22,12 @@ def main(message: Message) -> int:
         return UNKNOWN
     if not message.title:
         return 0
-    kind = NotifyType(message.kind)
-    told = people.notify(title=message.title, body=message.body, notify_type=kind)
+    told = people.notify(
+        title=message.title,
+        body=message.body,
+        notify_type=NotifyType(message.kind),
+        body_format=NotifyFormat.TEXT,  # else a mail would be HTML
+    )
     return 0 if told else NOT_TOLD
 
 
