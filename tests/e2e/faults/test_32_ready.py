@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.e2e.runner import (
     Runner,
@@ -84,4 +85,13 @@ def test_32_ready_tells_of_a_pool_process_that_is_stopped(odd: Runner) -> None:
     finally:
         pool.send_signal(signal.SIGCONT)
     wait_for_words(odd, "pool", "ok")
+    odd.run("SUCCEEDED")
+
+
+def test_32_ready_tells_that_no_start_is_accepted_after_redis_forgot_something(odd: Runner) -> None:
+    with Redis.from_url(odd.env["REDIS_URL"]) as redis:
+        redis.hset("nb:marker", "number", 0)  # as in an older copy of the data
+    wait_for_words(odd, "redis", "forgot", "No start is accepted for")
+    assert odd.client.post("/start").status_code == 503
+    wait_for_words(odd, "redis", "ok")
     odd.run("SUCCEEDED")
