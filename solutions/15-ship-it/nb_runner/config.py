@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(
-        Path("artifacts"), description="a folder that can be written to"
+        Path("artifacts"), description="a folder that can be written to, of this runner alone"
     )
     output_limit: int = Field(
         50_000_000,
