@@ -64,8 +64,10 @@ RUN chmod -R a+rX /app /notebooks \
     && /venv/bin/python -m compileall -q /app
 USER 10001:10001
 EXPOSE 8000
-# In exec form, as every command here: a shell in between would keep SIGTERM to itself.
-CMD ["uvicorn", "nb_runner.main:app", "--host", "0.0.0.0", "--port", "8000"]
+# In exec form, as every command here: a shell in between would keep SIGTERM to itself. On SIGTERM,
+# who follows the output of a run gets three seconds: it may go on for hours.
+CMD ["uvicorn", "nb_runner.main:app", "--host", "0.0.0.0", "--port", "8000", \
+     "--timeout-graceful-shutdown", "3"]
 
 
 FROM base AS worker

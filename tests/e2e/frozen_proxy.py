@@ -11,11 +11,18 @@ from kit.processes.ports import free_socket
 class FrozenProxy:
     """Passes bytes on until a message contains `word`. That one and all later ones never arrive.
 
-    With `answers_only` they do arrive, and what never arrives are the answers.
+    With `answers_only` they do arrive, and what never arrives are the answers. With
+    `one_connection`, only that connection stands still.
     """
 
     def __init__(
-        self, listener: socket.socket, target: int, word: bytes, *, answers_only: bool = False
+        self,
+        listener: socket.socket,
+        target: int,
+        word: bytes,
+        *,
+        answers_only: bool = False,
+        one_connection: bool = False,
     ) -> None:
         self.port: int = listener.getsockname()[1]
         self.frozen = threading.Event()
@@ -23,6 +30,7 @@ class FrozenProxy:
         self._target = target
         self._word = word
         self._answers_only = answers_only
+        self._one_connection = one_connection
         self._sockets: list[socket.socket] = []
         self._forgotten: set[socket.socket] = set()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -47,15 +55,21 @@ class FrozenProxy:
     def _pass(self, source: socket.socket, sink: socket.socket, stops: bool) -> None:
         with suppress(OSError), source, sink:
             while data := source.recv(65536):
-                if self._word in data:
+                here = self._word in data
+                if here:
                     self.frozen.set()
-                if source in self._forgotten or (stops and self.frozen.is_set()):
+                frozen = here if self._one_connection else self.frozen.is_set()
+                if source in self._forgotten or (stops and frozen):
                     threading.Event().wait()  # for ever; the thread is a daemon
                 sink.sendall(data)
 
 
 @contextmanager
-def freeze_at(word: bytes, port: int, *, answers_only: bool = False) -> Iterator[FrozenProxy]:
+def freeze_at(
+    word: bytes, port: int, *, answers_only: bool = False, one_connection: bool = False
+) -> Iterator[FrozenProxy]:
     """A proxy to 127.0.0.1:`port` that stands still at `word`."""
     with free_socket() as listener:
-        yield FrozenProxy(listener, port, word, answers_only=answers_only)
+        yield FrozenProxy(
+            listener, port, word, answers_only=answers_only, one_connection=one_connection
+        )

@@ -1,5 +1,6 @@
 """A whole runner for a test: Redis, API processes, workers, and a client to talk to it."""
 
+import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,14 @@ def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:
     book.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
     nbformat.write(book, path)
     return path
+
+
+def install_kernel(folder: Path, *argv: str) -> None:
+    """A kernel called "ours", with this command. `folder` is for JUPYTER_PATH."""
+    spec = folder / "kernels" / "ours" / "kernel.json"
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    kernel = {"argv": argv, "display_name": "ours", "language": "python"}
+    spec.write_text(json.dumps(kernel), encoding="utf-8")
 
 
 def send_message(redis_url: str, run_id: str) -> None:

@@ -113,6 +113,10 @@ def test_every_command_is_in_exec_form(name: str) -> None:
     assert all(stage.steps for stage in STAGES.values())
 
 
+def test_the_image_of_the_api_stops_in_time_without_compose_too() -> None:
+    assert STAGES["api"].command() == SERVICES["api"]["command"]
+
+
 @each_service
 def test_every_service_is_locked_up(name: str) -> None:
     service = SERVICES[name]

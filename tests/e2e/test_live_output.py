@@ -1,10 +1,12 @@
 """What a run has put out can be read while it runs, and its files when it has left them."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.runner import PRODUCT, Runner, start_runner, wait_until, write_notebook
@@ -73,6 +75,28 @@ def test_the_output_of_a_run_is_read_and_followed_while_it_runs(runner: Runner) 
             params = {"follow": follow} | ({} if cell is None else {"cell": cell})
             assert runner.client.get(output, params=params).text == text
     assert not (runner.artifacts / run_id / "live.jsonl").exists()
+
+
+def test_who_follows_the_output_notices_that_the_api_was_told_to_stop(runner: Runner) -> None:
+    notebook = write_notebook(Path(runner.env["NOTEBOOK_PATH"]), *CELLS)
+    go = notebook.parent / "go"
+    go.unlink(missing_ok=True)
+    run_id = runner.start()
+    text = ""
+    with (
+        pytest.raises(httpx.RemoteProtocolError),
+        runner.client.stream("GET", f"/output/{run_id}", params={"follow": True}) as answer,
+    ):
+        for piece in answer.iter_text():
+            text += piece
+            if "stays" in text:
+                for api in runner.apis:
+                    api.signal(signal.SIGTERM)
+    for number in range(2):
+        runner.restart_api(number, runner.env)
+    go.touch()
+    runner.wait_for(run_id, "SUCCEEDED")
+    assert runner.client.get(f"/output/{run_id}").text.endswith("stays\nthird\n")
 
 
 def test_files_of_a_run_are_listed_and_downloaded_and_nothing_else_is(runner: Runner) -> None:

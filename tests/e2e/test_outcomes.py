@@ -50,9 +50,10 @@ def test_a_notebook_gets_the_database_but_none_of_the_runners_secrets(tmp_path: 
     notebook = write_notebook(
         tmp_path / "it.ipynb",
         "import os; print(os.environ['DATABASE_URL'])",
-        "print([v for v in ('RUNNER_API_KEY', 'REDIS_URL') if v in os.environ])",
+        "print([v for v in os.environ if v.upper() in ('RUNNER_API_KEY', 'REDIS_URL')])",
     )
-    with start_runner(tmp_path, notebook=notebook, env={"RUNNER_API_KEY": "open sesame"}) as runner:
+    env = dict.fromkeys(("RUNNER_API_KEY", "runner_api_key"), "open sesame")  # both are the setting
+    with start_runner(tmp_path, notebook=notebook, env=env) as runner:
         run = runner.run()
         output = runner.client.get(f"/output/{run['run_id']}").text
         assert output == f"{runner.env['DATABASE_URL']}\n[]\n"

@@ -127,7 +127,12 @@ def claim(run_id: str, owner: str, token: int | None) -> Lease | None:
         asked = time.monotonic()
         try:
             admitted, mine = f"{run_id}:admitted", f"{run_id}:{owner}"
-            flat = _step("claim", run_id, admitted, mine, settings.lease_ms, *fields)
+            flat = _step(
+                "claim",
+                run_id,
+                *(admitted, mine, settings.lease_ms, run_id, settings.keep_runs),
+                *fields,
+            )
             break
         except RedisError:
             if asked > deadline:

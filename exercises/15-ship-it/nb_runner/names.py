@@ -34,6 +34,7 @@ class Names:
         self.totals = f"{self.prefix}totals"
         self.measures = f"{self.prefix}measures"
         self.lease = f"{self.prefix}lease"
+        self.grace = f"{self.prefix}grace"
         self.heard = f"{self.prefix}heard"
         self.tells = f"{self.prefix}tells"
 
@@ -59,7 +60,7 @@ class Names:
 
     def for_script(self, run_id: str = "") -> list[str]:
         """The keys of a script, in the order of lua/lease.lua."""
-        shared = [self.lease, f"{self.prefix}marker", f"{self.prefix}grace"]
+        shared = [self.lease, f"{self.prefix}marker", self.grace]
         return [*shared, self.index, self.totals, self.measures, self.record(run_id)]
 
 

@@ -179,7 +179,8 @@ async def latest(_: int) -> Run | None:
 
 async def recent() -> list[Run]:
     """The last runs, newest first, KEEP_RUNS at most."""
-    ids = [str(run_id) for run_id in await api_redis().lrange(names().index, 0, -1)]
+    newest = await api_redis().lrange(names().index, 0, get_settings().keep_runs - 1)
+    ids = [str(run_id) for run_id in newest]
     lease, runs = await _read(ids)
     if any(run and _may_be_lost(run, lease) for run in runs):
         await look()

@@ -1,5 +1,6 @@
 """Settings, read from the environment once, checked before anything starts."""
 
+import os
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,9 @@ from .extras.setting_checks import (
 # Absolute, because worker and kernel have different working folders; but links are not followed:
 # Kubernetes updates a ConfigMap by another link to another folder, and deletes the old one.
 FullPath = Annotated[Path, AfterValidator(Path.absolute)]
+
+# Neither a notebook gets these, nor a process that we start.
+SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
 
 class OverLimit(StrEnum):
@@ -75,7 +79,7 @@ class Settings(BaseSettings):
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(
-        Path("artifacts"), description="a folder that can be written to"
+        Path("artifacts"), description="a folder that can be written to, of this runner alone"
     )
     output_limit: int = Field(
         50_000_000,
@@ -124,3 +128,8 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SystemExit("\n".join(complaints(error, Settings))) from None
+
+
+def environment_without_secrets() -> dict[str, str]:
+    """Our environment, less the secrets. (A setting may have its name in small letters, too.)"""
+    return {name: value for name, value in os.environ.items() if name.upper() not in SECRETS}

@@ -68,6 +68,32 @@ def test_29_a_run_that_redis_forgot_comes_back_and_no_start_is_accepted_before(
     two_apis.wait_for(again, "SUCCEEDED")
 
 
+def test_29_who_follows_the_output_of_a_run_that_redis_forgot_gets_all_of_it(
+    two_apis: Runner, gate: Gate
+) -> None:
+    gate.close()
+    run_id = two_apis.start()
+    two_apis.wait_for_cell(run_id, 1)
+    output = f"/output/{run_id}"
+    with (
+        Redis.from_url(two_apis.env["REDIS_URL"]) as redis,
+        two_apis.client.stream("GET", output, params={"follow": True}) as answer,
+    ):
+
+        def looks() -> int:
+            return int(redis.info("commandstats")["cmdstat_hgetall"]["calls"])
+
+        pieces = answer.iter_text()
+        assert "before the gate" in next(pieces)
+        with asleep(two_apis):
+            before = looks()
+            redis.flushall()
+            wait_until(lambda: looks() > before, "a look at the run", TIMEOUT)
+        gate.open()
+        assert "after the gate" in "".join(pieces)
+    two_apis.wait_for(run_id, "SUCCEEDED")
+
+
 def test_29_a_run_survives_an_older_copy_of_the_data(two_apis: Runner, gate: Gate) -> None:
     """As after a restart from a snapshot, or when a replica that lagged behind is promoted."""
     gate.open()

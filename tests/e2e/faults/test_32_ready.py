@@ -1,25 +1,24 @@
 """GET /ready while every run fails: workers say themselves what is wrong where they are."""
 
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
-from tests.e2e.runner import Runner, start_runner, wait_until, worker_processes, write_notebook
+from tests.e2e.runner import (
+    Runner,
+    install_kernel,
+    start_runner,
+    wait_until,
+    worker_processes,
+    write_notebook,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LAUNCHER = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-
-
-def install_kernel(folder: Path, *argv: str) -> None:
-    """A kernel called "ours", with this command."""
-    spec = folder / "kernels" / "ours" / "kernel.json"
-    spec.parent.mkdir(parents=True, exist_ok=True)
-    kernel = {"argv": argv, "display_name": "ours", "language": "python"}
-    spec.write_text(json.dumps(kernel), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -86,4 +85,13 @@ def test_32_ready_tells_of_a_pool_process_that_is_stopped(odd: Runner) -> None:
     finally:
         pool.send_signal(signal.SIGCONT)
     wait_for_words(odd, "pool", "ok")
+    odd.run("SUCCEEDED")
+
+
+def test_32_ready_tells_that_no_start_is_accepted_after_redis_forgot_something(odd: Runner) -> None:
+    with Redis.from_url(odd.env["REDIS_URL"]) as redis:
+        redis.hset("nb:marker", "number", 0)  # as in an older copy of the data
+    wait_for_words(odd, "redis", "forgot", "No start is accepted for")
+    assert odd.client.post("/start").status_code == 503
+    wait_for_words(odd, "redis", "ok")
     odd.run("SUCCEEDED")

@@ -22,6 +22,7 @@ from ..config import get_settings
 from ..connection import api_redis
 from ..extras import logs, redis_words
 from ..extras.notify import Notifier
+from ..names import names
 from ..notebook import document, process_tree
 from . import demo, health, output, stopping
 
@@ -58,6 +59,7 @@ def create_app(calls: APIRouter) -> FastAPI:
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     """Before the first request: look at Redis and the notebook. Only a Redis Cluster is fatal."""
     process_tree.conceal()
+    urls = get_settings().notify_urls
     try:
         info = await redis_words.about(api_redis())
         if unfit := redis_words.unfit(info):
@@ -66,6 +68,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if remark := redis_words.remark(info):
             log.warning("%s", remark)
         await runs.look()
+        if not urls:  # what ends from now on is no news for whoever is to be told later
+            await api_redis().delete(names().tells)
     except RedisError as error:
         log.error("%s", redis_words.of_error(error) or error)
     try:
@@ -73,7 +77,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     except document.Unusable as unusable:
         log.error("%s", unusable)
     watches = [asyncio.create_task(runs.watch())]
-    if urls := get_settings().notify_urls:
+    if urls:
         notifier = Notifier(urls.get_secret_value())
         with suppress(RedisError):  # the notifier tries again
             await notifier.begin()

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from redis import RedisError
 
 from .. import runs
-from ..config import get_settings
+from ..config import environment_without_secrets, get_settings
 from ..output import artifacts
 from ..output.live import Tail, text_so_far
 from ..runs import Run
@@ -126,14 +126,19 @@ async def _text(run: Run, *, kept: bool, follow: bool, cell: int | None) -> Resp
 
 async def _follow(run: Run, cell: int | None) -> AsyncIterator[bytes]:
     """What has been put out so far, and then what comes, until the run has ended."""
-    found = tail = None
+    found = tail = missing_since = None
+    now = asyncio.get_running_loop().time
     try:
         active = True
         while active:
             # First this, then the file: what was put out before the end is in there by then.
             with suppress(RedisError):
                 latest = await runs.get(run.run_id)
-                active = latest is not None and latest.status.active
+                if latest:
+                    active, missing_since = latest.status.active, None
+                else:  # Redis forgot it; a live worker writes it again within its lease
+                    missing_since = missing_since or now()
+                    active = now() - missing_since <= get_settings().lease_seconds
             if tail is None and (
                 found := await run_in_threadpool(_opened, run.run_id, artifacts.LIVE)
             ):
@@ -212,6 +217,7 @@ async def _page(run: Run, notebook: BinaryIO) -> BinaryIO:
             *(sys.executable, "-m", "nb_runner.output.report"),
             *(str(path), str(get_settings().notebook_path.parent)),
             stdin=notebook,
+            env=environment_without_secrets(),
         )
         try:
             async with asyncio.timeout(RENDER_SECONDS):

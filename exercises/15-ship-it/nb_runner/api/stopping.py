@@ -1,4 +1,8 @@
-"""Whether this API process has been told to stop: then streams end, and are not cut off."""
+"""Whether this API process has been told to stop: then streams of events end, and are not cut off.
+
+The output of a run that is followed is cut off: who reads it has to notice that there is more. So
+uvicorn needs --timeout-graceful-shutdown, or it waits until the run has ended.
+"""
 
 import signal
 import threading

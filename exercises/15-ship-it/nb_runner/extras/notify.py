@@ -1,18 +1,19 @@
 """Tell people when a run has ended, LOST included: NOTIFY_URLS.
 
 The API does it and not the worker: of a LOST run, nobody else is there to tell. Every API process
-looks; Redis decides which one tells, so nobody is told twice. One that dies in between tells
-nobody.
+looks; Redis decides which one tells, so no two do. One that dies in between tells nobody.
 """
 
 import asyncio
 import logging
+import re
 import secrets
 import sys
 
 from redis import RedisError
 
 from .. import runs
+from ..config import environment_without_secrets
 from ..connection import api_redis
 from ..lua import script
 from ..names import names
@@ -25,6 +26,8 @@ log = logging.getLogger("uvicorn.error")
 LOOK_EVERY = 1  # seconds
 WAITS = (0, 5, 30)  # seconds before each try
 TELL_TIMEOUT = 120  # seconds; it may be a mail server that takes its time
+# As Apprise does it: a URL may have spaces in it.
+BETWEEN_URLS = re.compile(r"[\s,;]+(?=[a-z0-9]+://)", re.IGNORECASE)
 KINDS = {Status.SUCCEEDED: "success", Status.CANCELLED: "info"}
 
 
@@ -33,6 +36,9 @@ class Notifier:
 
     def __init__(self, urls: str) -> None:
         self._urls = urls
+        # Each URL gets one message at a time, in the order of the runs.
+        self._turns = {url: asyncio.Lock() for url in BETWEEN_URLS.split(urls.strip())}
+        self._telling: set[asyncio.Task[None]] = set()
         self._claim = api_redis().register_script(script("tell"))
         self._me = secrets.token_hex(8)
         self._seen: set[str] = set()
@@ -60,16 +66,23 @@ class Notifier:
                 await self._look()
             except RedisError as error:
                 log.debug("Nothing to tell: %s", error)
+            except Exception:  # ours; without this, nobody would be told of any later run
+                log.exception("A look at the runs that have ended failed")
             await asyncio.sleep(LOOK_EVERY)
 
     async def _look(self) -> None:
-        """Tell of what has ended since the last look."""
+        """Have people told of what has ended since the last look.
+
+        It does not wait until they are: by then, Redis may have forgotten other runs.
+        """
         if not self._begun:  # Redis did not answer then
             await self.begin()
         ended = await self._ended()
         for run in ended:
             if run.run_id not in self._seen and await self._is_ours(run):
-                await self._tell_of(run)
+                task = asyncio.create_task(self._tell_of(run))
+                self._telling.add(task)  # asyncio itself keeps no task
+                task.add_done_callback(self._telling.discard)
         self._seen &= {run.run_id for run in ended}
 
     async def _ended(self) -> list[Run]:
@@ -83,12 +96,20 @@ class Notifier:
         return bool(ours)
 
     async def _tell_of(self, run: Run) -> None:
-        message = _message(run, self._urls)
-        for wait in WAITS:
-            await asyncio.sleep(wait)
-            if await _tell(message) == 0:
-                return
-        log.error("Run %s has ended, and not all of NOTIFY_URLS could be told.", run.run_id)
+        """Tell each URL by itself: if one cannot be told, the others are not told again."""
+        told = await asyncio.gather(*(self._told(url, run) for url in self._turns))
+        if not all(told):
+            log.error("Run %s has ended, and not all of NOTIFY_URLS could be told.", run.run_id)
+
+    async def _told(self, url: str, run: Run) -> bool:
+        """Tell one URL of a run. Says whether it could be told."""
+        message = _message(run, url)
+        async with self._turns[url]:
+            for wait in WAITS:
+                await asyncio.sleep(wait)
+                if await _tell(message) == 0:
+                    return True
+        return False
 
 
 def _message(run: Run, urls: str) -> Message:
@@ -104,12 +125,21 @@ def _message(run: Run, urls: str) -> Message:
 
 
 async def _tell(message: Message) -> int | None:
-    """Have it told. Answers how that ended; None: not in time."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "nb_runner.extras.tell"), stdin=asyncio.subprocess.PIPE
-    )
+    """Have it told. Answers how that ended; None: not in time, or not at all."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "nb_runner.extras.tell"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment_without_secrets(),
+        )
+    except OSError as error:  # too many processes, or open files
+        log.error("No process can be started to tell people: %s", error)
+        return None
+    assert process.stdout
     try:
         async with asyncio.timeout(TELL_TIMEOUT):
+            await process.stdout.readline()  # from now on, nobody reads what it is told
             await process.communicate(message.model_dump_json().encode())
     except TimeoutError:
         pass

@@ -35,6 +35,14 @@ local function let_go()
   redis.call('HSET', MARKER, 'ends', 0)
 end
 
+-- Delete all runs but the newest `keep`.
+local function trim(records, keep)
+  for _, old in ipairs(redis.call('LRANGE', INDEX, keep, -1)) do
+    redis.call('DEL', records .. old)
+  end
+  redis.call('LTRIM', INDEX, 0, keep - 1)
+end
+
 -- Notice whether Redis forgot something. The run that it may have forgotten gets one lease to come
 -- back, and starts have to wait until then. The first process that notices sets GRACE for all.
 -- Answers how many ms of GRACE are left; 0 or less: starts need not wait.

@@ -9,6 +9,7 @@ from typing import Any, Self
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
+from ..config import environment_without_secrets
 from . import leftovers
 from .provisioner import GuardedProvisioner
 
@@ -19,8 +20,6 @@ START_SECONDS = 60  # how long a kernel may take to come up
 ANSWER_SECONDS = 5  # how long a kernel that is up may take to answer
 KILL_TIMEOUT = 5  # seconds
 LONGEST_TMPDIR = 80  # bytes: on macOS, the path of a socket has at most 103, 23 of them ours
-# A notebook has no business with these.
-SECRETS = ("RUNNER_API_KEY", "REDIS_URL", "NOTIFY_URLS")
 
 
 class Kernel:
@@ -53,7 +52,7 @@ class Kernel:
             jupyter_client.kernelspec.NoSuchKernel: no kernel of that name is installed.
         """
         kernel = cls(name, beat_timeout)
-        environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
+        environment = environment_without_secrets()
         environment["TMPDIR"] = str(kernel.temporary)
         try:
             await kernel.manager.start_kernel(

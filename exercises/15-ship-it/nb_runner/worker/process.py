@@ -14,7 +14,7 @@ import billiard
 from celery import signals
 from redis import RedisError
 
-from ..config import get_settings
+from ..config import environment_without_secrets, get_settings
 from ..connection import worker_redis
 from ..executor import Executor
 from ..extras import fencing, logs, redis_words
@@ -52,7 +52,11 @@ class PoolProcess:
         if self.executor.no_kernel and self._trial is None:
             command = [sys.executable, "-m", "nb_runner.worker.kernel_trial"]
             self._trial = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                command,
+                env=environment_without_secrets(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
             )
         elif self._trial and self._trial.poll() is not None:
             why, _ = self._trial.communicate()

@@ -1,6 +1,7 @@
 """Alive, ready, and in numbers: GET /ping, /ready and /metrics. None of them asks for the key."""
 
 from collections.abc import Iterator
+from math import ceil
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
@@ -14,9 +15,10 @@ from .. import runs
 from ..config import get_settings
 from ..connection import api_redis
 from ..extras import measures, redis_words
+from ..names import names
 from ..notebook import document
 from ..outcome import Status
-from ..runs import Run
+from ..runs import Forgot, Run
 from ..worker import worker_state
 from ..worker.worker_state import OK, WorkerState
 
@@ -63,6 +65,8 @@ async def ready(response: Response) -> Readiness:
             state.worker = redis_words.of_notebooks(notebooks)
         info = await redis_words.about(api_redis())
         state.redis = redis_words.unfit(info) or OK
+        if (left := await api_redis().pttl(names().grace)) > 0:
+            state.redis = f"{Forgot(left / 1000)} No start is accepted for {ceil(left / 1000)} s."
         state.remark = redis_words.remark(info)
         seen = await worker_state.of_all()
     except RedisError as error:

@@ -26,9 +26,6 @@ settle(records, ARGV[4], ARGV[5])
 take(run .. ':admitted', lease_ms)
 local number = grow(seen)
 redis.call('HSET', RECORD, 'admitted_as', number, unpack(ARGV, 7))
+trim(records, keep) -- before this run is one of them: its start may be taken back
 redis.call('LPUSH', INDEX, run)
-for _, old in ipairs(redis.call('LRANGE', INDEX, keep, -1)) do
-  redis.call('DEL', records .. old)
-end
-redis.call('LTRIM', INDEX, 0, keep - 1)
 return { 'admitted', number }
