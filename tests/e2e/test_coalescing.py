@@ -9,6 +9,8 @@ import pytest
 
 from kit.course import catalogue
 
+pytestmark = pytest.mark.slow  # as all that is about the product: `make check` leaves it out
+
 Ask = Callable[[], Awaitable[int]]
 
 
