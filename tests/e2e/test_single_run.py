@@ -14,7 +14,7 @@ from redis import Redis
 from kit.course import catalogue
 from kit.processes.stack import Stack
 from tests.e2e.conftest import Gate
-from tests.e2e.runner import is_dead, start_runner, wait_until, write_notebook
+from tests.e2e.runner import TIMEOUT, is_dead, start_runner, wait_until, write_notebook
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 
@@ -57,6 +57,8 @@ def test_a_run_that_no_worker_takes_is_lost_when_its_lease_ends(
         lost = runner.wait_for(first, "LOST")
         assert "No worker took the run" in lost["error"]
         runner.add_worker()
+        # Its kernel is up before it takes a message, and on a busy machine that takes long.
+        wait_until(lambda: runner.client.get("/ready").is_success or None, "a worker", TIMEOUT)
         again = runner.run()
         assert again["run_id"] != first
         assert runner.status(first)["status"] == "LOST", "its message came too late to run"
