@@ -56,6 +56,26 @@ def test_those_who_come_while_a_request_is_under_way_share_the_next_one() -> Non
     assert counts == [3, 5]
 
 
+def test_a_request_that_takes_long_holds_up_nobody_else() -> None:
+    async def play() -> int:
+        silent = asyncio.Event()
+
+        async def request(callers: int) -> int:
+            if callers == 1:
+                await silent.wait()
+            return callers
+
+        ask = coalescing(request)
+        [hangs], later = await come(ask, 1), await come(ask, 2)
+        answers = await asyncio.wait_for(asyncio.gather(*later), 20)
+        assert not hangs.done()
+        silent.set()
+        assert await hangs == 1
+        return sum(answers)
+
+    assert asyncio.run(play()) == 4
+
+
 def test_a_request_that_fails_fails_its_own_callers_only() -> None:
     async def play() -> list[Any]:
         failures = iter([ConnectionError("gone")])

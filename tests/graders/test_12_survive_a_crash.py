@@ -324,13 +324,11 @@ class Beats:
             if status(self.api, run_id) != "FAILED":
                 break  # else its kernel may have found a port taken
         self.worker.env = {**self.worker.env, "LEASE_SECONDS": f"{SHORT_LEASE:g}"}
-        # It comes up meanwhile. The first worker is busy, so no message can get lost with it.
-        next_worker = self._starter.submit(self._submission.worker, self.worker.env)
         if kernel is not None:
             self._gave_up = self._fall_silent(kernel)
-        self.worker.child.kill()
+        self.worker.kill()  # with what it has sent and Redis has not got
         self.worker.gate.open()
-        self.worker.child = next_worker.result()
+        self.worker.revive()
         return run_id
 
     def _fall_silent(self, kernel: int) -> bool | None:
@@ -369,6 +367,7 @@ class Beats:
         if self._gave_up is None:
             self.reset()
             self._run_and_kill()
+            self.gated.reset()  # the lease of that run has not ended, and blocks the next run
         return bool(self._gave_up)
 
     def start_second_worker(self) -> None:

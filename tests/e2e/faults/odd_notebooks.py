@@ -53,6 +53,7 @@ RICH: dict[str, Any] = {
             "metadata": {},
             "source": "x",
             "attachments": {"a.png": {"image/png": "x"}},
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": "x"}],
         },
     ],
     "metadata": {

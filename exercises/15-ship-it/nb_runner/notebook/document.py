@@ -36,6 +36,8 @@ def _clear(notebook: NotebookNode) -> None:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
+        else:
+            cell.pop("outputs", None)  # not of the format; some programs leave them all the same
 
 
 def kernel_name(notebook: NotebookNode) -> str:

@@ -110,11 +110,14 @@ async def _text(run: Run, *, kept: bool, follow: bool, cell: int | None) -> Resp
     """The text of a run: as it was kept, else as far as it is."""
     text: Iterator[bytes] | AsyncIterator[bytes]
     if kept:
-        text = await run_in_threadpool(_text_of_cell, run.run_id, cell)
+        found = await run_in_threadpool(_text_of_cell, run.run_id, cell)
+        if found is None:
+            raise no_output(run)
+        text = found
     elif follow and run.status.active:
         text = _follow(run, cell)
-    elif found := await run_in_threadpool(_opened, run.run_id, artifacts.LIVE):
-        text = _closing(found, text_so_far(found, cell))
+    elif live := await run_in_threadpool(_opened, run.run_id, artifacts.LIVE):
+        text = _closing(live, text_so_far(live, cell))
     elif run.status.active:
         text = iter(())
     else:
@@ -150,21 +153,23 @@ async def _follow(run: Run, cell: int | None) -> AsyncIterator[bytes]:
         if tail:
             yield tail.end()
         else:  # it was so short that nobody saw it going on
-            for piece in await run_in_threadpool(_text_of_cell, run.run_id, cell):
+            for piece in await run_in_threadpool(_text_of_cell, run.run_id, cell) or ():
                 yield piece
     finally:
         if found:
             found.close()
 
 
-def _text_of_cell(run_id: str, cell: int | None) -> Iterator[bytes]:
-    """The text that was kept of a run, or of one cell of it."""
+def _text_of_cell(run_id: str, cell: int | None) -> Iterator[bytes] | None:
+    """The text that was kept of a run, or of one cell of it. None: it is not there any more."""
     places = _opened(run_id, artifacts.CELLS)
-    text = _opened(run_id, artifacts.TEXT)
-    if places is None or text is None:
-        return iter(())
+    if places is None:
+        return None
     with places:
         where = json.load(places)
+    text = _opened(run_id, artifacts.TEXT)
+    if text is None:
+        return None
     size = os.fstat(text.fileno()).st_size
     start, end = (0, size) if cell is None else where.get(str(cell), (0, 0))
     return _piece(text, start, end)

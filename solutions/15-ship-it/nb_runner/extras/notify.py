@@ -37,7 +37,7 @@ class Notifier:
     def __init__(self, urls: str) -> None:
         self._urls = urls
         # Each URL gets one message at a time, in the order of the runs.
-        self._turns = {url: asyncio.Lock() for url in BETWEEN_URLS.split(urls.strip())}
+        self._turns = {url: asyncio.Lock() for url in BETWEEN_URLS.split(urls.strip(" \t\r\n,;"))}
         self._telling: set[asyncio.Task[None]] = set()
         self._claim = api_redis().register_script(script("tell"))
         self._me = secrets.token_hex(8)
