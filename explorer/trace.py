@@ -38,6 +38,8 @@ class Step:
     @property
     def wrote(self) -> bool:
         """Whether it changed the data, as far as can be known."""
+        if self.command.takes and self.answered and not self.reply:
+            return False  # it says so itself; others may have changed the data at the same time
         if self.changed is not None:
             return self.changed
         return bool(self.reply) if self.command.takes else not self.command.reads_only

@@ -3,6 +3,7 @@
 import pytest
 
 from explorer.commands import Command, is_step, shape
+from explorer.trace import Step
 
 
 def command(text: str) -> Command:
@@ -93,3 +94,10 @@ def test_what_takes_looks_reads_and_blocks() -> None:
     assert [
         command(c).blocks for c in ("BLPOP k 0", "XREAD BLOCK 0 STREAMS k 0", "XREAD STREAMS k 0")
     ] == [True, True, False]
+
+
+def test_a_key_that_was_not_free_was_not_taken_whatever_others_change_meanwhile() -> None:
+    taking = command("SET lock 1 NX")
+    assert not Step("API 1", taking, None, changed=True).wrote
+    assert Step("API 1", taking, "OK", changed=True).wrote
+    assert Step("API 1", taking, None, changed=True, answered=False).wrote
