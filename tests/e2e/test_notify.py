@@ -143,7 +143,7 @@ def test_while_one_message_waits_no_other_run_is_forgotten(tmp_path: Path, told:
         told.wait_for_runs(waits, second, third)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody limits another process")
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit() is a call of Linux")
 def test_a_process_that_cannot_be_started_ends_no_later_message(
     tmp_path: Path, told: Receiver
 ) -> None:
