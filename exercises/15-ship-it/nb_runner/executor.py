@@ -55,15 +55,23 @@ class Executor:
         self._client: Client | None = None
         self.where = ""  # for people: which cell it is at
         self.no_kernel = ""  # for people: why none could be started, as far as known
+        self.gave_up = False  # on a kernel that was slow to start; whether one can is not known
         self.dropped = 0  # bytes of output that the run has put out beyond OUTPUT_LIMIT
 
-    def warm_up(self, path: Path) -> None:
-        """Start the kernel that the next run will want. That it cannot is said by that run."""
+    def warm_up(self, path: Path, timeout: float | None = None) -> None:
+        """Start the kernel that the next run will want. That it cannot is said by that run.
+
+        After `timeout` seconds that kernel is given up: the next run starts one itself.
+        """
         try:
             name = document.kernel_name(document.read(path))
             variables = {"DATABASE_URL": self._database_url}
-            self._loop.run(self._warm.prepare(name, path.parent, variables))
+            prepared = self._warm.prepare(name, path.parent, variables)
+            self._loop.run(asyncio.wait_for(prepared, timeout))
             self.no_kernel = ""
+        except TimeoutError:
+            self.gave_up = True
+            log.warning("No kernel is kept warm: none was up within %.1f s.", timeout)
         except (document.Unusable, OSError, RuntimeError) as error:
             self.no_kernel = str(error) or repr(error)
             log.error("No kernel can be kept warm: %s", error)

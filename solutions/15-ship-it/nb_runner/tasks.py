@@ -38,7 +38,7 @@ app.conf.update(
     # A worker takes a message when it is free, never while another run still occupies it.
     worker_disable_prefetch=True,
     # A pool process is up when its kernel is, which can take a while on a busy machine.
-    worker_proc_alive_timeout=90,
+    worker_proc_alive_timeout=150,
     broker_connection_retry_on_startup=True,
 )
 app.steps["worker"].add(EndsRuns)
@@ -49,7 +49,8 @@ def run_notebook(run_id: str) -> None:
     """Run the notebook as the run of that id."""
     with signals_end_the_run() as told_to_stop, logs.apart():
         _run(run_id, told_to_stop)
-    pool_process().warm_up()
+    # The next run may wait meanwhile, and its admission lasts one lease.
+    pool_process().warm_up(timeout=get_settings().lease_seconds / 3)
 
 
 def _run(run_id: str, told_to_stop: threading.Event) -> None:

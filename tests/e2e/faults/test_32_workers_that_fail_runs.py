@@ -14,6 +14,7 @@ from tests.e2e.runner import (
     PRODUCT,
     TIMEOUT,
     Runner,
+    install_kernel,
     start_runner,
     wait_until,
     worker_processes,
@@ -25,6 +26,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 WAIT = """
 import time
 while os.path.exists("wait"): time.sleep(0.02)
+"""
+
+SHORT_LEASE = 3  # seconds
+SLOW_KERNEL = """
+import runpy, time
+time.sleep({seconds})
+runpy.run_module("ipykernel_launcher", run_name="__main__")
 """
 
 
@@ -143,3 +151,14 @@ def test_32_an_option_that_loses_runs_is_refused_in_words(runner: Runner, option
     assert started.returncode != 0
     assert said[0].startswith(f"{option} cannot be ")
     assert len(said) == len([word for word in REFUSED[option] if word.startswith("--")])
+
+
+def test_32_a_kernel_that_is_slow_to_start_holds_up_no_run(tmp_path: Path) -> None:
+    """A run that waits for it would be LOST: its admission lasts one lease."""
+    slow = SLOW_KERNEL.format(seconds=2 * SHORT_LEASE)
+    install_kernel(tmp_path / "jupyter", sys.executable, "-c", slow, "-f", "{connection_file}")
+    notebook = write_notebook(tmp_path / "it.ipynb", "1", kernel="ours")
+    env = {"JUPYTER_PATH": str(tmp_path / "jupyter"), "LEASE_SECONDS": str(SHORT_LEASE)}
+    with start_runner(tmp_path, notebook=notebook, env=env) as runner:
+        runner.run("SUCCEEDED")  # after it, the worker begins to start the next kernel
+        runner.run("SUCCEEDED")

@@ -38,9 +38,9 @@ class PoolProcess:
         self.executor = Executor(settings, settings.lease_seconds * ANSWER_SHARE)
         self._trial: subprocess.Popen[str] | None = None
 
-    def warm_up(self) -> None:
+    def warm_up(self, timeout: float | None = None) -> None:
         """Get the next run's kernel ready."""
-        self.executor.warm_up(get_settings().notebook_path)
+        self.executor.warm_up(get_settings().notebook_path, timeout)
 
     def report(self) -> None:
         """Tell Redis from now on whether a run would work here."""
@@ -49,7 +49,7 @@ class PoolProcess:
 
     def _no_kernel(self) -> str:
         """Why no kernel starts. Where none did, another process tries it meanwhile."""
-        if self.executor.no_kernel and self._trial is None:
+        if (self.executor.no_kernel or self.executor.gave_up) and self._trial is None:
             command = [sys.executable, "-m", "nb_runner.worker.kernel_trial"]
             self._trial = subprocess.Popen(
                 command,
@@ -61,7 +61,7 @@ class PoolProcess:
         elif self._trial and self._trial.poll() is not None:
             why, _ = self._trial.communicate()
             if self._trial.returncode == 0:
-                self.executor.no_kernel = why
+                self.executor.no_kernel, self.executor.gave_up = why, False
             self._trial = None
         return self.executor.no_kernel
 
