@@ -13,7 +13,7 @@ from redis import Redis
 from tests.e2e.runner import Runner, is_dead, start_runner, wait_until, write_notebook
 from tests.e2e.test_failure_modes import HOLD_THE_GIL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LEASE = 3
 LONG = 40  # seconds of grace that no test uses up

@@ -19,7 +19,7 @@ from redis import Redis
 
 from tests.e2e.runner import PRODUCT, kill_worker, start_runner, wait_until, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 ORDERS = """
 import time

@@ -11,7 +11,7 @@ from tests.e2e import runner as runners
 from tests.e2e.explored.product import copied
 from tests.e2e.runner import PRODUCT, Runner, start_runner, write_notebook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 def run_to_the_end(folder: Path, *cells: str, **env: str) -> tuple[Runner, dict[str, object], str]:

@@ -17,7 +17,7 @@ from kit.workspace import ROOT, workspace
 from tests.notebooks.test_notebooks import nbval
 from tests.support.processes import Mark, eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 ALL = ("celery_states", "nbclient_inside", "redis_lock")
 LENGTH = 200_000  # bytes of a file that people pull

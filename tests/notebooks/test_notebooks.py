@@ -113,6 +113,7 @@ def test_a_fresh_run_gives_what_is_stored_and_what_was_altered_is_caught(tmp_pat
     assert f"2 failed, {cells - 3} passed, 1 skipped" in result.stdout, result.stdout
 
 
+@pytest.mark.thorough
 def test_the_flight_delays_are_what_a_fresh_run_gives_and_one_altered_number_is_caught(
     flights_db: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_the_flight_delays_are_the_same_on_postgresql(postgres_url: str) -> None
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.thorough
 def test_without_flights_the_notebook_says_how_to_load_them(tmp_path: Path) -> None:
     notebook = read("flight_delays.ipynb")
     del notebook.cells[next(i for i, cell in enumerate(notebook.cells) if cell.id == "look") :]

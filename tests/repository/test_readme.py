@@ -71,6 +71,7 @@ def test_the_line_to_copy_clones_the_kit_from_where_it_is() -> None:
     assert README.index("git clone") < README.index("\n$ "), "It comes first."
 
 
+@pytest.mark.thorough
 def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResult) -> None:
     told = README.partition("$ ./workshop demo\n")[2].partition("\n```")[0]
     varies = re.compile(r"\d{8}-\d{6}-\w+|\d+\.\d s|\d+ s\b|:\d{4,5}$|cells? .* of 14 done")

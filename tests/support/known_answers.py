@@ -10,10 +10,10 @@ import pytest
 from kit.authoring.answers import Answer
 from kit.checking.trial import copy_project, of_answer, stops_early
 from kit.course.catalogue import Exercise, load
-from kit.exploring.subject import FIRST_WITH_NOTEBOOK
 from kit.verdicts.verdict import Verdict
 from tests.support.grading_pool import TIMEOUT, grading_pool, submit
 
+SLOW_TO_GRADE = 4  # from this exercise on, a grader tries schedules, or starts workers
 Verdicts = dict[str, "Future[Verdict]"]  # by the answer's id
 
 
@@ -22,13 +22,13 @@ def exercises() -> dict[str, Exercise]:
 
 
 def parameters(answers: Sequence[Answer]) -> list[Any]:
-    """The answers, for `parametrize`. Those whose graders start kernels are for `make thorough`."""
+    """The answers, for `parametrize`. Those that are slow to grade are for `make thorough`."""
     course = exercises()
     return [
         pytest.param(
             answer,
             id=answer.id,
-            marks=[pytest.mark.thorough] * (course[answer.slug].number >= FIRST_WITH_NOTEBOOK),
+            marks=[pytest.mark.thorough] * (course[answer.slug].number >= SLOW_TO_GRADE),
         )
         for answer in answers
     ]

@@ -38,7 +38,7 @@ from tests.support.submissions import (
     zip_of,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
 
 EXERCISES = catalogue.load()
 HELLO = "02-hello-fastapi"

@@ -16,7 +16,7 @@ from kit.workspace import ROOT
 from tests.support.processes import eventually
 from tests.support.run_command import RunCommand, Start, look, make_project, starting
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 SLEEP = """
 

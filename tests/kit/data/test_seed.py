@@ -176,6 +176,7 @@ def test_the_second_seed_does_nothing(seeded: str) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_a_killed_seed_leaves_nothing_and_the_next_two_at_once_load_each_row_once(
     empty: str, packaged: dict[str, int]
 ) -> None:

@@ -17,6 +17,7 @@ EXERCISE = catalogue.find("07")
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_schedule_is_the_same_in_two_gradings(tmp_path: Path) -> None:
     """The lock's token, which is made anew each time, has a placeholder."""
     project = copy_project(EXERCISE.solution, tmp_path)

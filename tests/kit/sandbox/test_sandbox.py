@@ -80,6 +80,7 @@ def test_the_inner_sandbox_shows_only_what_programs_need(tmp_path: Path) -> None
     assert not {"shadow", "ssh", "sudoers"} & etc
 
 
+@pytest.mark.thorough
 @CONFINED
 def test_the_outer_sandbox_has_no_solutions_no_homes_and_one_learners_work(
     tmp_path: Path,
