@@ -2,20 +2,17 @@
 
 import contextlib
 import os
-import sys
 from dataclasses import replace
 from typing import Self
-
-import psutil
 
 from kit.checking.grader_process import Grading
 from kit.checking.job import Job, follow, give_up, job
 from kit.checking.preload import start_forkserver
+from kit.checking.programs import Programs
 from kit.course.catalogue import Exercise
 from kit.errors import KitError
 from kit.grading.options import GraderOptions
 from kit.processes.environment import allowed
-from kit.processes.forkserver import ForkServer
 from kit.processes.project import Project
 from kit.processes.stack import Stack
 from kit.verdicts.verdict import Verdict
@@ -26,11 +23,8 @@ class BackgroundChecker:
 
     def __init__(self) -> None:
         start_forkserver(everything=True)
-        env = allowed(os.environ)
-        self._stack = Stack(env=env)
-        self._fork_server: ForkServer | None = None
-        if sys.platform == "linux":
-            self._fork_server = ForkServer(self._stack.logs / "forkserver.log", env)
+        self._stack = Stack(env=allowed(os.environ))
+        self._programs = Programs(self._stack.logs / "forkserver.log")
         self._from_env = GraderOptions.from_env(os.environ)
         self._redis_url = ""
         self._grading: Grading | None = None
@@ -81,7 +75,7 @@ class BackgroundChecker:
         assert self._grading is not None and self._job is not None
         verdict = self._grading.finish()
         self._grading = None
-        self._kill_leftovers()
+        self._programs.kill_leftovers()
         return self._job, verdict
 
     def stop(self) -> None:
@@ -89,7 +83,7 @@ class BackgroundChecker:
         if self._grading is not None and self._job is not None:
             self._grading.cancel()
             self._grading = None
-            self._kill_leftovers()
+            self._programs.kill_leftovers()
             give_up(self._job)
 
     def close(self) -> None:
@@ -97,17 +91,12 @@ class BackgroundChecker:
         try:
             self.stop()
         finally:
-            if self._fork_server is not None:
-                self._fork_server.close()
+            self._programs.close()
             self._stack.kill()
             self._stack.stop()
 
     def _options(self) -> GraderOptions:
-        return replace(
-            self._from_env,
-            redis_url=self._redis_url,
-            fork_server=self._fork_server.client if self._fork_server else None,
-        )
+        return self._programs.added_to(replace(self._from_env, redis_url=self._redis_url))
 
     def _ensure_redis(self) -> None:
         """Have a Redis running, which goes on between checks."""
@@ -119,17 +108,3 @@ class BackgroundChecker:
         elif server.child is None or not server.child.running:
             with contextlib.suppress(KitError):
                 server.start()
-
-    def _kill_leftovers(self) -> None:
-        """Kill the processes that a check has left.
-
-        A forked process has the environment of the fork server, so its mark does not show. But it
-        is below the fork server in the process tree, also as an orphan.
-        """
-        if self._fork_server is not None:
-            with contextlib.suppress(psutil.Error):
-                left = psutil.Process(self._fork_server.pid).children(recursive=True)
-                for process in left:
-                    with contextlib.suppress(psutil.Error):
-                        process.kill()
-                psutil.wait_procs(left, timeout=5)

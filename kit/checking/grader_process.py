@@ -22,9 +22,11 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 
 from kit.checking.preload import start_forkserver
+from kit.checking.programs import Programs
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
 from kit.processes.environment import allowed
+from kit.processes.project import Project
 from kit.verdicts.failure import Failure, FailureCode
 from kit.verdicts.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown
@@ -174,20 +176,30 @@ def grade_all(
 ) -> Iterator[tuple[Grading, Verdict]]:
     """Grade many, some at once, in the order in which they end."""
     waiting = list(projects)
-    under_way: list[Grading] = []
-    try:
-        while waiting or under_way:
-            while waiting and len(under_way) < at_once:
-                under_way.append(Grading(*waiting.pop(0), options, stop_early=stop_early))
-            meanwhile(under_way)
-            wait([grading.sentinel for grading in under_way], POLL_INTERVAL)
-            for grading in [each for each in under_way if each.over]:
-                verdict = grading.finish()
-                under_way.remove(grading)
-                yield grading, verdict
-    finally:
-        for grading in under_way:
-            grading.cancel()
+    under_way: dict[Grading, Programs] = {}
+    workers = any(Project(folder).has_worker for _, folder in waiting)
+    with contextlib.ExitStack() as opened:
+        idle = [
+            opened.enter_context(Programs(workers=workers))
+            for _ in range(min(at_once, len(waiting)))
+        ]
+        try:
+            while waiting or under_way:
+                while waiting and idle:
+                    programs = idle.pop()
+                    now = programs.added_to(options)
+                    under_way[Grading(*waiting.pop(0), now, stop_early=stop_early)] = programs
+                meanwhile(list(under_way))
+                wait([grading.sentinel for grading in under_way], POLL_INTERVAL)
+                for grading in [each for each in under_way if each.over]:
+                    verdict = grading.finish()
+                    idle.append(under_way.pop(grading))
+                    idle[-1].kill_leftovers()
+                    yield grading, verdict
+        finally:
+            for grading, programs in under_way.items():
+                grading.cancel()
+                programs.kill_leftovers()
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ class ForkServer:
     """The process of the fork server, and its `client`.
 
     `inside` is a command line that comes before its own: that of a sandbox. With it, the fork
-    server starts every program. `confine` is called first in the new process.
+    server starts every program. `confine` is called first in the new process. `soon` are the
+    programs for which it imports before their first request: the first one, unless more is known.
     """
 
     def __init__(
@@ -193,6 +194,7 @@ class ForkServer:
         env: Mapping[str, str],
         programs: Sequence[str] = PROGRAMS,
         *,
+        soon: Sequence[str] = (),
         inside: Sequence[str] | None = None,
         confine: Callable[[], None] | None = None,
     ) -> None:
@@ -208,7 +210,7 @@ class ForkServer:
                     "-u",
                     "-m",
                     "kit.processes.forkserver",
-                    *programs,
+                    *(soon or programs[:1]),
                 ],
                 stdin=theirs.fileno(),
                 stdout=output,
@@ -400,7 +402,8 @@ def import_for(program: str) -> None:
 if __name__ == "__main__":
     # On the top level: a program that ends must not unwind functions of the fork server.
     set_up_process()
-    import_for(sys.argv[1])  # the others at their first request: not every project has a worker
+    for program in sys.argv[1:]:
+        import_for(program)  # for the others at their first request
     request, fds = serve(socket.socket(fileno=os.dup(0)))
     started = become_leash(request, fds)
     become_program(request)

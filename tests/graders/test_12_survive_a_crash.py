@@ -807,6 +807,14 @@ def test_a_run_that_was_cancelled_before_it_began_never_runs(steps: Steps) -> No
 @pytest.mark.task("12.4")
 @undisturbed
 def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Beats) -> None:
+    with ThreadPoolExecutor() as pool:  # each in its own runner
+        late = pool.submit(require_cancelled_late, steps)
+        require_cancelled_in_the_middle(beats)
+        late.result()
+
+
+def require_cancelled_in_the_middle(beats: Beats) -> None:
+    """Raise Wrong unless a cancel ends a run whose notebook is at work, and the next may begin."""
     run_id, kernel = beats.take_running()
     beats.api.post("/cancel").expect(202, f"run {run_id} is to end", CANCELS)
     did = f"{curl('POST', '/cancel')}\n{curl('GET', f'/status/{run_id}')}"
@@ -821,7 +829,6 @@ def test_a_running_notebook_is_cancelled_with_its_kernel(steps: Steps, beats: Be
 
     eventually(started, GONE_TIMEOUT)
     answers[-1].expect(202, f"run {run_id} has ended, and blocks no start", CANCEL)
-    require_cancelled_late(steps)
 
 
 def require_cancelled_late(steps: Steps) -> None:

@@ -39,8 +39,9 @@ def check(
         bool, typer.Option("--json", help="For programs to read; all tasks, not only the first.")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=16, help="How many to check at once.")
-    ] = None,
+        int,
+        typer.Option(min=1, max=16, help="How many to check at once. Each mostly waits."),
+    ] = min(3, (os.cpu_count() or 1) + 1),
 ) -> None:
     """Check your work. Exit code 0: passed, 1: not yet, 2: could not be checked.
 
@@ -53,7 +54,7 @@ def check(
         return
     need_here(*(exercise.layer for exercise, _ in projects))
     checked = [job(exercise, place) for exercise, place in projects]
-    verdicts = _grade(checked, jobs or min(2, os.cpu_count() or 1), as_json=as_json)
+    verdicts = _grade(checked, jobs, as_json=as_json)
     start_sending()
     if as_json:
         print(json.dumps([verdict_json.as_json(verdict) for verdict in verdicts], indent=2))
