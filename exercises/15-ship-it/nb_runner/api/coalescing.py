@@ -18,21 +18,30 @@ class Coalescing(Generic[T]):
 
     def __init__(self, ask: Callable[[int], Awaitable[T]]) -> None:
         self._ask = ask
-        self._next: asyncio.Task[T] | None = None
-        self._waiting = 0
-        self._under_way: asyncio.Task[T] | None = None
+        self._waiting: list[asyncio.Future[T]] = []  # callers of the next request
+        self._next: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Task[None] | None = None
 
     async def __call__(self) -> T:
         """The answer to a request that is sent after this call."""
-        if self._next is None:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        if len(self._waiting) == 1:
             self._next = asyncio.create_task(self._ask_once())
-        self._waiting += 1
-        # A caller that hangs up must not cancel the request of the others.
-        return await asyncio.shield(self._next)
+        return await answer
 
-    async def _ask_once(self) -> T:
+    async def _ask_once(self) -> None:
         if self._under_way:
             await asyncio.wait([self._under_way], timeout=WAIT_TIMEOUT)
         self._under_way = self._next
-        callers, self._next, self._waiting = self._waiting, None, 0
-        return await self._ask(callers)
+        callers, self._waiting = self._waiting, []
+        try:
+            answer = await self._ask(len(callers))
+        except Exception as error:
+            for caller in callers:
+                if not caller.done():  # it has not hung up meanwhile
+                    caller.set_exception(error)
+        else:
+            for caller in callers:
+                if not caller.done():
+                    caller.set_result(answer)
