@@ -26,7 +26,7 @@ class Programs:
     def __init__(self, log: Path = Path(os.devnull), *, workers: bool = False) -> None:
         self._server: ForkServer | None = None
         if sys.platform == "linux":
-            soon = ["uvicorn", *(["celery"] if workers else [])]
+            soon = ["uvicorn", "celery" if workers else "kit.grading.programs.own_tests"]
             self._server = ForkServer(log, allowed(os.environ), soon=soon)
 
     def __enter__(self) -> Self:

@@ -185,7 +185,7 @@ class ForkServer:
 
     `inside` is a command line that comes before its own: that of a sandbox. With it, the fork
     server starts every program. `confine` is called first in the new process. `soon` are the
-    programs for which it imports before their first request: the first one, unless more is known.
+    programs for which it imports before their first request, when it has nothing else to do.
     """
 
     def __init__(
@@ -274,13 +274,16 @@ class Command:
             os.kill(self.pid, signal.SIGTERM)
 
 
-def serve(requests: socket.socket) -> tuple[StartRequest, list[int]]:
+def serve(requests: socket.socket, soon: list[str]) -> tuple[StartRequest, list[int]]:
     """Fork a leash for each request. Returns in the leashes only.
 
-    The fork server exits when the last client has ended.
+    While there is no request, it imports for the programs in `soon`. The fork server exits when the
+    last client has ended.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the leashes
     while True:
+        while soon and not select.select([requests], [], [], 0)[0]:
+            import_for(soon.pop(0))
         message, fds, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, MAX_FDS)
         if not message:
             os._exit(0)
@@ -402,9 +405,8 @@ def import_for(program: str) -> None:
 if __name__ == "__main__":
     # On the top level: a program that ends must not unwind functions of the fork server.
     set_up_process()
-    for program in sys.argv[1:]:
-        import_for(program)  # for the others at their first request
-    request, fds = serve(socket.socket(fileno=os.dup(0)))
+    import_for(sys.argv[1])
+    request, fds = serve(socket.socket(fileno=os.dup(0)), sys.argv[2:])
     started = become_leash(request, fds)
     become_program(request)
     os.close(started)
