@@ -83,12 +83,14 @@ def test_the_demo_sets_up_and_prints_what_the_readme_shows(first_demo: DemoResul
     assert (first_demo.clone / ".workshop" / "demo" / "flight_delays.html").stat().st_size > 100_000
 
 
+@pytest.mark.thorough
 def test_the_entrance_says_where_you_are_and_what_is_next(clone: Path, mark: Mark) -> None:
     output = run(HOME, clone, mark)
     assert f"0 of {len(catalogue.load())} exercises passed" in output
     assert "Next: 01 Poetry" in output and "Traceback" not in output
 
 
+@pytest.mark.thorough
 def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> None:
     assert "Already there" in run(SEED, clone, mark)
     run(DOCTOR, clone, mark)
@@ -107,6 +109,7 @@ def test_the_other_commands_do_what_the_readme_says(clone: Path, mark: Mark) -> 
     wait_until(lambda: not mark.commands(), "everything to be stopped", 10)
 
 
+@pytest.mark.thorough
 def test_make_test_and_make_thorough_are_everything(clone: Path, mark: Mark) -> None:
     """Run by themselves they would run themselves; so: what they would do."""
     told = run("make -n test", clone, mark)

@@ -1,0 +1,69 @@
+"""What goes on for long: hundreds of runs, and a broker that cuts its connections."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+
+from tests.e2e.runner import Runner, start_runner, wait_until, write_notebook
+
+pytestmark = [pytest.mark.slow, pytest.mark.longest, pytest.mark.thorough]
+
+RUNS = 301
+FIRST_RUNS = 10  # after them, all that is loaded once is there
+GROWTH = 20e6  # bytes; measured: 1 MB, by the worker
+ROUNDS = 6
+CUT_TIMEOUT = 90  # seconds
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    folder = tmp_path_factory.mktemp("held")
+    notebook = write_notebook(folder / "it.ipynb", "print('x')")
+    with start_runner(folder, notebook=notebook) as runner:
+        yield runner
+
+
+def processes(runner: Runner) -> list[psutil.Process]:
+    """API, worker, and all below them."""
+    found = [psutil.Process(child.pid) for child in (*runner.apis, *runner.workers)]
+    return found + [below for process in found for below in process.children(recursive=True)]
+
+
+def open_files(runner: Runner) -> int:
+    return sum(process.num_fds() for process in processes(runner))
+
+
+def memory(runner: Runner) -> int:
+    return sum(process.memory_info().rss for process in processes(runner))
+
+
+@pytest.mark.timeout(600)
+def test_hundreds_of_runs_leave_no_process_no_open_file_and_no_memory(runner: Runner) -> None:
+    for _ in range(FIRST_RUNS):
+        runner.run()
+    wait_until(lambda: len(runner.kernels()) == 1, "the next kernel", 30)
+    time.sleep(2)  # until it is up
+    before = len(processes(runner)), open_files(runner)
+    memory_before = memory(runner)
+    for _ in range(RUNS):
+        runner.run()
+    wait_until(lambda: (len(processes(runner)), open_files(runner)) == before, "rest", 30)
+    assert memory(runner) < memory_before + GROWTH
+
+
+def test_a_run_survives_when_the_broker_cuts_all_connections(runner: Runner) -> None:
+    write_notebook(Path(runner.env["NOTEBOOK_PATH"]), "import time; time.sleep(2)", "print('end')")
+    with Redis.from_url(runner.env["REDIS_URL"]) as redis:
+        for _ in range(ROUNDS):
+            run_id = runner.start()
+            runner.wait_for(run_id, "RUNNING")
+            cut = [
+                redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+                for kind in ("normal", "pubsub")
+            ]
+            assert sum(cut) > 2
+            runner.wait_for(run_id, "SUCCEEDED", timeout=CUT_TIMEOUT)
