@@ -32,7 +32,7 @@ test: lint ## Lint, and the tests, with real processes (minutes)
 	$(TESTS) -m "not thorough" $(ARGS)
 
 # Both together are what CI runs.
-thorough: venv ## The rest of the tests: they try all orders and crash points, or a whole class
+thorough: venv ## The rest of the tests: all orders and crash points, known answers, a whole class
 	$(TESTS) -m thorough $(ARGS)
 
 containers: venv ## The composed stack in containers; brings an engine up where root may
