@@ -24,11 +24,13 @@ from .runs import Run
 from .worker.deadline import answer_within
 from .worker.pool import EndsRuns, signals_end_the_run
 from .worker.process import pool_process
+from .worker.transport import use_it as use_our_transport
 
 log = logging.getLogger(__name__)
 
 KILL_TIMEOUT = 10  # seconds until what a run has started has to be gone
 
+use_our_transport()
 # A worker takes a message from the queue on one connection and notes it on another one. If that
 # one has died in silence, the message would be gone: so the note is tried once more, on a new one.
 app = celery_app(socket_timeout=5, socket_connect_timeout=1, retry_on_timeout=True)
