@@ -15,7 +15,7 @@ class Channel(kombu_redis.Channel):
     """
 
     def _subscribe(self) -> None:
-        super()._subscribe()
+        super()._subscribe()  # type: ignore[misc]  # the stubs do not know it
         if self.subclient.connection is not None:
             self.subclient.connection.retry = Retry(NoBackoff(), 0)
 
