@@ -41,7 +41,7 @@ def memory(runner: Runner) -> int:
     return sum(process.memory_info().rss for process in processes(runner))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_hundreds_of_runs_leave_no_process_no_open_file_and_no_memory(runner: Runner) -> None:
     for _ in range(FIRST_RUNS):
         runner.run()

@@ -114,7 +114,8 @@ async def main() -> None:
     warnings.simplefilter("ignore")
     found = Counter[str]()
     faults: list[str] = []
-    manager = AsyncKernelManager(transport="ipc")
+    sockets = tempfile.TemporaryDirectory()  # else they are files in the folder of the product
+    manager = AsyncKernelManager(transport="ipc", ip=f"{sockets.name}/s")
     await manager.start_kernel()
     kernel = manager.client()
     kernel.start_channels()
