@@ -78,7 +78,7 @@ class Play:
             self.diverged = True
             self.plan = self.plan[:number]
             return None
-        self.choices.append(choice)
+        self.choices.append(replace(choice, steps=len(self.steps)))
         return chosen
 
     def _free(self) -> Player | None:
@@ -92,11 +92,9 @@ class Play:
         assert chosen is not None
         names = tuple(player.name for player in ready)
         before = self._current
-        self.choices.append(
-            Choice(
-                chosen.name, names, before.name if before else None, before.next if before else None
-            )
-        )
+        current = before.name if before else None
+        following = before.next if before else None
+        self.choices.append(Choice(chosen.name, names, current, following, len(self.steps)))
         return chosen
 
     def _patient(self) -> bool:

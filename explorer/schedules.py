@@ -17,12 +17,11 @@ from explorer.findings import Finding, find
 from explorer.moments import Moment
 from explorer.play import Rule, play_once
 from explorer.players import Player
+from explorer.reduction import Plan, Reduction
 from explorer.trace import Choice, Trace
 
 PREEMPTIONS = 2
 SHORTEN = 12  # schedules that are played in search of a shorter one that fails, too
-
-Plan = tuple[Choice, ...]
 
 
 @dataclass
@@ -57,14 +56,21 @@ class Search:
         # as the switch right after it.
         self._put_off: list[tuple[frozenset[str], Plan]] = []
         self._users: dict[str, dict[str, bool]] = {}  # by key and actor: does it write?
+        self._reduction = Reduction()
 
     def __iter__(self) -> Iterator[Plan]:
         while plans := next((plans for plans in self._plans if plans), None):
-            yield plans.popleft()
+            plan = plans.popleft()
+            if not self._reduction.covers(plan):
+                yield plan
+                continue
+            for other in self._reduction.go_on(plan, self._later(plan)):
+                self._queue(other)
 
     def learn(self, trace: Trace, planned: int) -> None:
         """Add the schedules that leave this one after the `planned` first choices."""
         self._note_keys(trace)
+        self._reduction.learn(trace, planned)
         for number in range(planned, len(trace.choices)):
             choice = trace.choices[number]
             later = self._later(trace.choices[:number])

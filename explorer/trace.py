@@ -82,6 +82,7 @@ class Choice:
     ready: tuple[str, ...]
     current: str | None  # the actor of the step before
     next: Command | None  # what `current` would have done
+    steps: int = 0  # how many had been taken before
 
     @property
     def preempts(self) -> bool:

@@ -130,6 +130,25 @@ def releases_in_one_step() -> str:
     return "released"
 
 
+def goes_through_stages() -> str:
+    redis.set("seen", "no")
+    for stage in (1, 2, 3):
+        redis.set("stage", stage)
+    return "done"
+
+
+def asks_for_the_stage() -> str:
+    return f"stage {redis.get('stage')!r}"
+
+
+def says_that_it_has_seen() -> str:
+    return "said" if redis.set("seen", "yes", xx=True) else "nothing was begun"
+
+
+def asks_for_both() -> str:
+    return " ".join(map(str, redis.mget("seen", "stage")))
+
+
 def beats_now_and_then() -> str:
     beat = next(CALLS) % 2
     if beat:
