@@ -18,23 +18,17 @@ PYTEST = "../../.venv/bin/python -m pytest"
 
 
 @pytest.fixture(scope="module")
-def running_tests(submission: Submission) -> Program:
-    """The project's own tests, which run while the other tasks are decided."""
-    return Program(submission, "own_tests")
-
-
-@pytest.fixture(scope="module")
-def api(submission: Submission, running_tests: Program) -> Api:
+def api(submission: Submission) -> Api:
     return submission.up()
 
 
 @pytest.fixture(scope="module")
-def own_tests(running_tests: Program, api: Api) -> Any:
+def own_tests(submission: Submission, api: Api) -> Any:
     """What came of the project's own tests: with its app as it is, and with wrong answers.
 
     Without an app that starts, there is nothing to test.
     """
-    return running_tests.result(PYTEST, "the end of your tests", TEST)
+    return Program(submission, "own_tests").result(PYTEST, "the end of your tests", TEST)
 
 
 @pytest.mark.task("2.1")

@@ -107,7 +107,7 @@ def test_07_lets_one_in_whatever_the_order(explored: Exploring) -> None:
     for name in ("two starts at once", "two starts, "):
         search = found.search(name)
         assert search["kept"] and search["complete"], search
-    assert found.search("two starts at once")["schedules"] > 5
+    assert found.search("two starts at once")["schedules"] > 4
     lost = found.search("a start that does not get an answer")
     assert "two workers are at run" in lost["failing"]["fault"]
 
