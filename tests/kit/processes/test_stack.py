@@ -26,6 +26,7 @@ from kit.processes.redis_tiers import find_redis, why_no_redis
 from kit.processes.stack import Stack
 from kit.workspace import ROOT
 from tests.support.processes import Mark, eventually, kill_all
+from tests.support.requirements import skip_or_fail
 
 NO_REDIS = {"PATH": ""}
 
@@ -122,8 +123,9 @@ class Refuses(socketserver.BaseRequestHandler):
                 sock.send(b"-ERR no such command\r\n")
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
 def test_a_redis_behind_tls_says_what_is_wrong_with_the_url(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        skip_or_fail("openssl makes the certificate")
     files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     subprocess.run([*make, *files], check=True, capture_output=True)
