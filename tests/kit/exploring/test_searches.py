@@ -1,12 +1,15 @@
 """Wrong answers of exercise 07, with real processes: which schedule is found, and judged how."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from explorer import Gate, find
+from explorer import Actor, Gate, find
 from explorer.connection import Passed
 from kit.authoring.mistakes import mistakes_of
 from kit.checking.trial import copy_project
@@ -79,13 +82,30 @@ def test_the_end_of_a_run_that_takes_the_next_one_away(tmp_path: Path) -> None:
     assert search.failing.fault.endswith("is active, and a further start was let in")
 
 
-def test_a_cancelled_run_that_still_blocks(tmp_path: Path) -> None:
+def test_a_cancelled_run_that_still_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exercise = catalogue.find("08")
     project = copy_project(exercise.solution, tmp_path)
     name = "a run that was cancelled still blocks"
     next(each for each in mistakes_of(exercise) if each.name == name).make(project)
+    cancel = Subject.cancel
+
+    def unheard(subject: Subject) -> Actor:
+        call = cancel(subject)
+        post = call.operation
+
+        def answered() -> object:
+            """As on a busy machine: the parent process of the worker stands still, and the child
+            process, which performs the run, does not."""
+            os.kill(worker.child.pid, signal.SIGSTOP)
+            threading.Timer(1.0, os.kill, [worker.child.pid, signal.SIGCONT]).start()
+            return post()
+
+        call.operation = answered
+        return call
+
     with opened(project) as subject, subject.worker() as worker:
         assert start_and_run(subject, worker, "start and run", tried).kept
+        monkeypatch.setattr(Subject, "cancel", unheard)
         search = cancel_and_run(subject, worker, "cancel and run", tried)
     assert search.failing is not None
     assert search.failing.fault == "no run is active, and a further start was refused"
