@@ -6,6 +6,7 @@ from typing import Self, cast
 from redis import Redis
 from redis.exceptions import ResponseError
 
+TIMEOUT = 60.0  # seconds for an answer of Redis: redis-py gives up after 5, on a busy machine, too
 # In one step, else a key that is given a shorter time meanwhile gets the longer one back.
 SHORTEN = """
 if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[1]) then
@@ -18,7 +19,7 @@ class Data:
     """The data of one Redis, looked at without a gate."""
 
     def __init__(self, url: str) -> None:
-        self.redis = Redis.from_url(url)
+        self.redis = Redis.from_url(url, socket_timeout=TIMEOUT)
         self._tells = True  # whether this Redis counts its changes
 
     def __enter__(self) -> Self:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 # We hand over a socket, and then uvicorn names that.
 OWN_SERVER = re.compile(r"Uvicorn running on (http\S+)")
+REDIS_TIMEOUT = 60.0  # seconds for an answer to a grader: redis-py gives up after 5
 LARGEST_FILE = 64 << 20  # bytes; endless output must not fill the disk
 
 Env = Mapping[str, str | None]  # variables in addition to the usual ones; None: not set
@@ -272,7 +273,7 @@ class Submission:
 def _client(url: str) -> "Redis":
     from redis import Redis  # takes a tenth of a second, which exercises 01 to 04 need not pay
 
-    return Redis.from_url(url, decode_responses=True)
+    return Redis.from_url(url, decode_responses=True, socket_timeout=REDIS_TIMEOUT)
 
 
 def _require_package(folder: Path, name: str) -> None:

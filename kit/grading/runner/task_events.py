@@ -21,7 +21,7 @@ class TaskEvents:
     def __init__(self, redis: Redis) -> None:
         self._pubsub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._pubsub.psubscribe(CHANNELS)
-        self._pubsub.get_message(timeout=1)  # the answer to it, so no later event is missed
+        self._next()  # the answer to it, so no later event is missed
         self._ended: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -36,9 +36,18 @@ class TaskEvents:
 
     def has_ended(self, task_id: str) -> bool:
         """Whether a worker has told the end of this task, whatever its end was."""
-        while (message := self._pubsub.get_message()) is not None:
-            self._ended.update(_ended(message["data"]))
+        while self._pubsub.connection.can_read(timeout=0):
+            if (message := self._next()) is not None:
+                self._ended.update(_ended(message["data"]))
         return task_id in self._ended
+
+    def _next(self) -> dict[str, Any] | None:
+        """Wait for a message, and for the whole of it. None: it is the answer to a subscription.
+
+        With a timeout of 0, redis-py would raise TimeoutError where half of a message is there.
+        """
+        message: dict[str, Any] | None = self._pubsub.get_message(timeout=None)
+        return message
 
 
 def _ended(data: bytes) -> set[str]:
