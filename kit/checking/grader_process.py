@@ -73,6 +73,8 @@ class Grading:
         task = _Task(exercise, folder, options, stop_early)
         self._grader = _Grader(task, confine)
         self._process = self._grader.process
+        if confine is None:
+            _report_adapter()  # the grader is at work meanwhile
 
     @property
     def pid(self) -> int:
@@ -381,7 +383,7 @@ def _problem(tests: Sequence[TestReport], code: int | None, late: bool, log: str
 
 @functools.cache
 def _report_adapter() -> "TypeAdapter[TestReport]":
-    # Imported late: a grader process that is forked here has no use for pydantic.
+    # Imported late: a grader that is forked from this process has no use for pydantic.
     from pydantic import TypeAdapter
 
     return TypeAdapter(TestReport)

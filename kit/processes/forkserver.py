@@ -53,6 +53,14 @@ CELERY = (
     *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
     *("pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite", "prometheus_client"),
 )
+# pytest imports these when it runs, and not before.
+PYTEST = (
+    *("pytest", "_pytest.faulthandler", "_pytest.helpconfig", "_pytest.junitxml"),
+    *("_pytest.pastebin", "_pytest.setuponly", "_pytest.setupplan", "_pytest.skipping"),
+    *("_pytest.threadexception", "_pytest.tracemalloc", "_pytest.unittest"),
+    *("_pytest.unraisableexception", "_pytest.warnings", "difflib", "pdb", "tomllib", "unittest"),
+    *("xml.etree.ElementTree", "anyio.pytest_plugin", "anyio._backends._asyncio"),
+)
 # The programs to fork, and what each of them imports for a project of the course. The last four
 # are those of graders. What uvicorn imports is there in any case.
 IMPORTS = {
@@ -64,7 +72,7 @@ IMPORTS = {
     "celery": CELERY,
     "kit.grading.programs.kept": (),
     "kit.grading.programs.overlap": (),
-    "kit.grading.programs.own_tests": ("pytest", "fastapi.testclient"),
+    "kit.grading.programs.own_tests": ("fastapi.testclient", *PYTEST),
     "kit.grading.programs.producer": CELERY,
 }
 PROGRAMS = tuple(IMPORTS)
