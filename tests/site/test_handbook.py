@@ -47,10 +47,12 @@ TYPED = {"console", "http", "json", "text"}
 expect.set_options(timeout=TIMEOUT)
 CUT = """() => {
     document.querySelectorAll("details").forEach(each => each.open = true)
-    return [...document.querySelectorAll(":not(.lanes) > pre > code")]
-        .filter(code => code.textContent.split("\\n").every(line => line.length <= 101))
-        .filter(code => code.scrollWidth > code.clientWidth + 1)
-        .map(code => code.textContent.slice(0, 60))
+    const code = [...document.querySelectorAll(":not(.lanes) > pre > code")]
+        .filter(each => each.textContent.split("\\n").every(line => line.length <= 101))
+        .filter(each => each.scrollWidth > each.clientWidth + 1)
+    const tables = [...document.querySelectorAll("article table:not([class])")]
+        .filter(each => each.scrollWidth > document.documentElement.clientWidth)
+    return [...code, ...tables].map(each => each.textContent.trim().slice(0, 60))
 }"""
 ADDRESS = re.compile(r"^http://127\.0\.0\.1:\d+/")
 
@@ -214,7 +216,7 @@ def test_what_people_look_for_is_found_first(
     expect(found).to_have_attribute("href", re.compile(rf"/{page_name}"))
 
 
-def test_no_page_asks_others_or_logs_an_error_or_cuts_code_or_is_wider_than_a_phone(
+def test_no_page_asks_others_or_logs_an_error_or_is_cut_or_is_wider_than_a_phone(
     site: Path, address: str, open_page: OpenPage
 ) -> None:
     """Of code as long as ours may be: 100 columns, and the sign of a diff. With all unfolded."""

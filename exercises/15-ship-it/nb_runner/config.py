@@ -62,53 +62,38 @@ class Settings(BaseSettings):
         )
     )
     cell_timeout: int = Field(
-        600, ge=1, le=604_800, description="the whole seconds a cell may take, from 1 to a week"
+        600, ge=1, le=604_800, description="whole seconds, from 1 to 604800 (a week)"
     )
     run_timeout: int | None = Field(
         None,
         ge=1,
         le=2_592_000,
-        description="the whole seconds a run may take, from 1 to 30 days; unset: no limit",
+        description="whole seconds, from 1 to 2592000 (30 days); unset: no limit",
     )
-    cancel_grace: float = Field(
-        5,
-        ge=0,
-        le=300,
-        description="the seconds a cell may take to end when its run is ended, from 0 to 300",
-    )
+    cancel_grace: float = Field(5, ge=0, le=300, description="seconds, from 0 to 300")
     # Under 2 s, a worker that gets the next kernel ready would be too late for its next run.
     lease_seconds: float = Field(15, ge=2, le=3600, description="seconds, from 2 to 3600")
     artifacts_dir: FullPath = Field(
         Path("artifacts"), description="a folder that can be written to, of this runner alone"
     )
     output_limit: int = Field(
-        50_000_000,
-        ge=100_000,
-        le=1_000_000_000,
-        description="the bytes of output that a run may leave, from 100000 to 1000000000",
+        50_000_000, ge=100_000, le=1_000_000_000, description="bytes, from 100000 to 1000000000"
     )
     over_output_limit: OverLimit = Field(
-        OverLimit.DROP,
-        description="drop (the run goes on without further output) or fail (it ends)",
+        OverLimit.DROP, description="drop (the run goes on) or fail (it ends)"
     )
     # In Redis, all names begin with it: keys, queue, and what workers say of themselves.
     namespace: str = Field(
         "nb",
         pattern=r"^[A-Za-z0-9._-]{1,40}$",
-        description="up to 40 letters, digits, dots, dashes or underlines; "
-        "another one for each runner that uses the same Redis",
+        description="up to 40 letters, digits, dots, dashes or underlines",
     )
-    log_format: LogFormat = Field(
-        LogFormat.TEXT, description="text or json (an object for each line)"
-    )
+    log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
     notify_urls: Annotated[SecretStr, AfterValidator(known_to_apprise)] | None = Field(
         None,
-        description="URLs of Apprise, with spaces between them, such as mailto://…; "
-        "unset: nobody is told when a run ends",
+        description="URLs such as mailto://…, with spaces between them; unset: nobody is told",
     )
-    demo_mode: bool = Field(
-        False, description="true or false (true: the page can start twenty runs at once)"
-    )
+    demo_mode: bool = Field(False, description="true or false")
     keep_runs: int = Field(20, ge=1, le=10_000, description="a whole number from 1 to 10000")
 
     @property
