@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -251,7 +251,7 @@ class Chaos:
             self.counts["beside a sleeping kernel"] += 1
 
     def _check_the_writes(self) -> None:
-        with sqlite3.connect(self._folder / "results.db") as db:
+        with closing(sqlite3.connect(self._folder / "results.db")) as db:
             written = db.execute("SELECT run, token FROM results ORDER BY id").fetchall()
         tokens = [token for _, token in written]
         assert tokens == sorted(set(tokens)), f"an older run wrote after a newer one: {written}"
@@ -272,7 +272,7 @@ def _do(act: Callable[[], None]) -> bool:
 
 def run_chaos(folder: Path, seed: int, seconds: float, say: Callable[[str], None]) -> Counter[str]:
     """Two API processes, two workers, and faults for so many seconds; what was counted."""
-    with sqlite3.connect(folder / "results.db") as db:
+    with closing(sqlite3.connect(folder / "results.db")) as db, db:
         db.execute("CREATE TABLE fence (token INTEGER)")
         db.execute("INSERT INTO fence VALUES (0)")
         db.execute("CREATE TABLE results (id INTEGER PRIMARY KEY, run TEXT, token INTEGER)")

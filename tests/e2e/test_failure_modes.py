@@ -403,7 +403,7 @@ def test_17_a_worker_that_wakes_up_after_its_lease_cannot_write_any_more(
     if database == "postgresql":
         url = request.getfixturevalue("postgres_url")
         url = url.replace("postgresql://", "postgresql+psycopg://")
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as db:
         db.execute(sa.text("CREATE TABLE fence (token INTEGER)"))
         db.execute(sa.text("INSERT INTO fence VALUES (0)"))

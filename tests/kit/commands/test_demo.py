@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -63,7 +64,7 @@ def test_every_cell_is_told_of_once_in_a_pipe_and_in_no_colour(demo: DemoResult)
 
 
 def test_the_table_shows_what_is_in_the_database(demo: DemoResult) -> None:
-    with sqlite3.connect(demo.clone / ".workshop" / "flights.db") as database:
+    with closing(sqlite3.connect(demo.clone / ".workshop" / "flights.db")) as database:
         worst = database.execute(
             "SELECT hour, flights, predicted, observed FROM delay_by_carrier_hour "
             "WHERE flights >= 100 ORDER BY observed DESC LIMIT 10"

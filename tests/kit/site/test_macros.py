@@ -222,7 +222,7 @@ def test_the_runner_tells_of_its_calls_and_settings() -> None:
     for call in ("POST /start", "GET /status/{run_id}/events", "POST /cancel", "GET /metrics"):
         assert f"## `{call}`" in told
     assert "| 409 | Another run blocks this start | [Blocked](#blocked) |" in told
-    assert "`LEASE_SECONDS` { #lease-seconds }\n:   How long" in runner.environment()
+    assert "`LEASE_SECONDS` { #lease-seconds }\n:   Seconds for which" in runner.environment()
 
 
 def test_headings_move_with_the_page_they_come_to() -> None:
