@@ -73,8 +73,6 @@ class Grading:
         task = _Task(exercise, folder, options, stop_early)
         self._grader = _Grader(task, confine)
         self._process = self._grader.process
-        if confine is None:
-            _report_adapter()  # the grader is at work meanwhile
 
     @property
     def pid(self) -> int:
@@ -191,6 +189,7 @@ def grade_all(
                     programs = idle.pop()
                     now = programs.added_to(options)
                     under_way[Grading(*waiting.pop(0), now, stop_early=stop_early)] = programs
+                _report_adapter()  # an import, while graders are at work
                 meanwhile(list(under_way))
                 wait([grading.sentinel for grading in under_way], POLL_INTERVAL)
                 for grading in [each for each in under_way if each.over]:
