@@ -124,7 +124,7 @@ def test_a_change_that_cannot_be_seen_keeps_the_card(browser: Browser) -> None:
         ('<use class="at-12" href="#bob-202" x="520"/>', ""),
         ('href="#bob-202" x="520"', 'href="#bob-409" x="520"'),
         ("--held: #f0b849", "--held: #49b8f0"),
-        ("shut for ever", "open again"),
+        ("locked for ever", "open again"),
     ],
 )
 def test_a_card_that_is_out_of_date_would_be_noticed(old: str, new: str, browser: Browser) -> None:
