@@ -70,7 +70,11 @@ function showCourse(exercises) {
   for (const exercise of exercises) {
     const state = place(exercise);
     for (const link of document.querySelectorAll(".md-nav--primary a.md-nav__link")) {
-      if (!link.hash && link.pathname.endsWith(`/exercises/${exercise.slug}/`)) mark(link, state);
+      if (link.hash || !link.pathname.endsWith(`/exercises/${exercise.slug}/`)) continue;
+      mark(link, state);
+      // Of the page that is open, a narrow window shows this in place of the link.
+      const label = link.parentElement.querySelector(":scope > label.md-nav__link");
+      if (label) mark(label, state);
     }
     for (const station of document.querySelectorAll(`[data-station="${exercise.slug}"]`)) {
       const link = station.querySelector("a");
@@ -86,7 +90,7 @@ function showCourse(exercises) {
 }
 
 // The status line: below the heading of the tasks, before the command of the home page, else empty.
-const ENDED = "The workshop has ended: ./workshop begins it again.";
+const ENDED = "The server has stopped. ./workshop starts it again.";
 const tasksHeading = document.getElementById("tasks");
 const command = document.querySelector(".begin");
 const status = element("p", "here-status");

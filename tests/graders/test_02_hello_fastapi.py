@@ -83,6 +83,6 @@ def test_its_own_test_fails_when_the_answer_is_wrong(own_tests: Any) -> None:
     for name, (status, word) in WRONG.items():
         run = own_tests.get(name)
         did = f"{PYTEST}   # while GET /ping answers {status} {json.dumps(word)}"
-        expected = f'that a test fails: {name} than 200 and "pong" is wrong'
+        expected = 'a test that fails, because only 200 and "pong" are right'
         got = f"{run['passed']} passed, and none has failed" if run else "pytest ended early"
         require(run and run["failed"], did, expected, got, TEST)

@@ -256,6 +256,20 @@ def test_the_picture_is_still_for_those_who_want_no_motion(
     assert shown == f"{address}assets/one-at-a-time.{file}"
 
 
+def test_no_key_leads_into_a_menu_that_is_closed(address: str, open_page: OpenPage) -> None:
+    path = f"{address}exercises/02-hello-fastapi/"
+    page = open_page(path, viewport={"width": 390, "height": 844})
+    menu = page.locator(".md-sidebar--primary")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert not menu.evaluate("each => each.contains(document.activeElement)")
+    page.locator("header label[for=__drawer]").click()
+    link = menu.get_by_role("link", name="03 Validation")
+    expect(link).to_be_visible()
+    link.click()
+    expect(page.get_by_role("heading", name="03 Validation")).to_be_visible()
+
+
 def test_a_page_that_is_not_there_says_so_and_leads_on(address: str, open_page: OpenPage) -> None:
     page = open_page(f"{address}404.html")
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()

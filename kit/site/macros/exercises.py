@@ -12,7 +12,7 @@ from kit.errors import KitError
 from kit.markdown import fenced, table
 from kit.site.macros.markdown import Problem, folded, headings_below, outside_fences
 
-SOLUTION = "Our solution: what becomes of each file"
+SOLUTION = "Our solution: what changes in each file"
 
 
 def facts(number: str, *, page: str) -> str:

@@ -131,12 +131,17 @@ def test_a_save_brings_the_failure_and_then_the_tick_beside_the_task(
         expect(station).to_have_attribute("data-here", "passed")
         link = page.locator(".md-nav--primary a[data-here=passed]", has_text="02 Hello")
         expect(link).to_have_count(1)
+        if width == 390:
+            page.locator("header label[for=__drawer]").click()
+            here = page.locator(".md-nav--primary [data-here=passed]", has_text="02 Hello")
+            expect(here.locator("visible=true").filter(has_text="✓")).to_have_count(1)
+            page.mouse.click(width - 10, 600)  # beside the menu, which closes it
         assert axe.findings(page) == []
         screen.press("q")
         screen.wait()
     assert page.evaluate("window.same"), "it has not been loaded again"
     kit.server.kill()
-    expect(status).to_have_text("The workshop has ended: ./workshop begins it again.")
+    expect(status).to_have_text("The server has stopped. ./workshop starts it again.")
     box = status.bounding_box()
     assert box and box["y"] + box["height"] == 800, "seen wherever the reader is"
 
