@@ -100,7 +100,7 @@ BAD = {
     ),
     "input": (book(code("input('who? ')")), "Cell 1 of 1 raised StdinNotImplementedError"),
     "an error": (book(code("print(1)"), code("1/0")), "Cell 2 of 2 raised ZeroDivisionError"),
-    "a syntax error": (book(code("print(")), "Cell 1 of 1 raised SyntaxError"),
+    "a syntax error": (book(code("print 1")), "Cell 1 of 1 raised SyntaxError"),
     "exit with a code": (book(code("import sys; sys.exit(3)")), "Cell 1 of 1 raised SystemExit: 3"),
     "an error that is not Unicode": (book(code("raise ValueError('\\ud800')")), "Cell 1 of 1"),
 }
