@@ -23,6 +23,7 @@ from uvicorn.main import main
 
 FILES = Path(fastapi_offline.__file__).parent / "static"
 URL = "/static-offline-docs"
+HERE = __file__  # from 3.14 on, Python forgets `__file__` before it calls `sys.excepthook`
 
 
 def serve_documentation_from_here() -> None:
@@ -63,7 +64,7 @@ def show_without_us(
     kind: type[BaseException], error: BaseException, frames: TracebackType | None
 ) -> None:
     """Print a traceback that begins where uvicorn does: this file is not what went wrong."""
-    while frames and frames.tb_frame.f_code.co_filename == __file__:
+    while frames and frames.tb_frame.f_code.co_filename == HERE:
         frames = frames.tb_next
     traceback.print_exception(kind, error, frames)
 

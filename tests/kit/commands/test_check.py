@@ -243,7 +243,7 @@ def test_a_project_in_another_encoding(learner: Learner) -> None:
     done = learner.run("check")
     assert done.returncode == 1
     assert "01-hello/nb_runner/main.py" in done.stdout
-    assert "SyntaxError" in done.stdout and "utf-8" in done.stdout
+    assert "SyntaxError" in done.stdout and "utf-8" in done.stdout.lower()
 
 
 def test_a_project_whose_file_is_gone(learner: Learner) -> None:
