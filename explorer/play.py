@@ -73,6 +73,8 @@ class Play:
             return None
         choice = self.plan[number]
         chosen = next(player for player in self.players if player.name == choice.chosen)
+        if self._current is not None:  # as when the plan was made: it may be at its end
+            self._current.settle(SILENCE_TIMEOUT)
         chosen.settle(GIVE_UP_TIMEOUT)
         if not chosen.ready(self.data) and not (self._patient() and chosen.ready(self.data)):
             self.diverged = True

@@ -2,23 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import takewhile
-
-from redis.client import PubSub
+from functools import partial
 
 from explorer import Actor, Moment, Trace, explore, time_passes
 from explorer.players import Player
 from explorer.schedules import PREEMPTIONS
 from kit.exploring.findings import Search
 from kit.exploring.judging import fault_of_end, fault_of_schedule, status_of
+from kit.exploring.revokes import Revokes
 from kit.exploring.subject import Subject, Tried
 from kit.grading.api import Api
 from kit.grading.gated.worker import TIMEOUT, GatedWorker
 from kit.processes.child import NotReady, wait_until
 
 APART = 600  # seconds between two starts; a run may take as long
-BROADCASTS = "*celery.pidbox*"  # the channel on which Celery tells all workers something
-HEARD_TIMEOUT = 10.0  # seconds in which a worker hears of it
 
 
 def two_starts(subject: Subject, name: str, tried: Tried) -> Search:
@@ -46,39 +43,28 @@ def start_and_cancel(subject: Subject, name: str, tried: Tried) -> Search:
 
 def start_and_run(subject: Subject, worker: GatedWorker, name: str, tried: Tried) -> Search:
     """A start at any moment of a run, its end included."""
-    return _with_run(subject, worker, subject.starts()[0], name, tried)
+
+    def is_over() -> bool:
+        return worker.has_done_with(worker.run_id)
+
+    return _with_run(subject, worker, subject.starts()[0], is_over, name, tried)
 
 
 def cancel_and_run(subject: Subject, worker: GatedWorker, name: str, tried: Tried) -> Search:
-    """A cancel at any moment of a run, its end included.
-
-    A revoke is published, and nobody waits for the workers. On a busy machine, a run that is let go
-    on at once would be over before its worker has read that. So it is waited for here.
-    """
+    """A cancel at any moment of a run, its end included."""
     call = subject.cancel()
-    cancel = call.operation
-
-    def heard_cancel() -> object:
-        with subject.data.redis.pubsub() as published:  # type: ignore[no-untyped-call]
-            published.psubscribe(BROADCASTS)
-            answer = cancel()
-            if _has_message(published):
-                _wait_until_over(worker, "the worker to hear of a cancel", HEARD_TIMEOUT)
-        return answer
-
-    call.operation = heard_cancel
-    return _with_run(subject, worker, call, name, tried)
-
-
-def _has_message(published: PubSub) -> bool:
-    """Whether something has been published until now: the answer to a ping comes after it."""
-    published.ping()
-    kinds = (message["type"] for message in published.listen())  # type: ignore[no-untyped-call]
-    return "pmessage" in takewhile(lambda kind: kind != "pong", kinds)
+    with Revokes(worker, subject.data.redis) as revokes:
+        call.operation = partial(revokes.heard, call.operation)
+        return _with_run(subject, worker, call, revokes.is_over, name, tried)
 
 
 def _with_run(
-    subject: Subject, worker: GatedWorker, call: Actor, name: str, tried: Tried
+    subject: Subject,
+    worker: GatedWorker,
+    call: Actor,
+    is_over: Callable[[], bool],
+    name: str,
+    tried: Tried,
 ) -> Search:
     """The worker has taken a run when the call comes, and sends its first command for it."""
 
@@ -86,28 +72,17 @@ def _with_run(
         worker.reset()
         worker.take()
 
-    run = Actor(worker.name, worker.gate, lambda: _end_of_run(worker))
+    def end_of_run() -> str:
+        """Wait until the worker has done with its run. Returns the status of the run."""
+        with suppress(NotReady):
+            wait_until(is_over, "the end of a run", TIMEOUT, worker.child)
+        return status_of(worker.api, worker.run_id)
+
+    run = Actor(worker.name, worker.gate, end_of_run)
     with subject.notebook_without_kernel():
         return _search(
             subject, name, [run, call], tried, preemptions=1, reset=reset, fault=fault_of_end
         )
-
-
-def _end_of_run(worker: GatedWorker) -> str:
-    """Wait until the worker has done with its run, or has killed it. Returns its status."""
-    _wait_until_over(worker, "the end of a run", TIMEOUT)
-    return status_of(worker.api, worker.run_id)
-
-
-def _wait_until_over(worker: GatedWorker, what: str, timeout: float) -> None:
-    """Wait until the worker's log says that it has done with its run, or kills it."""
-    run_id = worker.run_id
-
-    def over() -> bool:
-        return worker.has_done_with(run_id) or f"Terminating {run_id}" in worker.child.output()
-
-    with suppress(NotReady):
-        wait_until(over, what, timeout, worker.child)
 
 
 def _search(

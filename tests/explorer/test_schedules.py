@@ -1,10 +1,11 @@
 """All schedules of tiny programs: the wrong ones are found, with a short schedule."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from explorer import Data, Moment, Report, Trace, explore, time_passes
+from explorer import Actor, Data, Moment, Report, Trace, explore, play_once, time_passes
 from explorer.findings import find
 from tests.explorer.conftest import Program
 
@@ -225,3 +226,26 @@ def test_one_that_waited_may_go_on_as_soon_as_the_lock_is_free(
         )
 
     assert any(map(overtakes, tried))
+
+
+def test_a_schedule_that_is_played_again_waits_for_each_end(
+    programs: list[Program], data: Data
+) -> None:
+    ended: list[str] = []
+
+    def slowly(actor: Actor, seconds: float) -> Actor:
+        call: Callable[[], object] = actor.operation
+
+        def operation() -> object:
+            answer = call()
+            time.sleep(seconds)
+            ended.append(actor.name)
+            return answer
+
+        actor.operation = operation
+        return actor
+
+    actors = [slowly(programs[0].does("set_nx"), 0.3), slowly(programs[1].does("set_nx"), 0)]
+    trace = play_once(actors, data, data.redis.flushdb, one_at_a_time)
+    play_once(actors, data, data.redis.flushdb, one_at_a_time, trace.choices)
+    assert ended == ["Ada", "Bob"] * 2

@@ -99,14 +99,21 @@ class GatedWorker:
             time.sleep(POLL_INTERVAL)
         return status(self.api, run_id)
 
+    @property
+    def kills_run(self) -> bool:
+        """Whether the worker kills the newest run, or has killed it, because it was told to."""
+        return f"Terminating {self.run_id} (" in self.child.output()
+
     def has_done_with(self, run_id: str) -> bool:
         """Whether the worker sends no more commands for that run's task, whatever its end was.
 
-        Where no event tells of it, some time after its end stands in the log is enough.
+        Where no event tells of it, some time after its end stands in the log is enough. When a
+        worker kills a run, its parent process still writes that down.
         """
         ended = rf"\[{re.escape(run_id)}\] (succeeded|raised|rejected|ignored|retry|revoked)"
         discarded = rf"Discarding revoked task: [\w.]+\[{re.escape(run_id)}\]"
-        if re.search(f"{ended}|{discarded}", self.child.output()) is None:
+        killed = rf"Terminating {re.escape(run_id)} \("
+        if re.search(f"{ended}|{discarded}|{killed}", self.child.output()) is None:
             return False
         logged = self._logged.setdefault(run_id, time.monotonic())
         return self._events.has_ended(run_id) or time.monotonic() > logged + EVENT_TIMEOUT

@@ -16,8 +16,12 @@ from kit.checking.trial import copy_project
 from kit.course import catalogue
 from kit.exploring.crashes import crashes_of_run
 from kit.exploring.findings import Outcome
+from kit.exploring.revokes import Revokes
 from kit.exploring.schedules import cancel_and_run, start_and_run, starts_apart, two_starts
 from kit.exploring.subject import Subject, opened
+from kit.grading.gated.worker import EVENT_TIMEOUT
+from kit.grading.runner.runs import status
+from kit.processes.child import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -109,6 +113,21 @@ def test_a_cancelled_run_that_still_blocks(tmp_path: Path, monkeypatch: pytest.M
         search = cancel_and_run(subject, worker, "cancel and run", tried)
     assert search.failing is not None
     assert search.failing.fault == "no run is active, and a further start was refused"
+
+
+def test_a_killed_run_is_over_when_the_worker_has_written_it_down() -> None:
+    project = catalogue.find("08").solution
+    with opened(project) as subject, subject.worker() as worker:
+        worker.take()
+        with Revokes(worker, subject.data.redis) as revokes:
+            revokes.heard(lambda: subject.observer.post("/cancel"))
+            deadline = time.monotonic() + EVENT_TIMEOUT + 0.2
+            while time.monotonic() < deadline:  # its commands are held
+                assert not revokes.is_over()
+                time.sleep(0.01)
+            worker.gate.open()
+            wait_until(revokes.is_over, "the end of a run", 10)
+        assert status(subject.observer, worker.run_id) == "CANCELLED"
 
 
 def test_a_start_that_gave_up_waiting_is_no_crash_point(monkeypatch: pytest.MonkeyPatch) -> None:
