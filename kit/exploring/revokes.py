@@ -45,6 +45,7 @@ class Revokes:
         On a busy machine, a run that is let go on at once would be over before that.
         """
         held = len(self._worker.gate.held)
+        self._published()  # what we asked before, too
         answer = cancel()
         if self._published():
             with suppress(NotReady):
@@ -69,7 +70,7 @@ class Revokes:
         return f"sync with {run_id}" in self._worker.child.output()
 
     def _published(self) -> bool:
-        """Whether something has been published until now: the answer to a ping comes after it."""
+        """Whether something new has been published: the answer to a ping comes after it."""
         published = False
         self._pubsub.ping()
         while (message := self._pubsub.get_message(timeout=None))["type"] != "pong":
