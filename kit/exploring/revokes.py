@@ -78,10 +78,12 @@ class Revokes:
         return published
 
     def _ask(self, revoke: dict[str, Any], name: str) -> None:
-        """Publish a question as the revoke was published. The log tells the name."""
-        message = json.loads(revoke["data"])
-        body = json.loads(base64.b64decode(message["body"]))
-        body |= {"method": "hello", "arguments": {"from_node": name}}
-        message["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+        """Publish a question where the revoke was published. The log tells the name."""
+        body = json.dumps({"method": "hello", "arguments": {"from_node": name}})
+        message = json.loads(revoke["data"]) | {
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "body": base64.b64encode(body.encode()).decode(),
+        }
         self._redis.publish(revoke["channel"], json.dumps(message))
         self._asked.add(name)
