@@ -111,12 +111,13 @@ def end_by(numbers: list[signal.Signals], cache: Path) -> None:
             with seen.held() as held:
                 folder = json.loads(seen.record())["folder"]
                 assert seen.network() != before
-                assert "sleep" in seen.processes()
+                # Docker has said that the container runs: runc replaces itself with sleep after that.
+                eventually(lambda: "sleep" in seen.processes(), "the container's sleep")
                 held.send_signal(number)
                 assert held.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
             if number == signal.SIGKILL:
                 assert "dockerd" in seen.processes()
-        eventually(lambda: not seen.processes(), "the processes to end", 5)
+        eventually(lambda: not seen.processes(), "the processes to end")
         assert seen.network() == before
         assert seen.record() == ""
         assert not Path(folder).exists()

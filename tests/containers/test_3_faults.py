@@ -132,10 +132,10 @@ def test_an_open_stream_of_events_does_not_hold_the_api_up(stack: Stack) -> None
     run_id = running(stack)
     with stack.client.stream("GET", f"/status/{run_id}/events") as events:
         assert events.is_success
-        began = time.monotonic()
         stack.compose("stop", "api")
-        assert time.monotonic() - began < 3, "it need not be cut off"
-    assert "Traceback" not in stack.compose("logs", "--no-color", "api")
+    logs = stack.compose("logs", "--no-color", "api")
+    assert "timeout graceful shutdown exceeded" not in logs, "uvicorn had to cut it off"
+    assert "Traceback" not in logs
     # 143 is how the engine writes "ended by SIGTERM".
     assert stack.inspect("api")["State"]["ExitCode"] in (0, 143)
 
