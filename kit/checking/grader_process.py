@@ -22,11 +22,10 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 
 from kit.checking.preload import start_forkserver
-from kit.checking.programs import Programs
+from kit.checking.programs import Programs, programs_of
 from kit.course.catalogue import Exercise
 from kit.grading.options import GraderOptions
 from kit.processes.environment import allowed
-from kit.processes.project import Project
 from kit.verdicts.failure import Failure, FailureCode
 from kit.verdicts.verdict import Problem, ProblemCode, State, TaskVerdict, TestReport, Verdict
 from kit.workspace import shown
@@ -177,11 +176,10 @@ def grade_all(
     """Grade many, some at once, in the order in which they end."""
     waiting = list(projects)
     under_way: dict[Grading, Programs] = {}
-    workers = any(Project(folder).has_worker for _, folder in waiting)
+    soon = programs_of(folder for _, folder in waiting)
     with contextlib.ExitStack() as opened:
         idle = [
-            opened.enter_context(Programs(workers=workers))
-            for _ in range(min(at_once, len(waiting)))
+            opened.enter_context(Programs(soon=soon)) for _ in range(min(at_once, len(waiting)))
         ]
         try:
             while waiting or under_way:

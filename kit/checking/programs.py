@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -12,21 +13,34 @@ import psutil
 from kit.grading.options import GraderOptions
 from kit.processes.environment import allowed
 from kit.processes.forkserver import ForkServer
+from kit.processes.project import Project
 
 KILL_TIMEOUT = 5.0  # seconds
+SOON = ("uvicorn", "kit.grading.programs.own_tests")
+
+
+def programs_of(folders: Iterable[Path]) -> Sequence[str]:
+    """The programs that graders of these projects start, the slowest import first.
+
+    An import takes a processor for a third of a second. Exercise 01 has two for Poetry, and starts
+    no program of its own.
+    """
+    projects = [Project(folder) for folder in folders]
+    if any(project.has_worker for project in projects):
+        return ("celery", "uvicorn")
+    return SOON if any(project.has_api for project in projects) else ()
 
 
 class Programs:
     """A fork server for API processes and workers, and the end of what they have left.
 
     Elsewhere than on Linux there is none, and graders start programs as usual. `log` gets what the
-    fork server itself prints. `workers`: it is known that there will be workers.
+    fork server itself prints. It imports for the programs in `soon` ahead of their first request.
     """
 
-    def __init__(self, log: Path = Path(os.devnull), *, workers: bool = False) -> None:
+    def __init__(self, log: Path = Path(os.devnull), *, soon: Sequence[str] = SOON) -> None:
         self._server: ForkServer | None = None
         if sys.platform == "linux":
-            soon = ["uvicorn", "celery" if workers else "kit.grading.programs.own_tests"]
             self._server = ForkServer(log, allowed(os.environ), soon=soon)
 
     def __enter__(self) -> Self:

@@ -47,6 +47,11 @@ MAX_FDS = 16
 PR_SET_DUMPABLE = 4  # this and the next are from prctl.h of Linux
 PR_SET_CHILD_SUBREAPER = 36
 
+UVICORN = (
+    *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
+    *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
+    *("fastapi", "fastapi.responses", "pydantic", "pydantic.v1"),
+)
 CELERY = (
     *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
     *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
@@ -62,16 +67,12 @@ PYTEST = (
     *("xml.etree.ElementTree", "anyio.pytest_plugin", "anyio._backends._asyncio"),
 )
 # The programs to fork, and what each of them imports for a project of the course. The last four
-# are those of graders. What uvicorn imports is there in any case.
+# are those of graders.
 IMPORTS = {
-    "uvicorn": (
-        *("uvicorn.main", "uvicorn.loops.auto", "uvicorn.lifespan.on", "httptools", "uvloop"),
-        *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
-        *("fastapi", "fastapi.responses", "pydantic", "pydantic.v1"),
-    ),
+    "uvicorn": UVICORN,
     "celery": CELERY,
-    "kit.grading.programs.kept": (),
-    "kit.grading.programs.overlap": (),
+    "kit.grading.programs.kept": UVICORN,
+    "kit.grading.programs.overlap": UVICORN,
     "kit.grading.programs.own_tests": ("fastapi.testclient", *PYTEST),
     "kit.grading.programs.producer": CELERY,
 }
@@ -202,7 +203,7 @@ class ForkServer:
         env: Mapping[str, str],
         programs: Sequence[str] = PROGRAMS,
         *,
-        soon: Sequence[str] = (),
+        soon: Sequence[str] = ("uvicorn",),
         inside: Sequence[str] | None = None,
         confine: Callable[[], None] | None = None,
     ) -> None:
@@ -218,7 +219,7 @@ class ForkServer:
                     "-u",
                     "-m",
                     "kit.processes.forkserver",
-                    *(soon or programs[:1]),
+                    *soon,
                 ],
                 stdin=theirs.fileno(),
                 stdout=output,
@@ -413,7 +414,8 @@ def import_for(program: str) -> None:
 if __name__ == "__main__":
     # On the top level: a program that ends must not unwind functions of the fork server.
     set_up_process()
-    import_for(sys.argv[1])
+    for program in sys.argv[1:2]:
+        import_for(program)
     request, fds = serve(socket.socket(fileno=os.dup(0)), sys.argv[2:])
     started = become_leash(request, fds)
     become_program(request)

@@ -31,6 +31,11 @@ class Project:
         return int(found[1]) if found else None
 
     @property
+    def has_api(self) -> bool:
+        """Whether there is a FastAPI app: exercise 01 has none."""
+        return (self.path / "nb_runner" / "main.py").is_file()
+
+    @property
     def has_worker(self) -> bool:
         """Whether there is a Celery app: exercises before 05 have none."""
         return (self.path / "nb_runner" / "tasks.py").is_file()

@@ -156,6 +156,16 @@ def test_what_it_does_not_know_is_started(
     child.kill()
 
 
+@pytest.mark.parametrize("soon", [(), ("uvicorn",)])
+def test_it_imports_ahead_for_what_it_was_told_of(
+    start: Start, tmp_path: Path, env: dict[str, str], soon: tuple[str, ...]
+) -> None:
+    with ForkServer(tmp_path / "server", env, PROGRAMS, soon=soon) as server:
+        child = start("import sys; print('fastapi' in sys.modules)", fork_server=server.client)
+        assert child.wait(60) == 0, child.output()
+        assert child.output() == f"{bool(soon)}\n"
+
+
 def test_files_that_shadow_what_is_imported_are_respected(
     server: ForkServer, start: Start, tmp_path: Path
 ) -> None:
