@@ -187,10 +187,9 @@ def grade_all(
                     programs = idle.pop()
                     now = programs.added_to(options)
                     under_way[Grading(*waiting.pop(0), now, stop_early=stop_early)] = programs
+                _report_adapter()  # an import, while graders are at work
                 meanwhile(list(under_way))
                 wait([grading.sentinel for grading in under_way], POLL_INTERVAL)
-                # Not sooner: this is an import, and so far the fork servers import, too.
-                _report_adapter()
                 for grading in [each for each in under_way if each.over]:
                     verdict = grading.finish()
                     idle.append(under_way.pop(grading))
