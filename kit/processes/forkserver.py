@@ -55,8 +55,13 @@ UVICORN = (
 CELERY = (
     *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.worker.consumer"),
     *("celery.worker.request", "celery.concurrency.prefork", "celery.backends.redis"),
-    *("celery.fixups.django", "kombu.transport.redis", "redis", "nbclient", "nbformat"),
-    *("pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite", "prometheus_client"),
+    *("celery.fixups.django", "kombu.transport.redis", "redis"),
+)
+# What workers import from exercise 10 on. It takes as long as Celery. No worker waits for it: the
+# fork server imports it after the first worker.
+NOTEBOOK = (
+    *("nbclient", "nbformat", "pydantic_settings", "sqlalchemy", "sqlalchemy.dialects.sqlite"),
+    "prometheus_client",
 )
 # pytest imports these when it runs, and not before.
 PYTEST = (
@@ -283,22 +288,24 @@ class Command:
             os.kill(self.pid, signal.SIGTERM)
 
 
-def serve(requests: socket.socket, soon: list[str]) -> tuple[StartRequest, list[int]]:
+def serve(requests: socket.socket, soon: list[tuple[str, ...]]) -> tuple[StartRequest, list[int]]:
     """Fork a leash for each request. Returns in the leashes only.
 
-    While there is no request, it imports for the programs in `soon`. The fork server exits when the
-    last client has ended.
+    While there is no request, it imports the modules in `soon`. The fork server exits when the last
+    client has ended.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the leashes
     while True:
         while soon and not select.select([requests], [], [], 0)[0]:
-            import_for(soon.pop(0))
+            import_once(soon.pop(0))
         message, fds, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, MAX_FDS)
         if not message:
             os._exit(0)
         request = StartRequest(**json.loads(message))
         if not request.by_exec:
-            import_for(request.argv[2])
+            import_once(IMPORTS.get(request.argv[2], ()))
+            if request.argv[2] == "celery":
+                soon.append(NOTEBOOK)
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return request, fds
@@ -402,9 +409,9 @@ def set_up_process() -> None:
 
 
 @functools.cache
-def import_for(program: str) -> None:
-    """Import what the program imports, once."""
-    for name in IMPORTS.get(program, ()):
+def import_once(names: tuple[str, ...]) -> None:
+    """Import modules, those of them that can be imported."""
+    for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
@@ -414,9 +421,10 @@ def import_for(program: str) -> None:
 if __name__ == "__main__":
     # On the top level: a program that ends must not unwind functions of the fork server.
     set_up_process()
-    for program in sys.argv[1:2]:
-        import_for(program)
-    request, fds = serve(socket.socket(fileno=os.dup(0)), sys.argv[2:])
+    soon = [IMPORTS[program] for program in sys.argv[1:]]
+    for names in soon[:1]:
+        import_once(names)
+    request, fds = serve(socket.socket(fileno=os.dup(0)), soon)
     started = become_leash(request, fds)
     become_program(request)
     os.close(started)

@@ -111,7 +111,7 @@ def end_by(numbers: list[signal.Signals], cache: Path) -> None:
             with seen.held() as held:
                 folder = json.loads(seen.record())["folder"]
                 assert seen.network() != before
-                # Docker has said that the container runs: runc replaces itself with sleep after that.
+                # The container runs, as Docker has said. Then runc becomes sleep.
                 eventually(lambda: "sleep" in seen.processes(), "the container's sleep")
                 held.send_signal(number)
                 assert held.wait(60) == (-number if number == signal.SIGKILL else 128 + number)

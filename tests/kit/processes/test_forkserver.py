@@ -166,6 +166,26 @@ def test_it_imports_ahead_for_what_it_was_told_of(
         assert child.output() == f"{bool(soon)}\n"
 
 
+def test_what_only_later_workers_import_comes_after_the_first_worker(
+    start: Start, tmp_path: Path, env: dict[str, str]
+) -> None:
+    with ForkServer(tmp_path / "server", env, PROGRAMS, soon=("celery",)) as server:
+
+        def has(module: str) -> bool:
+            child = start(
+                f"import sys; print('{module}' in sys.modules)", fork_server=server.client
+            )
+            assert child.wait(60) == 0, child.output()
+            return child.output() == "True\n"
+
+        assert has("celery") and not has("nbclient")
+        command = [sys.executable, "-m", "celery", "--version"]
+        log = tmp_path / "log"
+        worker = Child("it", command, log, cwd=tmp_path, env=env, fork_server=server.client)
+        assert worker.wait(60) == 0
+        eventually(lambda: has("nbclient"), "the import")
+
+
 def test_files_that_shadow_what_is_imported_are_respected(
     server: ForkServer, start: Start, tmp_path: Path
 ) -> None:
